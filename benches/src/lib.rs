@@ -1,0 +1,1 @@
+//! zkonnx-benches.

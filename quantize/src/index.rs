@@ -1,0 +1,168 @@
+//! Index maps: how an element of an index space reads one element of a tensor.
+//!
+//! An index space is a list of axes, each of a fixed size. A map sends a point `(i_0, i_1, …)` of the
+//! space to an address in row-major memory,
+//!
+//! ```text
+//! address = base + Σ_f stride_f · x_f,     x_f = coordinate of factor f,  0 ≤ x_f < size_f
+//! ```
+//!
+//! A coordinate depends on the axes of its factor only, and no axis stands in two factors. So a map
+//! is *separable*: the linear functional that it induces on the tensor is an outer product of one
+//! vector per factor, which is what makes relations cheap to prove and to verify. A coordinate
+//! outside `0..size_f` makes the whole read *outside*: it contributes zero.
+
+use bincode::{Decode, Encode};
+
+/// How one coordinate is found from the axes of its factor.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+pub enum Coordinate {
+    /// `offset + Σ_a coefs[a] · i_(axes[a])`.
+    Affine {
+        /// One coefficient per axis of the factor.
+        coefs: Vec<i32>,
+        /// The constant.
+        offset: i32,
+    },
+    /// `entries[i]` for the factor's single axis; −1 reads outside.
+    Table(Vec<i32>),
+}
+
+/// One factor of an [`IndexMap`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+pub struct Factor {
+    /// Axes of the index space, in increasing order.
+    pub axes: Vec<u8>,
+    /// The coordinate as a function of those axes.
+    pub coordinate: Coordinate,
+    /// Valid coordinates are `0..size`.
+    pub size: u32,
+    /// Distance in memory between neighbouring coordinates.
+    pub stride: u32,
+}
+
+impl Factor {
+    /// The coordinate `i_axis`, for an axis of the given size: the plain read of one dimension.
+    #[must_use]
+    pub fn plain(axis: u8, size: u32, stride: u32) -> Self {
+        Self::affine(&[(axis, 1)], 0, size, stride)
+    }
+
+    /// The coordinate `offset + Σ coef · i_axis`.
+    #[must_use]
+    pub fn affine(terms: &[(u8, i32)], offset: i32, size: u32, stride: u32) -> Self {
+        let mut terms = terms.to_vec();
+        terms.sort_unstable();
+        Self {
+            axes: terms.iter().map(|t| t.0).collect(),
+            coordinate: Coordinate::Affine { coefs: terms.iter().map(|t| t.1).collect(), offset },
+            size,
+            stride,
+        }
+    }
+
+    /// The coordinate `entries[i_axis]`; −1 reads outside.
+    #[must_use]
+    pub fn table(axis: u8, entries: Vec<i32>, size: u32, stride: u32) -> Self {
+        Self { axes: vec![axis], coordinate: Coordinate::Table(entries), size, stride }
+    }
+
+    /// Calls `visit(position, coordinate)` for every point of the factor's own axes, whose sizes are
+    /// `sizes` (one per axis of the factor, the last varying fastest); `coordinate` is `None` outside.
+    pub fn for_each(&self, sizes: &[u32], mut visit: impl FnMut(usize, Option<u32>)) {
+        let check = |x: i64| u32::try_from(x).ok().filter(|x| *x < self.size);
+        match &self.coordinate {
+            Coordinate::Table(entries) => {
+                for (position, entry) in entries.iter().enumerate() {
+                    visit(position, check(i64::from(*entry)));
+                }
+            }
+            Coordinate::Affine { coefs, offset } => {
+                let mut index = vec![0_u32; sizes.len()];
+                let count: usize = sizes.iter().map(|s| *s as usize).product();
+                for position in 0..count {
+                    let x =
+                        index.iter().zip(coefs).fold(i64::from(*offset), |x, (i, c)| x + i64::from(*i) * i64::from(*c));
+                    visit(position, check(x));
+                    for axis in (0..sizes.len()).rev() {
+                        index[axis] += 1;
+                        if index[axis] < sizes[axis] {
+                            break;
+                        }
+                        index[axis] = 0;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A separable map from an index space to addresses; see the module's documentation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Encode, Decode)]
+pub struct IndexMap {
+    /// The address when all coordinates are zero.
+    pub base: u32,
+    /// The factors; no two share an axis.
+    pub factors: Vec<Factor>,
+}
+
+impl IndexMap {
+    /// Reads a row-major tensor of this shape by its own indices, axis `first + d` for dimension `d`.
+    #[must_use]
+    pub fn identity(shape: &[u32], first: u8) -> Self {
+        let mut stride = 1;
+        let mut factors: Vec<Factor> = Vec::new();
+        for (axis, size) in (first..=u8::MAX).zip(shape) {
+            factors.push(Factor::plain(axis, *size, 1));
+        }
+        for factor in factors.iter_mut().rev() {
+            factor.stride = stride;
+            stride *= factor.size;
+        }
+        Self { base: 0, factors }
+    }
+
+    /// One more than the largest address that can be read, or `None` on overflow or a factor of size 0.
+    #[must_use]
+    pub fn extent(&self) -> Option<u32> {
+        self.factors.iter().try_fold(self.base.checked_add(1)?, |extent, f| {
+            extent.checked_add(f.size.checked_sub(1)?.checked_mul(f.stride)?)
+        })
+    }
+
+    /// Whether the map reads the axis.
+    #[must_use]
+    pub fn uses(&self, axis: usize) -> bool {
+        self.factors.iter().any(|f| f.axes.iter().any(|a| usize::from(*a) == axis))
+    }
+
+    /// The address of every point of the subspace spanned by `axes` (sizes `sizes`, last fastest),
+    /// relative to `base`, over the factors whose axes all lie in `axes`; `None` outside.
+    ///
+    /// Factors that mix axes inside and outside of `axes` must not exist.
+    #[must_use]
+    pub fn addresses(&self, axes: &[u8], sizes: &[u32]) -> Vec<Option<u32>> {
+        let count: usize = sizes.iter().map(|s| *s as usize).product();
+        let mut addresses = vec![Some(0_u32); count];
+        // The number of points over which one step of an axis extends.
+        let mut steps = vec![1_usize; axes.len()];
+        for a in (0..axes.len().saturating_sub(1)).rev() {
+            steps[a] = steps[a + 1] * sizes[a + 1] as usize;
+        }
+        for factor in self.factors.iter().filter(|f| f.axes.iter().all(|a| axes.contains(a))) {
+            let own: Vec<usize> = factor.axes.iter().filter_map(|a| axes.iter().position(|b| a == b)).collect();
+            let own_sizes: Vec<u32> = own.iter().map(|a| sizes[*a]).collect();
+            let mut coordinates = Vec::new();
+            factor.for_each(&own_sizes, |_, x| coordinates.push(x));
+            for (point, address) in addresses.iter_mut().enumerate() {
+                let position =
+                    own.iter().fold(0, |p, a| p * sizes[*a] as usize + point / steps[*a] % sizes[*a] as usize);
+                *address = match (*address, coordinates[position]) {
+                    (Some(address), Some(x)) => Some(address + x * factor.stride),
+                    _ => None,
+                };
+            }
+        }
+        addresses
+    }
+}

@@ -1,0 +1,153 @@
+//! The quantised model and its file, `model.zkq`.
+
+use crate::{
+    graph::Graph,
+    validate::{validate_graph, validate_weights, ModelError},
+};
+use bincode::{config, Decode, Encode};
+
+/// Where the circuit of a model is laid out; no part of its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+pub struct LayoutChoice {
+    /// The circuit has `2^k` rows.
+    pub k: u8,
+    /// Width of a limb, in bits.
+    pub limb_bits: u8,
+}
+
+/// Who may know the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum WeightPrivacy {
+    /// The commitments have no blinds: anyone with the ONNX model and the recipe finds the model id.
+    Public,
+    /// The commitments are blinded with randomness from this seed, which stays with the owner.
+    Private {
+        /// 32 bytes from the operating system.
+        blind_seed: [u8; 32],
+    },
+}
+
+/// A quantised model: graph, weights, layout.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct QuantizedModel {
+    /// The meaning.
+    pub graph: Graph,
+    /// Values of every parameter, row-major.
+    pub weights: Vec<Vec<i64>>,
+    /// The layout.
+    pub layout: LayoutChoice,
+    /// Public or private weights.
+    pub privacy: WeightPrivacy,
+}
+
+/// First bytes of a `model.zkq`.
+pub const ZKQ_MAGIC: &[u8; 8] = b"zkonnxQ\n";
+/// Version of the file format.
+pub const ZKQ_FORMAT: u16 = 1;
+/// Version of the integer semantics.
+pub const SEMANTICS_VERSION: u16 = 1;
+/// No model file may be larger.
+pub const MAX_FILE: usize = 1 << 30;
+
+/// Why bytes are no `model.zkq`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Not this kind of file.
+    #[error("not a {expected} file: the first bytes are not its magic number")]
+    Magic {
+        /// The kind expected.
+        expected: &'static str,
+    },
+    /// A format or semantics version that this program does not know.
+    #[error("{what} version {actual} is unknown, this program reads version {expected}")]
+    Version {
+        /// Which version.
+        what: &'static str,
+        /// The known one.
+        expected: u16,
+        /// The one in the file.
+        actual: u16,
+    },
+    /// Truncated, too long, or not the canonical encoding.
+    #[error("malformed file: {0}")]
+    Malformed(String),
+    /// Well-formed, but no valid model.
+    #[error("invalid model: {0}")]
+    Invalid(#[from] ModelError),
+}
+
+/// The codec of every file: fixed-width little-endian integers, a size limit, nothing trailing.
+pub fn codec() -> impl config::Config {
+    config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<MAX_FILE>()
+}
+
+/// The canonical encoding of a value after a magic number and version numbers.
+#[must_use]
+pub fn encode_file<T: Encode>(magic: &[u8; 8], versions: &[u16], value: &T) -> Vec<u8> {
+    let mut bytes = magic.to_vec();
+    for version in versions {
+        bytes.extend_from_slice(&version.to_le_bytes());
+    }
+    // Encoding to memory fails only past the size limit, which the importer keeps far from.
+    if let Ok(body) = bincode::encode_to_vec(value, codec()) {
+        bytes.extend_from_slice(&body);
+    }
+    bytes
+}
+
+/// Reads what [`encode_file`] wrote, and only that.
+///
+/// # Errors
+/// [`DecodeError`] for any other bytes.
+pub fn decode_file<T: Encode + Decode<()>>(
+    magic: &[u8; 8],
+    kind: &'static str,
+    versions: &[(&'static str, u16)],
+    bytes: &[u8],
+) -> Result<T, DecodeError> {
+    if bytes.get(..8) != Some(magic.as_slice()) {
+        return Err(DecodeError::Magic { expected: kind });
+    }
+    let mut at = 8;
+    for (what, expected) in versions {
+        let Some(&[a, b]) = bytes.get(at..at + 2) else {
+            return Err(DecodeError::Malformed(format!("truncated at byte {}", bytes.len())));
+        };
+        let actual = u16::from_le_bytes([a, b]);
+        if actual != *expected {
+            return Err(DecodeError::Version { what, expected: *expected, actual });
+        }
+        at += 2;
+    }
+    let body = &bytes[at..];
+    let (value, read): (T, usize) =
+        bincode::decode_from_slice(body, codec()).map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    if read != body.len() {
+        return Err(DecodeError::Malformed(format!("{} bytes after the end", body.len() - read)));
+    }
+    if bincode::encode_to_vec(&value, codec()).ok().as_deref() != Some(body) {
+        return Err(DecodeError::Malformed("not the canonical encoding".into()));
+    }
+    Ok(value)
+}
+
+impl QuantizedModel {
+    /// The bytes of `model.zkq`.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode_file(ZKQ_MAGIC, &[ZKQ_FORMAT, SEMANTICS_VERSION], self)
+    }
+
+    /// Reads and validates a `model.zkq`.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for anything but a valid model.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let model: Self =
+            decode_file(ZKQ_MAGIC, "model.zkq", &[("format", ZKQ_FORMAT), ("semantics", SEMANTICS_VERSION)], bytes)?;
+        validate_graph(&model.graph)?;
+        validate_weights(&model.graph, &model.weights)?;
+        Ok(model)
+    }
+}
