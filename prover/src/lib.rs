@@ -1,1 +1,9 @@
-//! zkonnx-prover.
+//! The prover of zkonnx: parameter commitments, witness, the proving side of every argument.
+
+pub mod argument;
+pub mod deviation;
+pub mod error;
+pub mod generators;
+pub mod keys;
+pub mod prove;
+pub mod randomness;

@@ -1,1 +1,14 @@
-//! zkonnx-verifier.
+//! A small, total, embeddable verifier of zkonnx proofs.
+//!
+//! [`registry::Registry::register`] turns a `model.zkv` into a handle and checks everything about it once;
+//! [`verify::verify`] decides about a statement and a proof. The argument is described in `docs/protocol.md`.
+
+pub mod argument;
+pub mod error;
+pub mod length;
+pub mod params;
+pub mod registry;
+pub mod statement;
+pub mod transcript;
+pub mod verify;
+pub mod zkv;

@@ -1,0 +1,73 @@
+//! A compiled model: everything that the prover and the verifier derive from a graph.
+
+use crate::{
+    lower::{lower, LowerError, Lowered, Modes},
+    params::ParamLayout,
+    products::{collect_products, SumcheckShape},
+    shape::{CircuitShape, UNUSABLE_ROWS},
+    table_rows::table_rows,
+    words::{place, Placement},
+};
+use std::sync::Arc;
+use zkonnx_quantize::{graph::Graph, model::LayoutChoice};
+
+/// More columns of words than this are refused.
+pub const MAX_COLUMNS: usize = 1 << 12;
+/// Smallest and largest `k`.
+pub const K_RANGE: std::ops::RangeInclusive<u8> = 4..=16;
+
+/// A graph with its circuit, relations and parameter layout, for given modes.
+#[derive(Clone, Debug)]
+pub struct CompiledModel {
+    /// The graph.
+    pub graph: Arc<Graph>,
+    /// How inputs and outputs stand in the statement.
+    pub modes: Modes,
+    /// The layout choice.
+    pub layout: LayoutChoice,
+    /// Words, blocks and relations.
+    pub lowered: Lowered,
+    /// The places of words.
+    pub placement: Placement,
+    /// The circuit.
+    pub shape: Arc<CircuitShape>,
+    /// The places of parameters.
+    pub params: ParamLayout,
+    /// The contractions that go through the sumcheck.
+    pub sumcheck: SumcheckShape,
+}
+
+impl CompiledModel {
+    /// Compiles a valid graph.
+    ///
+    /// # Errors
+    /// [`LowerError`] when there is no circuit with this layout.
+    pub fn new(graph: Arc<Graph>, modes: Modes, layout: LayoutChoice) -> Result<Self, LowerError> {
+        if !K_RANGE.contains(&layout.k) {
+            return Err(LowerError::K(layout.k));
+        }
+        let lowered = lower(&graph, &modes, layout.limb_bits)?;
+        let num_rows = 1_usize << layout.k;
+        let active = num_rows - UNUSABLE_ROWS;
+        // Every word needs at least so many columns; refuse before anything is allocated by it.
+        let least: usize = lowered.words.iter().map(|(len, limbs)| len / active * limbs.len()).sum();
+        if least > MAX_COLUMNS {
+            return Err(LowerError::TooManyColumns { actual: least, limit: MAX_COLUMNS });
+        }
+        let placement = place(&lowered.words, &lowered.blocks, active);
+        if placement.columns.len() > MAX_COLUMNS {
+            return Err(LowerError::TooManyColumns { actual: placement.columns.len(), limit: MAX_COLUMNS });
+        }
+        let table = table_rows(&graph, &placement.columns);
+        let shape = CircuitShape::new(layout.k.into(), placement.columns.clone(), placement.lanes.clone(), table);
+        let params = ParamLayout::new(&graph, num_rows);
+        let sumcheck = collect_products(&graph, &lowered, num_rows);
+        Ok(Self { graph, modes, layout, lowered, placement, shape: Arc::new(shape), params, sumcheck })
+    }
+
+    /// Number of rows, `n`.
+    #[must_use]
+    pub fn num_rows(&self) -> usize {
+        1 << self.layout.k
+    }
+}

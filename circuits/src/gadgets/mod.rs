@@ -1,0 +1,99 @@
+//! Gadgets: what makes a row of columns valid.
+//!
+//! Each gadget declares its cells, its gates (with the lemma that makes its output unique), the input
+//! forms that relations must define, and how an honest prover assigns it. Rule: every cell is
+//! range-checked, or a gate defines it as a polynomial of range-checked cells.
+
+pub mod clamp;
+pub mod division;
+pub mod interval;
+pub mod max;
+pub mod requantise;
+pub mod table;
+
+use crate::{
+    lower::LowerError,
+    relations::{Left, Relation, Right, TensorCells, WordTerm},
+    words::{bits_of, loose_limbs, Block, Lane, Limb, WordId},
+};
+use zkonnx_quantize::{graph::Interval, index::IndexMap};
+
+/// Collects words, blocks and relations while a graph is lowered.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    /// Width of a limb, in bits.
+    pub limb_bits: u8,
+    /// The words: number of elements and limbs.
+    pub words: Vec<(usize, Vec<Limb>)>,
+    /// The blocks.
+    pub blocks: Vec<Block>,
+    /// The relations.
+    pub relations: Vec<Relation>,
+    /// The tensors.
+    pub tensors: Vec<TensorCells>,
+}
+
+impl Builder {
+    /// A builder for limbs of this width.
+    #[must_use]
+    pub fn new(limb_bits: u8) -> Self {
+        Self { limb_bits, words: Vec::new(), blocks: Vec::new(), relations: Vec::new(), tensors: Vec::new() }
+    }
+
+    /// A new word.
+    pub fn word(&mut self, len: usize, limbs: Vec<Limb>) -> WordId {
+        self.words.push((len, limbs));
+        WordId(self.words.len() - 1)
+    }
+
+    /// A word of full limbs that holds `0..=max`, at least one limb.
+    pub fn loose_word(&mut self, len: usize, max: i64) -> WordId {
+        let bits = bits_of(i128::from(max)).max(1);
+        let limbs = loose_limbs(bits, self.limb_bits);
+        self.word(len, limbs)
+    }
+
+    /// A block of words under a gate.
+    pub fn block(&mut self, lane: Lane, words: &[WordId]) {
+        self.blocks.push(Block { lane, words: words.to_vec() });
+    }
+
+    /// A relation with words of a gadget on its left side.
+    pub fn relate(&mut self, name: &str, shape: &[u32], left: WordForm, right: Right) {
+        self.relations.push(Relation {
+            shape: shape.to_vec(),
+            left: Left::Words(left.terms, left.constant),
+            right,
+            name: name.to_owned(),
+        });
+    }
+
+    /// Declares the next tensor of the graph.
+    pub fn define(&mut self, cells: TensorCells) {
+        self.tensors.push(cells);
+    }
+}
+
+/// A linear form in words over some index space: an input form of a gadget.
+#[derive(Clone, Debug, Default)]
+pub struct WordForm {
+    /// The constant.
+    pub constant: i64,
+    /// The words.
+    pub terms: Vec<WordTerm>,
+}
+
+impl WordForm {
+    /// The form `constant + Σ coef·word[e]`, elementwise over `shape`.
+    #[must_use]
+    pub fn elementwise(constant: i64, terms: &[(i64, WordId)], shape: &[u32]) -> Self {
+        let map = IndexMap::identity(shape, 0);
+        let terms = terms.iter().map(|(coef, word)| WordTerm { coef: *coef, word: *word, map: map.clone() }).collect();
+        Self { constant, terms }
+    }
+}
+
+/// `hi − lo`, refused when it leaves 62 bits.
+pub(crate) fn width(interval: Interval) -> Result<i64, LowerError> {
+    interval.hi.checked_sub(interval.lo).filter(|w| *w >= 0 && *w < 1 << 62).ok_or(LowerError::TooWide)
+}

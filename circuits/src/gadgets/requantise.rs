@@ -1,0 +1,43 @@
+//! The one rounding: `q = (A + 2^(s-1)) >> s`.
+//!
+//! | cells | gate | input form |
+//! |---|---|---|
+//! | word `r` of exactly `s` bits | none | `2^s·q + r − 2^(s-1)` |
+//!
+//! *Lemma.* For every integer `A` there is exactly one pair `(q, r)` with `A + 2^(s-1) = 2^s·q + r` and
+//! `0 ≤ r < 2^s` (Euclid), and its `q` is the floor. `q` is a linear form of the words of the gadget
+//! that follows, which bound it. For `s = 0` there is no `r` and the input form is `q`.
+
+use super::{Builder, WordForm};
+use crate::{
+    relations::WordTerm,
+    words::{exact_limbs, Lane, WordId},
+};
+use zkonnx_quantize::index::IndexMap;
+
+/// Turns a form for `q` over `shape` into the form for `A`; gives the remainder's word.
+pub fn lower(builder: &mut Builder, shape: &[u32], shift: u8, q: WordForm) -> (WordForm, Option<WordId>) {
+    if shift == 0 {
+        return (q, None);
+    }
+    let len = shape.iter().map(|s| *s as usize).product();
+    let remainder = builder.word(len, exact_limbs(shift, builder.limb_bits));
+    builder.block(Lane::Range, &[remainder]);
+    let mut form = q;
+    form.constant = (form.constant << shift) - (1 << (shift - 1));
+    for term in &mut form.terms {
+        term.coef <<= shift;
+    }
+    form.terms.push(WordTerm { coef: 1, word: remainder, map: IndexMap::identity(shape, 0) });
+    (form, Some(remainder))
+}
+
+/// The remainder of `a`.
+#[must_use]
+pub fn remainder(a: i64, shift: u8) -> i64 {
+    if shift == 0 {
+        0
+    } else {
+        (a + (1 << (shift - 1))) & ((1 << shift) - 1)
+    }
+}

@@ -1,0 +1,207 @@
+//! Lowering: from the integer graph to words, blocks and relations.
+//!
+//! Lowering is a function of the graph, the limb width and the modes of inputs and outputs alone, so a
+//! verifier derives the same relations from a registered model as the prover: nothing of them is stored.
+
+use crate::{
+    gadgets::{clamp, division, interval, max, table, Builder},
+    relations::{FormRef, Left, Relation, Right, TensorCells},
+    words::{Block, CellKind, Limb},
+};
+use zkonnx_quantize::graph::{Graph, Op};
+
+/// How a declared input or output stands in a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mode {
+    /// Its integers stand in the statement.
+    Public,
+    /// Nothing is said about it but its declared interval.
+    Hidden,
+}
+
+/// The modes of all inputs and outputs, in declared order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Modes {
+    /// One per input.
+    pub inputs: Vec<Mode>,
+    /// One per output.
+    pub outputs: Vec<Mode>,
+}
+
+impl Modes {
+    /// Everything public.
+    #[must_use]
+    pub fn public(graph: &Graph) -> Self {
+        Self { inputs: vec![Mode::Public; graph.inputs.len()], outputs: vec![Mode::Public; graph.outputs.len()] }
+    }
+}
+
+/// Why a valid graph has no circuit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LowerError {
+    /// An interval that words cannot hold.
+    #[error("an interval is empty or wider than 62 bits")]
+    TooWide,
+    /// Words whose linear form leaves the field's safe range.
+    #[error("the words of '{0}' could leave the range in which a relation over the field is one over the integers")]
+    Overflow(String),
+    /// A table or limb width that is not allowed.
+    #[error("limbs of {0} bits are not supported (4 to 16)")]
+    LimbBits(u8),
+    /// `k` is not allowed.
+    #[error("k = {0} is not supported (4 to 16)")]
+    K(u8),
+    /// Modes of another graph.
+    #[error("{expected} {what} have modes, the graph has {actual}")]
+    Modes {
+        /// Inputs or outputs.
+        what: &'static str,
+        /// In the modes.
+        expected: usize,
+        /// In the graph.
+        actual: usize,
+    },
+    /// More columns than the limit.
+    #[error("the circuit would have {actual} columns, the limit is {limit}: choose a larger k")]
+    TooManyColumns {
+        /// How many it would have.
+        actual: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+}
+
+/// The words of a node, for the honest assignment.
+#[derive(Clone, Debug)]
+pub enum NodeWords {
+    /// A clamp.
+    Clamp(clamp::ClampNode),
+    /// A table.
+    Table(table::TableNode),
+    /// A maximum.
+    Max(max::MaxNode),
+    /// A division.
+    Division(division::DivisionNode),
+}
+
+/// A lowered graph.
+#[derive(Clone, Debug)]
+pub struct Lowered {
+    /// Words: number of elements and limbs.
+    pub words: Vec<(usize, Vec<Limb>)>,
+    /// Blocks.
+    pub blocks: Vec<Block>,
+    /// Relations.
+    pub relations: Vec<Relation>,
+    /// The cells of every tensor, in order of their ids.
+    pub tensors: Vec<TensorCells>,
+    /// The interval words of hidden inputs; `None` for public ones.
+    pub inputs: Vec<Option<interval::IntervalWords>>,
+    /// The words of every node.
+    pub nodes: Vec<NodeWords>,
+}
+
+/// Absolute values on both sides of a relation stay below `2^126`: far below half the field's size.
+const SIDE_LIMIT: i128 = 1 << 126;
+
+/// Lowers a valid graph.
+///
+/// # Errors
+/// [`LowerError`] when the graph has no circuit with these limbs.
+pub fn lower(graph: &Graph, modes: &Modes, limb_bits: u8) -> Result<Lowered, LowerError> {
+    if !(4..=16).contains(&limb_bits) {
+        return Err(LowerError::LimbBits(limb_bits));
+    }
+    for (what, expected, actual) in
+        [("inputs", modes.inputs.len(), graph.inputs.len()), ("outputs", modes.outputs.len(), graph.outputs.len())]
+    {
+        if expected != actual {
+            return Err(LowerError::Modes { what, expected, actual });
+        }
+    }
+    let infos = graph.tensors();
+    let mut builder = Builder::new(limb_bits);
+    let mut inputs = Vec::new();
+    for (i, (input, mode)) in graph.inputs.iter().zip(&modes.inputs).enumerate() {
+        inputs.push(match mode {
+            Mode::Public => {
+                builder.define(TensorCells::Public(i));
+                None
+            }
+            Mode::Hidden => {
+                let len = input.shape.iter().map(|s| *s as usize).product();
+                Some(interval::lower_input(&mut builder, len, input.bounds)?)
+            }
+        });
+    }
+    let mut nodes = Vec::new();
+    for (i, node) in graph.nodes.iter().enumerate() {
+        let form = FormRef::Node(i);
+        nodes.push(match &node.op {
+            Op::Clamp { lo, hi, under } => {
+                NodeWords::Clamp(clamp::lower(&mut builder, node, form, (*lo, *hi, *under))?)
+            }
+            Op::Table { table: index } => {
+                let entries = graph.tables.get(*index as usize).ok_or(LowerError::TooWide)?;
+                NodeWords::Table(table::lower(&mut builder, node, form, (*index, entries))?)
+            }
+            Op::Max { axes, lo, hi } => {
+                NodeWords::Max(max::lower(&mut builder, node, form, usize::from(*axes), (*lo, *hi))?)
+            }
+            Op::Div { denominator } => {
+                let output = infos.get(builder.tensors.len()).ok_or(LowerError::TooWide)?.bounds;
+                let forms = (form, FormRef::Denominator(i));
+                NodeWords::Division(division::lower(&mut builder, node, forms, denominator, output)?)
+            }
+        });
+    }
+    for (i, (output, mode)) in graph.outputs.iter().zip(&modes.outputs).enumerate() {
+        if *mode == Mode::Public {
+            builder.relations.push(Relation {
+                shape: output.form.shape.clone(),
+                left: Left::Output(i),
+                right: Right::Form(FormRef::Output(i)),
+                name: output.name.clone(),
+            });
+        }
+    }
+    let Builder { words, blocks, relations, tensors, .. } = builder;
+    let lowered = Lowered { words, blocks, relations, tensors, inputs, nodes };
+    lowered.check_ranges()?;
+    Ok(lowered)
+}
+
+impl Lowered {
+    /// Both sides of a relation are integers far below the field's size, from enforced ranges alone.
+    ///
+    /// Right sides that are forms are below 2^62 by the graph's validation.
+    fn check_ranges(&self) -> Result<(), LowerError> {
+        let size = |terms: &[crate::relations::WordTerm]| {
+            terms.iter().fold(0_i128, |sum, term| {
+                let limbs = &self.words[term.word.0].1;
+                let capacity = limbs.iter().fold(0_i128, |c, l| match l.kind {
+                    CellKind::Range { bits } => {
+                        c.saturating_add(1_i128 << (u32::from(bits) + u32::from(l.shift)).min(120))
+                    }
+                    _ => c.saturating_add(1 << 80),
+                });
+                sum.saturating_add(capacity.saturating_mul(i128::from(term.coef).abs()))
+            })
+        };
+        for relation in &self.relations {
+            let left = match &relation.left {
+                Left::Words(terms, _) => size(terms),
+                Left::Output(_) => 0,
+            };
+            let right = match &relation.right {
+                Right::Words(terms, _) => size(terms),
+                Right::Form(_) => 0,
+            };
+            if left.saturating_add(right) >= SIDE_LIMIT {
+                return Err(LowerError::Overflow(relation.name.clone()));
+            }
+        }
+        Ok(())
+    }
+}

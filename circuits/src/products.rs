@@ -1,0 +1,157 @@
+//! Which contractions go through the sumcheck, and where its hidden messages stand.
+
+use crate::{
+    field::index_bits,
+    lower::Lowered,
+    params::{ParamLayout, ParamPlace},
+    relations::{Right, TensorCells},
+};
+use zkonnx_quantize::{
+    contraction::{Axis, ProductAxes},
+    graph::{Form, Graph, Operand, ParamId, Product, Source, TensorId},
+};
+
+/// Whether the verifier knows one side of a contraction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Committed columns.
+    Hidden,
+    /// A public input.
+    Public,
+}
+
+/// A contraction that goes through the sumcheck.
+#[derive(Clone, Debug)]
+pub struct SumcheckProduct {
+    /// Index of its relation.
+    pub relation: usize,
+    /// Index in the form's products.
+    pub product: usize,
+    /// The axes that the sumcheck runs over: batch axes, then summed axes. The first takes the lowest bits.
+    pub inner: Vec<Axis>,
+    /// Number of its variables: the sum of the axes' index bits.
+    pub num_variables: usize,
+    /// The left side.
+    pub left: Side,
+    /// The right side.
+    pub right: Side,
+}
+
+impl SumcheckProduct {
+    /// Whether both sides are hidden: then the prover sends masked evaluations.
+    #[must_use]
+    pub fn is_masked(&self) -> bool {
+        self.left == Side::Hidden && self.right == Side::Hidden
+    }
+}
+
+/// Positions of one committed piece of messages: one column, consecutive rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Message column.
+    pub column: usize,
+    /// First row.
+    pub start: usize,
+    /// Number of rows.
+    pub len: usize,
+}
+
+/// The sumcheck of a model.
+#[derive(Clone, Debug, Default)]
+pub struct SumcheckShape {
+    /// The contractions.
+    pub products: Vec<SumcheckProduct>,
+    /// Contractions of a parameter with a public input, which are linear: (relation, product).
+    pub linear: Vec<(usize, usize)>,
+    /// Number of rounds: the largest number of variables.
+    pub num_rounds: usize,
+    /// Number of contractions with two hidden sides.
+    pub num_masked: usize,
+    /// Pieces: one of two messages per round, then those of the masks.
+    pub pieces: Vec<Piece>,
+    /// Number of message columns.
+    pub num_message_columns: usize,
+    /// Number of combined parameter columns.
+    pub num_combined: usize,
+}
+
+/// The side of an operand.
+#[must_use]
+pub fn side(lowered: &Lowered, source: Source) -> Side {
+    match source {
+        Source::Tensor(TensorId(id)) => match lowered.tensors.get(id as usize) {
+            Some(TensorCells::Public(_)) => Side::Public,
+            _ => Side::Hidden,
+        },
+        Source::Param(_) => Side::Hidden,
+    }
+}
+
+/// Whether a contraction of a parameter with a public input can be read as a linear functional.
+fn is_linear(form: &Form, product: &Product, axes: &ProductAxes) -> bool {
+    let inner = axes.inner();
+    let is_inner = |axis: &u8| inner.iter().any(|a| a.id == *axis);
+    let unmixed = product.left.map.factors.iter().all(|f| f.axes.iter().all(is_inner) || !f.axes.iter().any(is_inner));
+    unmixed && product.left.sums.is_empty() && form.shape.len() < 64
+}
+
+/// Combined columns that a parameter operand makes.
+#[must_use]
+pub fn num_combined(params: &ParamLayout, operand: &Operand) -> usize {
+    match operand.source {
+        Source::Param(ParamId(id)) => match params.places.get(id as usize) {
+            Some(ParamPlace::Packed { .. }) => 1,
+            Some(ParamPlace::Chunked { chunks, .. }) => *chunks,
+            _ => 0,
+        },
+        Source::Tensor(_) => 0,
+    }
+}
+
+/// Finds the contractions of all relations, and places the messages in columns of `num_rows` rows.
+#[must_use]
+pub fn collect_products(graph: &Graph, lowered: &Lowered, num_rows: usize) -> SumcheckShape {
+    let mut shape = SumcheckShape::default();
+    let params = ParamLayout::new(graph, num_rows);
+    for (r, relation) in lowered.relations.iter().enumerate() {
+        let Right::Form(form) = relation.right else { continue };
+        let Some(form) = form.resolve(graph) else { continue };
+        for (p, product) in form.products.iter().enumerate() {
+            shape.num_combined += num_combined(&params, &product.left);
+            let axes = ProductAxes::new(form, product);
+            let (left, right) = (side(lowered, product.left.source), side(lowered, product.right.source));
+            let is_param = matches!(product.left.source, Source::Param(_));
+            if is_param && right == Side::Public && is_linear(form, product, &axes) {
+                shape.linear.push((r, p));
+                continue;
+            }
+            let inner = axes.inner();
+            let num_variables = inner.iter().map(|a| index_bits(a.size)).sum();
+            shape.products.push(SumcheckProduct { relation: r, product: p, inner, num_variables, left, right });
+        }
+    }
+    shape.num_rounds = shape.products.iter().map(|p| p.num_variables).max().unwrap_or(0);
+    shape.num_masked = shape.products.iter().filter(|p| p.is_masked()).count();
+    let mut next = (0, 0);
+    let mut piece = |len: usize| {
+        if next.1 + len > num_rows {
+            next = (next.0 + 1, 0);
+        }
+        let piece = Piece { column: next.0, start: next.1, len };
+        next.1 += len;
+        piece
+    };
+    let mut pieces: Vec<Piece> = (0..shape.num_rounds).map(|_| piece(2)).collect();
+    if shape.num_masked > 0 {
+        // Masks a_s, b_s of every product, then t1, t0: split where a column ends.
+        let mut rest = 2 * shape.num_masked + 2;
+        while rest > 0 {
+            let len = rest.min(num_rows / 2);
+            pieces.push(piece(len));
+            rest -= len;
+        }
+    }
+    shape.num_message_columns = pieces.iter().map(|p| p.column + 1).max().unwrap_or(0);
+    shape.pieces = pieces;
+    shape
+}

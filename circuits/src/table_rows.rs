@@ -1,0 +1,58 @@
+//! The rows of the lookup tables: `(tag, x, y)`.
+
+use crate::{
+    gadgets::table,
+    words::{CellKind, Column},
+};
+use std::collections::BTreeSet;
+use zkonnx_quantize::graph::Graph;
+
+/// One row of the joint table. Single values are looked up as `(tag, x, 0)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TableRow {
+    /// Which table: the width of a range, or [`FUNCTION_TAG`] plus the index of a function's table.
+    pub tag: u64,
+    /// The value, or the argument.
+    pub x: i64,
+    /// Zero, or the function's value.
+    pub y: i64,
+}
+
+/// Tags of function tables start here; tags of ranges are their widths, all smaller.
+pub const FUNCTION_TAG: u64 = 64;
+
+/// The tag of a looked-up cell; `None` for cells that are not looked up by themselves.
+#[must_use]
+pub fn tag(kind: CellKind) -> Option<u64> {
+    match kind {
+        CellKind::Range { bits } => Some(u64::from(bits)),
+        CellKind::Argument { table } => Some(FUNCTION_TAG + u64::from(table)),
+        CellKind::Value | CellKind::Defined => None,
+    }
+}
+
+/// All rows that the columns look up, each table once, in order of tags.
+#[must_use]
+pub fn table_rows(graph: &Graph, columns: &[Column]) -> Vec<TableRow> {
+    let kinds: BTreeSet<CellKind> = columns.iter().map(|c| c.kind).collect();
+    let mut rows = Vec::new();
+    for kind in kinds {
+        match (kind, tag(kind)) {
+            (CellKind::Range { bits }, Some(tag)) => {
+                rows.extend((0..1_i64 << bits).map(|x| TableRow { tag, x, y: 0 }));
+            }
+            (CellKind::Argument { table: index }, Some(tag)) => {
+                if let Some(function) = graph.tables.get(index as usize) {
+                    let floor = table::floor(function);
+                    rows.extend((0_i64..).zip(&function.entries).map(|(x, y)| TableRow {
+                        tag,
+                        x,
+                        y: i64::from(*y) - floor,
+                    }));
+                }
+            }
+            _ => {}
+        }
+    }
+    rows
+}

@@ -1,0 +1,53 @@
+//! How much a verifier works for a model: an upper bound, checked before a model is registered.
+
+use crate::{
+    compiled::CompiledModel,
+    relations::{Left, Right},
+};
+use zkonnx_quantize::{graph::Form, index::IndexMap};
+
+/// Largest work of a registered model, in field multiplications (about ten seconds).
+pub const MAX_VERIFICATION_WORK: usize = 1 << 28;
+
+fn map_work(map: &IndexMap, axes: &[u32]) -> usize {
+    let outer = map.factors.iter().fold(1_usize, |work, f| work.saturating_mul(f.size as usize));
+    let own = map.factors.iter().fold(0_usize, |work, f| {
+        let points =
+            f.axes.iter().fold(1_usize, |p, a| p.saturating_mul(axes.get(usize::from(*a)).map_or(1, |s| *s as usize)));
+        work.saturating_add(points)
+    });
+    outer.saturating_add(own)
+}
+
+fn form_work(form: &Form) -> usize {
+    let terms = form.terms.iter().map(|t| {
+        let axes: Vec<u32> = form.shape.iter().chain(&t.sums).copied().collect();
+        map_work(&t.map, &axes)
+    });
+    let products = form.products.iter().flat_map(|p| {
+        [&p.left, &p.right].map(|o| {
+            let axes: Vec<u32> = form.shape.iter().chain(&p.summed).chain(&o.sums).copied().collect();
+            map_work(&o.map, &axes).saturating_mul(4)
+        })
+    });
+    terms.chain(products).fold(0, usize::saturating_add)
+}
+
+/// Field multiplications that building the linear system of the model takes, roughly.
+#[must_use]
+pub fn verification_work(model: &CompiledModel) -> usize {
+    model.lowered.relations.iter().fold(0_usize, |work, relation| {
+        let own = |terms: &[crate::relations::WordTerm]| {
+            terms.iter().map(|t| map_work(&t.map, &relation.shape)).fold(0, usize::saturating_add)
+        };
+        let left = match &relation.left {
+            Left::Words(terms, _) => own(terms),
+            Left::Output(_) => relation.shape.iter().map(|s| *s as usize).product(),
+        };
+        let right = match &relation.right {
+            Right::Words(terms, _) => own(terms),
+            Right::Form(form) => form.resolve(&model.graph).map_or(0, form_work),
+        };
+        work.saturating_add(left).saturating_add(right)
+    })
+}

@@ -1,0 +1,228 @@
+//! The opening: see [`zkonnx_verifier::argument::opening`].
+
+use super::LinearProver;
+use crate::{deviation::Deviation, generators::normalise, randomness::AdviceRandomness};
+use ff::Field;
+use group::{Curve as _, Group as _};
+use halo2_proofs::{
+    arithmetic::{best_fft, best_multiexp},
+    transcript::TranscriptWrite,
+};
+use pasta_curves::{arithmetic::CurveExt as _, Eq, EqAffine, Fp};
+use rayon::prelude::*;
+use zkonnx_circuits::{field::inner_product, functional::LinearSystem};
+use zkonnx_verifier::{
+    argument::opening::root_of_unity,
+    length::{num_fold_rounds, num_opening_columns},
+    transcript::Challenge,
+};
+
+/// A column with its functional; an empty vector is zero.
+#[derive(Clone, Debug, Default)]
+struct OpeningColumn {
+    values: Vec<Fp>,
+    functional: Vec<Fp>,
+    blind: Fp,
+}
+
+/// 8.–13. Sends the opening.
+///
+/// `words` are the word columns on all rows.
+///
+/// # Errors
+/// When the transcript cannot be written.
+pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
+    prover: &mut LinearProver<'_, T>,
+    system: LinearSystem,
+    words: Vec<Vec<Fp>>,
+    randomness: &AdviceRandomness,
+    deviation: &mut dyn Deviation,
+) -> std::io::Result<()> {
+    let model = prover.model;
+    let generators = &model.generators;
+    let value_generator: Eq = generators.value.into();
+    let mut columns = collect_columns(prover, system, words, randomness);
+    // 8. Fold the columns.
+    let num_folds = num_fold_rounds(&model.keys.compiled);
+    columns.resize_with(1 << num_folds, OpeningColumn::default);
+    let (mut value_blind, mut stray) = (Fp::ZERO, Fp::ZERO);
+    {
+        let _span = tracing::info_span!("fold columns").entered();
+        for round in 0..num_folds {
+            let mut cross = cross_terms(&columns);
+            deviation.fold(round, num_folds, &mut cross);
+            let on_generator = deviation.fold_on_generator(round, num_folds);
+            let blinds = (Fp::random(&mut prover.rng), Fp::random(&mut prover.rng));
+            for (value, blind, lie) in [(cross.0, blinds.0, on_generator.0), (cross.1, blinds.1, on_generator.1)] {
+                let mut point = value_generator * value + generators.blinding * blind;
+                if lie != Fp::ZERO {
+                    point += generators.coefficient[0] * lie;
+                }
+                prover.send_point(point)?;
+            }
+            let tau = prover.challenge();
+            let inverse = tau.invert().unwrap_or(Fp::ZERO);
+            value_blind += inverse * blinds.0 + tau * blinds.1;
+            stray += inverse * on_generator.0 + tau * on_generator.1;
+            fold_columns(&mut columns, tau, inverse);
+        }
+    }
+    let OpeningColumn { mut values, mut functional, mut blind } = columns.pop().unwrap_or_default();
+    let n = model.keys.compiled.num_rows();
+    values.resize(n, Fp::ZERO);
+    functional.resize(n, Fp::ZERO);
+    // 9. z, only now.
+    let z = prover.challenge();
+    blind += z * value_blind;
+    let value_generator = (value_generator * z).to_affine();
+    // To the coefficient basis.
+    let k = model.params.k();
+    let root = root_of_unity(k);
+    let domain = model.pk.get_vk().get_domain();
+    let mut a = domain.lagrange_to_coeff(domain.lagrange_from_vec(values)).to_vec();
+    a[0] += z * stray;
+    let mut b = functional;
+    best_fft(&mut b, root, k);
+    // 10. The mask.
+    let (mask, mask_blind) = (Fp::random(&mut prover.rng), Fp::random(&mut prover.rng));
+    prover.send_point(
+        generators.coefficient[0] * mask + value_generator * (mask * b[0]) + generators.blinding * mask_blind,
+    )?;
+    let xi = prover.challenge();
+    a[0] += xi * mask;
+    blind += xi * mask_blind;
+    // 11. The rounds.
+    let _span = tracing::info_span!("inner product rounds").entered();
+    let mut g = generators.coefficient.clone();
+    while a.len() > 1 {
+        let half = a.len() / 2;
+        let blinds = (Fp::random(&mut prover.rng), Fp::random(&mut prover.rng));
+        let half_point = |a: &[Fp], b: &[Fp], g: &[EqAffine], blind: Fp| {
+            let scalars: Vec<Fp> = a.iter().copied().chain([inner_product(a, b), blind]).collect();
+            let bases: Vec<EqAffine> = g.iter().copied().chain([value_generator, generators.blinding]).collect();
+            best_multiexp(&scalars, &bases)
+        };
+        let (left, right) = rayon::join(
+            || half_point(&a[..half], &b[half..], &g[half..], blinds.0),
+            || half_point(&a[half..], &b[..half], &g[..half], blinds.1),
+        );
+        prover.send_point(left)?;
+        prover.send_point(right)?;
+        let u = prover.challenge();
+        let inverse = u.invert().unwrap_or(Fp::ZERO);
+        for i in 0..half {
+            a[i] = a[i] + u * a[half + i];
+            b[i] = b[i] + inverse * b[half + i];
+        }
+        a.truncate(half);
+        b.truncate(half);
+        if half > 1 {
+            g = fold_generators(&g, inverse);
+        }
+        blind += inverse * blinds.0 + u * blinds.1;
+    }
+    // 12. The final scalar and blind.
+    let (mut c, mut f) = (a[0], blind);
+    deviation.finish(&mut c, &mut f);
+    prover.transcript.write_scalar(c)?;
+    prover.transcript.write_scalar(f)?;
+    // 13. r is the verifier's alone.
+    Ok(())
+}
+
+/// `G_lo + u⁻¹·G_hi`.
+fn fold_generators(g: &[EqAffine], inverse: Fp) -> Vec<EqAffine> {
+    let half = g.len() / 2;
+    let (low, high) = g.split_at(half);
+    let chunk = half.div_ceil(rayon::current_num_threads()).max(16);
+    let mut folded = vec![EqAffine::default(); half];
+    folded.par_chunks_mut(chunk).zip(low.par_chunks(chunk)).zip(high.par_chunks(chunk)).for_each(
+        |((out, low), high)| {
+            let mut products = vec![Eq::identity(); high.len()];
+            Eq::batch_mul_same_scalar_vartime(high, &inverse, &mut products);
+            for (product, low) in products.iter_mut().zip(low) {
+                *product += low;
+            }
+            out.copy_from_slice(&normalise(&products));
+        },
+    );
+    folded
+}
+
+/// All columns in the order of the verifier.
+fn collect_columns<T: TranscriptWrite<EqAffine, Challenge>>(
+    prover: &LinearProver<'_, T>,
+    system: LinearSystem,
+    words: Vec<Vec<Fp>>,
+    randomness: &AdviceRandomness,
+) -> Vec<OpeningColumn> {
+    let model = prover.model;
+    let mut columns = Vec::with_capacity(num_opening_columns(&model.keys.compiled));
+    let LinearSystem { words: functionals, pooled, combined, messages, .. } = system;
+    for ((values, functional), blind) in words.into_iter().zip(functionals).zip(&randomness.blinds) {
+        columns.push(OpeningColumn { values, functional, blind: *blind });
+    }
+    for (column, functional) in pooled.into_iter().enumerate() {
+        let (values, blind) = (model.param_column(column), model.columns.blinds[column]);
+        columns.push(OpeningColumn { values, functional, blind });
+    }
+    columns.par_extend(combined.into_par_iter().map(|combined| {
+        let mut values = vec![Fp::ZERO; combined.functional.len()];
+        let mut blind = Fp::ZERO;
+        for (column, weight) in &combined.columns {
+            for (value, own) in values.iter_mut().zip(&model.columns.columns[*column]) {
+                if *own != 0 {
+                    *value += *weight * zkonnx_circuits::field::from_i64(*own);
+                }
+            }
+            blind += *weight * model.columns.blinds[*column];
+        }
+        OpeningColumn { values, functional: combined.functional, blind }
+    }));
+    let first_message = columns.len();
+    let zeta = prover.messages.challenges.zeta;
+    for functional in messages {
+        columns.push(OpeningColumn { values: vec![Fp::ZERO; functional.len()], functional, blind: Fp::ZERO });
+    }
+    let mut power = Fp::ONE;
+    let pieces = &model.keys.compiled.sumcheck.pieces;
+    for (index, (piece, blind)) in pieces.iter().zip(&prover.piece_blinds).enumerate() {
+        let column = &mut columns[first_message + piece.column];
+        for row in piece.start..piece.start + piece.len {
+            column.values[row] += power * prover.message_columns[piece.column][row];
+        }
+        for (_, row, value) in prover.strays.iter().filter(|s| s.0 == index) {
+            column.values[*row] += power * value;
+        }
+        column.blind += power * blind;
+        power *= zeta;
+    }
+    columns
+}
+
+/// `c_L = Σ <a_j, U_(j+h)>`, `c_R = Σ <a_(j+h), U_j>`.
+fn cross_terms(columns: &[OpeningColumn]) -> (Fp, Fp) {
+    let (low, high) = columns.split_at(columns.len() / 2);
+    low.par_iter()
+        .zip(high)
+        .map(|(low, high)| (inner_product(&low.values, &high.functional), inner_product(&high.values, &low.functional)))
+        .reduce(|| (Fp::ZERO, Fp::ZERO), |a, b| (a.0 + b.0, a.1 + b.1))
+}
+
+fn fold_columns(columns: &mut Vec<OpeningColumn>, tau: Fp, inverse: Fp) {
+    let high = columns.split_off(columns.len() / 2);
+    columns.par_iter_mut().zip(high).for_each(|(low, high)| {
+        add_scaled(&mut low.values, &high.values, tau);
+        add_scaled(&mut low.functional, &high.functional, inverse);
+        low.blind += tau * high.blind;
+    });
+}
+
+fn add_scaled(to: &mut Vec<Fp>, from: &[Fp], by: Fp) {
+    if to.len() < from.len() {
+        to.resize(from.len(), Fp::ZERO);
+    }
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += by * from;
+    }
+}

@@ -1,0 +1,44 @@
+//! Why a proof could not be made.
+
+use zkonnx_quantize::eval::EvalError;
+use zkonnx_verifier::error::RegisterError;
+
+/// Why a proof could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProveError {
+    /// The inputs are not as declared.
+    #[error(transparent)]
+    Inputs(#[from] EvalError),
+    /// The model has no circuit or no key.
+    #[error(transparent)]
+    Model(#[from] RegisterError),
+    /// halo2 failed.
+    #[error("halo2: {0}")]
+    Halo2(#[from] halo2_proofs::plonk::Error),
+    /// Parameters for another `k`.
+    #[error("the model needs parameters for k = {expected}, these are for k = {actual}")]
+    Params {
+        /// The model's.
+        expected: u32,
+        /// The given.
+        actual: u32,
+    },
+    /// The parameters do not encode as expected.
+    #[error("the parameters are not those of halo2_proofs 0.4.1")]
+    Generators,
+    /// halo2 drew its randomness in another order than 0.4.1 does.
+    #[error(
+        "the replayed commitments differ from those in the proof: this halo2 draws its randomness in another order"
+    )]
+    Replay,
+    /// The operating system gave no randomness.
+    #[error("no randomness from the operating system: {0}")]
+    Randomness(String),
+    /// A challenge hit a forbidden value again and again.
+    #[error("a challenge was degenerate {0} times: this does not happen by chance")]
+    Degenerate(usize),
+    /// Writing to the transcript failed.
+    #[error("transcript: {0}")]
+    Transcript(#[from] std::io::Error),
+}

@@ -1,0 +1,143 @@
+//! Proving keys: rebuilt from the model, kept in memory, never in a file.
+
+use crate::{
+    error::ProveError,
+    generators::{normalise, Generators},
+};
+use blake2b_simd::Params as Blake2b;
+use ff::{Field, FromUniformBytes};
+use group::GroupEncoding;
+use halo2_proofs::{
+    plonk::{keygen_pk, ProvingKey},
+    poly::commitment::Params,
+};
+use pasta_curves::{EqAffine, Fp};
+use rayon::prelude::*;
+use std::sync::Arc;
+use zkonnx_circuits::{
+    circuit::{with_shape, ModelCircuit},
+    field::from_i64,
+    lower::Modes,
+    params::ParamLayout,
+};
+use zkonnx_quantize::{
+    graph::Graph,
+    model::{QuantizedModel, WeightPrivacy},
+};
+use zkonnx_verifier::{
+    registry::ModelKeys,
+    statement::ModelId,
+    zkv::{DeclaredWeights, VerifierModel},
+};
+
+/// The parameter columns of a model and their blinds.
+#[derive(Clone, Debug)]
+pub struct ParamColumns {
+    /// Integers, row by row; columns may be shorter than `n`, the rest is zero.
+    pub columns: Vec<Vec<i64>>,
+    /// Blinds: zero for public weights.
+    pub blinds: Vec<Fp>,
+    /// Commitments.
+    pub points: Vec<EqAffine>,
+}
+
+impl ParamColumns {
+    /// Lays out and commits the weights of a model.
+    #[must_use]
+    pub fn new(model: &QuantizedModel, generators: &Generators) -> Self {
+        let _span = tracing::info_span!("commit parameters").entered();
+        let layout = ParamLayout::new(&model.graph, generators.row.len());
+        let columns = layout.columns(&model.graph, &model.weights);
+        let blinds: Vec<Fp> = (0_u64..)
+            .take(columns.len())
+            .map(|column| match model.privacy {
+                WeightPrivacy::Public => Fp::ZERO,
+                WeightPrivacy::Private { blind_seed } => private_blind(&blind_seed, column),
+            })
+            .collect();
+        let points: Vec<_> = columns
+            .par_iter()
+            .zip(&blinds)
+            .map(|(column, blind)| {
+                let point = crate::generators::small_multiexp(column, &generators.row);
+                if bool::from(blind.is_zero()) {
+                    point
+                } else {
+                    point + generators.blinding * blind
+                }
+            })
+            .collect();
+        Self { columns, blinds, points: normalise(&points) }
+    }
+}
+
+/// The blind of a parameter column of a model with private weights.
+fn private_blind(seed: &[u8; 32], column: u64) -> Fp {
+    let mut state = Blake2b::new().hash_length(64).key(seed).personal(b"zkonnx.blind.v1_").to_state();
+    state.update(&column.to_le_bytes());
+    Fp::from_uniform_bytes(state.finalize().as_array())
+}
+
+/// The `model.zkv` of a quantised model.
+#[must_use]
+pub fn verifier_model(model: &QuantizedModel, params: &ParamColumns) -> VerifierModel {
+    VerifierModel {
+        graph: model.graph.clone(),
+        layout: model.layout,
+        weights: match model.privacy {
+            WeightPrivacy::Public => DeclaredWeights::Public,
+            WeightPrivacy::Private { .. } => DeclaredWeights::Private,
+        },
+        commitments: params.points.iter().map(GroupEncoding::to_bytes).collect(),
+    }
+}
+
+/// Everything that proving a model needs besides inputs, for one choice of modes.
+#[derive(Debug)]
+pub struct ProverModel {
+    /// The model.
+    pub model: QuantizedModel,
+    /// Its identity.
+    pub id: ModelId,
+    /// The bytes of its `model.zkv`.
+    pub zkv: Vec<u8>,
+    /// The parameters of the commitment scheme.
+    pub params: Arc<Params<EqAffine>>,
+    /// The generators.
+    pub generators: Generators,
+    /// Compiled model and verifying key.
+    pub keys: ModelKeys,
+    /// halo2's proving key.
+    pub pk: ProvingKey<EqAffine>,
+    /// The parameter columns.
+    pub columns: ParamColumns,
+}
+
+impl ProverModel {
+    /// Compiles, makes keys and commits the parameters.
+    ///
+    /// # Errors
+    /// [`ProveError`] when the model has no circuit or no key.
+    pub fn new(model: QuantizedModel, modes: Modes, params: Arc<Params<EqAffine>>) -> Result<Self, ProveError> {
+        if params.k() != u32::from(model.layout.k) {
+            return Err(ProveError::Params { expected: model.layout.k.into(), actual: params.k() });
+        }
+        let generators = Generators::new(&params).ok_or(ProveError::Generators)?;
+        let columns = ParamColumns::new(&model, &generators);
+        let zkv = verifier_model(&model, &columns).to_bytes();
+        let graph: Arc<Graph> = Arc::new(model.graph.clone());
+        let _span = tracing::info_span!("keys").entered();
+        let keys = ModelKeys::new(graph, modes, model.layout, &params)?;
+        let circuit = ModelCircuit { shape: &keys.compiled.shape, assignment: None };
+        let pk = with_shape(&keys.compiled.shape, || keygen_pk(&params, keys.vk.clone(), &circuit))?;
+        Ok(Self { id: VerifierModel::id_of(&zkv), model, zkv, params, generators, keys, pk, columns })
+    }
+
+    /// A parameter column as field elements, `n` of them.
+    #[must_use]
+    pub fn param_column(&self, column: usize) -> Vec<Fp> {
+        let mut values: Vec<Fp> = self.columns.columns[column].iter().map(|v| from_i64(*v)).collect();
+        values.resize(self.generators.row.len(), Fp::ZERO);
+        values
+    }
+}

@@ -1,0 +1,177 @@
+//! One opening of `Σ_j <a_j, U_j> = v` (protocol, section 6).
+//!
+//! *Relation.* Points `C_j` commit to columns `a_j` (row basis, generators `L_i`, blind on `W`), and
+//! `Σ_j <a_j, U_j> = v` for public `U_j`, `v`.
+//!
+//! *Rounds.* (a) The list of columns, padded with zeros to a power of two, is folded in halves: the prover sends
+//! `X_L = c_L·U + r_L·W`, `X_R = c_R·U + r_R·W`; `a_j += τ·a_(j+h)`, `U_j += τ⁻¹·U_(j+h)`. (b) Only then `z` is drawn: `Ũ = z·U`. A part
+//! of some `X` on the generators `G` would otherwise change a column after its functional is known.
+//! (c) `S = s_0(G_0 + b_0·Ũ) + r_s·W` masks the final scalar. (d) `k` rounds `L`, `R` of the inner-product argument in the
+//! coefficient basis (Bünz et al., *Bulletproofs*, 2018, section 3; Bowe, Grigg, Hopwood, *Halo*, 2019).
+//!
+//! *Verifier equation.* With `w_j` the product of the τ of the set bits of `j`, `s_i` that of the `u⁻¹`, `b = DFT(Σ w_j⁻¹ U_j)`:
+//!
+//! ```text
+//! Σ w_j·C_j + z·(v·U + Σ(τ⁻¹·X_L + τ·X_R)) + ξ·S + Σ(u⁻¹·L + u·R) = c·Σ s_i·G_i + c·z·<s, b>·U + f·W
+//! ```
+//!
+//! multiplied by `r`, which is squeezed after `f`, and added to the equation that halo2's verification leaves.
+//! Soundness error: `(2·log2 C + 2 + 1 + 2k + 1)/|F|`. Cost: `2·log2 C + 1 + 2k` points, two scalars.
+
+use super::{ReadError, Reader};
+use crate::{length::num_fold_rounds, transcript::Challenge};
+use ff::{Field, PrimeField};
+use halo2_proofs::{
+    arithmetic::best_fft,
+    poly::commitment::{Params, MSM},
+    transcript::TranscriptRead,
+};
+use pasta_curves::{EqAffine, Fp};
+use zkonnx_circuits::{compiled::CompiledModel, field::inner_product, functional::LinearSystem};
+
+/// The commitments of all columns, as sums of points with public weights.
+#[derive(Clone, Debug)]
+pub struct ColumnPoints<'a> {
+    /// Word columns: points of halo2's proof.
+    pub words: &'a [EqAffine],
+    /// All parameter columns: points of the registered model.
+    pub params: &'a [EqAffine],
+    /// Pieces of messages, from this proof.
+    pub pieces: &'a [EqAffine],
+}
+
+/// A primitive `2^k`-th root of unity.
+#[must_use]
+pub fn root_of_unity(k: u32) -> Fp {
+    (k..Fp::S).fold(Fp::ROOT_OF_UNITY, |root, _| root.square())
+}
+
+/// `Σ_j w_j⁻¹·U_j` over all columns in order, given the inverse weights.
+#[must_use]
+pub fn fold_functionals(model: &CompiledModel, system: &LinearSystem, weights: &[Fp]) -> Vec<Fp> {
+    let mut folded = vec![Fp::ZERO; model.num_rows()];
+    let columns = system
+        .words
+        .iter()
+        .chain(&system.pooled)
+        .map(Vec::as_slice)
+        .chain(system.combined.iter().map(|c| c.functional.as_slice()))
+        .chain(system.messages.iter().map(Vec::as_slice));
+    for (functional, weight) in columns.zip(weights) {
+        for (out, value) in folded.iter_mut().zip(functional) {
+            if *value != Fp::ZERO {
+                *out += *weight * value;
+            }
+        }
+    }
+    folded
+}
+
+/// The product of `challenges[r]` over the bits of `index`, round `r` deciding bit `rounds − 1 − r`.
+#[must_use]
+pub fn bit_products(challenges: &[Fp], size: usize) -> Vec<Fp> {
+    let mut products = vec![Fp::ONE];
+    for challenge in challenges {
+        products = products.iter().flat_map(|p| [*p, *p * challenge]).collect();
+    }
+    products.truncate(size);
+    products
+}
+
+/// 8.–13. Reads the opening and returns the equation that must vanish, already multiplied by `r`.
+///
+/// # Errors
+/// [`ReadError`].
+pub fn verify<'p, T: TranscriptRead<EqAffine, Challenge>>(
+    model: &CompiledModel,
+    params: &'p Params<EqAffine>,
+    reader: &mut Reader<'_, T>,
+    system: &LinearSystem,
+    zeta: Fp,
+    points: &ColumnPoints<'_>,
+) -> Result<MSM<'p, EqAffine>, ReadError> {
+    let mut msm = params.empty_msm();
+    // 8. Fold the columns.
+    let (mut tau, mut tau_inverse, mut value_points) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..num_fold_rounds(model) {
+        let (left, right) = (reader.point()?, reader.point()?);
+        let (challenge, inverse) = reader.nonzero_challenge()?;
+        value_points.push((inverse, left));
+        value_points.push((challenge, right));
+        tau.push(challenge);
+        tau_inverse.push(inverse);
+    }
+    // 9. z, only now.
+    let z = reader.challenge();
+    for (weight, point) in value_points {
+        msm.append_term(weight * z, point);
+    }
+    // 10. The mask.
+    let mask = reader.point()?;
+    let xi = reader.challenge();
+    msm.append_term(xi, mask);
+    // 11. The rounds.
+    let mut u_inverse = Vec::new();
+    for _ in 0..model.layout.k {
+        let (left, right) = (reader.point()?, reader.point()?);
+        let (challenge, inverse) = reader.nonzero_challenge()?;
+        msm.append_term(inverse, left);
+        msm.append_term(challenge, right);
+        u_inverse.push(inverse);
+    }
+    // 12. The final scalar and blind.
+    let (c, f) = (reader.scalar()?, reader.scalar()?);
+    // 13. r separates this equation from halo2's.
+    let r = reader.challenge();
+
+    let count = 1 << tau.len();
+    add_columns(&mut msm, model, system, &bit_products(&tau, count), zeta, points);
+    let mut b = fold_functionals(model, system, &bit_products(&tau_inverse, count));
+    best_fft(&mut b, root_of_unity(model.layout.k.into()), model.layout.k.into());
+    let mut s = bit_products(&u_inverse, model.num_rows());
+    // The value is v = −constant; and minus the right side.
+    msm.add_to_u_scalar(-z * system.constant - c * z * inner_product(&s, &b));
+    for s in &mut s {
+        *s *= -c;
+    }
+    msm.add_to_g_scalars(&s);
+    msm.add_to_w_scalar(-f);
+    msm.scale(r);
+    Ok(msm)
+}
+
+fn add_columns(
+    msm: &mut MSM<'_, EqAffine>,
+    model: &CompiledModel,
+    system: &LinearSystem,
+    weights: &[Fp],
+    zeta: Fp,
+    points: &ColumnPoints<'_>,
+) {
+    let mut weights = weights.iter();
+    for (point, weight) in points.words.iter().zip(&mut weights) {
+        msm.append_term(*weight, *point);
+    }
+    let mut params = vec![Fp::ZERO; points.params.len()];
+    for (param, weight) in params.iter_mut().take(model.params.num_pooled).zip(&mut weights) {
+        *param += weight;
+    }
+    for (combined, weight) in system.combined.iter().zip(&mut weights) {
+        for (column, own) in &combined.columns {
+            if let Some(param) = params.get_mut(*column) {
+                *param += *weight * own;
+            }
+        }
+    }
+    for (point, weight) in points.params.iter().zip(params) {
+        msm.append_term(weight, *point);
+    }
+    let messages: Vec<Fp> = weights.copied().collect();
+    let mut power = Fp::ONE;
+    for (piece, point) in model.sumcheck.pieces.iter().zip(points.pieces) {
+        if let Some(weight) = messages.get(piece.column) {
+            msm.append_term(*weight * power, *point);
+        }
+        power *= zeta;
+    }
+}

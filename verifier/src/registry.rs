@@ -1,0 +1,236 @@
+//! Registered models.
+
+use crate::{
+    error::RegisterError,
+    length::proof_length,
+    params,
+    statement::ModelId,
+    transcript::KeyDigest,
+    zkv::{DeclaredWeights, VerifierModel},
+};
+use group::GroupEncoding;
+use halo2_proofs::{
+    plonk::{keygen_vk, VerifyingKey},
+    poly::commitment::Params,
+};
+use pasta_curves::{EqAffine, Fp};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+use zkonnx_circuits::{
+    circuit::{with_shape, ModelCircuit},
+    compiled::CompiledModel,
+    lower::Modes,
+    work::{verification_work, MAX_VERIFICATION_WORK},
+};
+use zkonnx_quantize::{graph::Graph, model::LayoutChoice};
+
+/// What is known of a model's weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightStatus {
+    /// The caller has recomputed the commitments from the weights.
+    Recomputed,
+    /// The file's word only: commitments may hold anything, also values that are no small integers.
+    Unchecked,
+}
+
+/// Keys of a model for one choice of modes.
+#[derive(Debug)]
+pub struct ModelKeys {
+    /// The compiled model.
+    pub compiled: CompiledModel,
+    /// halo2's key.
+    pub vk: VerifyingKey<EqAffine>,
+    /// Its digest.
+    pub vk_digest: Fp,
+    /// Exact length of a proof, in bytes.
+    pub proof_length: usize,
+}
+
+impl ModelKeys {
+    /// Compiles a graph and makes its key.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when there is no circuit or no key.
+    pub fn new(
+        graph: Arc<Graph>,
+        modes: Modes,
+        layout: LayoutChoice,
+        params: &Params<EqAffine>,
+    ) -> Result<Self, RegisterError> {
+        let compiled = CompiledModel::new(graph, modes, layout)?;
+        let work = verification_work(&compiled);
+        if work > MAX_VERIFICATION_WORK {
+            return Err(RegisterError::TooExpensive { actual: work, limit: MAX_VERIFICATION_WORK });
+        }
+        let circuit = ModelCircuit { shape: &compiled.shape, assignment: None };
+        let vk = with_shape(&compiled.shape, || keygen_vk(params, &circuit))
+            .map_err(|e| RegisterError::Keygen(e.to_string()))?;
+        let mut recorder = KeyDigest::default();
+        vk.hash_into(&mut recorder).map_err(|e| RegisterError::Keygen(e.to_string()))?;
+        let vk_digest = recorder.0.ok_or_else(|| RegisterError::Keygen("the key has no digest".into()))?;
+        let proof_length = proof_length(&compiled);
+        Ok(Self { compiled, vk, vk_digest, proof_length })
+    }
+}
+
+/// A registered model.
+#[derive(Clone, Debug)]
+pub struct ModelHandle {
+    inner: Arc<Registered>,
+}
+
+#[derive(Debug)]
+struct Registered {
+    id: ModelId,
+    graph: Arc<Graph>,
+    layout: LayoutChoice,
+    declared: DeclaredWeights,
+    points: Vec<EqAffine>,
+    params: Arc<Params<EqAffine>>,
+    keys: Mutex<BTreeMap<Modes, Arc<ModelKeys>>>,
+}
+
+impl ModelHandle {
+    /// Registers the bytes of a `model.zkv`, with parameters for its `k`.
+    ///
+    /// # Errors
+    /// [`RegisterError`] for anything but a valid model.
+    pub fn new(
+        bytes: &[u8],
+        params: impl FnOnce(u32) -> Result<Arc<Params<EqAffine>>, RegisterError>,
+    ) -> Result<Self, RegisterError> {
+        let VerifierModel { graph, layout, weights, commitments } = VerifierModel::from_bytes(bytes)?;
+        let graph = Arc::new(graph);
+        let modes = Modes::public(&graph);
+        // Compile before any parameters are derived: a hostile k costs nothing.
+        let compiled = CompiledModel::new(Arc::clone(&graph), modes.clone(), layout)?;
+        let expected = compiled.params.num_columns;
+        if commitments.len() != expected {
+            return Err(RegisterError::Commitments { expected, actual: commitments.len() });
+        }
+        let points = commitments
+            .iter()
+            .enumerate()
+            .map(|(i, bytes)| Option::from(EqAffine::from_bytes(bytes)).ok_or(RegisterError::Point(i)))
+            .collect::<Result<Vec<EqAffine>, _>>()?;
+        let params = params(layout.k.into())?;
+        let keys = Arc::new(ModelKeys::new(Arc::clone(&graph), modes.clone(), layout, &params)?);
+        Ok(Self {
+            inner: Arc::new(Registered {
+                id: VerifierModel::id_of(bytes),
+                graph,
+                layout,
+                declared: weights,
+                points,
+                params,
+                keys: Mutex::new(BTreeMap::from([(modes, keys)])),
+            }),
+        })
+    }
+
+    /// The model's identity.
+    #[must_use]
+    pub fn id(&self) -> ModelId {
+        self.inner.id
+    }
+
+    /// The graph.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.inner.graph
+    }
+
+    /// The layout.
+    #[must_use]
+    pub fn layout(&self) -> LayoutChoice {
+        self.inner.layout
+    }
+
+    /// What the file says of its weights.
+    #[must_use]
+    pub fn declared_weights(&self) -> DeclaredWeights {
+        self.inner.declared
+    }
+
+    /// What is known of the weights. A file's word counts as unchecked.
+    #[must_use]
+    pub fn weight_status(&self) -> WeightStatus {
+        WeightStatus::Unchecked
+    }
+
+    /// The commitments of the parameter columns.
+    #[must_use]
+    pub fn points(&self) -> &[EqAffine] {
+        &self.inner.points
+    }
+
+    /// The parameters of the commitment scheme.
+    #[must_use]
+    pub fn params(&self) -> &Arc<Params<EqAffine>> {
+        &self.inner.params
+    }
+
+    /// The keys for a choice of modes, made on first use.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when there is no circuit with these modes.
+    pub fn keys(&self, modes: &Modes) -> Result<Arc<ModelKeys>, RegisterError> {
+        let mut keys = self.inner.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keys) = keys.get(modes) {
+            return Ok(Arc::clone(keys));
+        }
+        let made = ModelKeys::new(Arc::clone(&self.inner.graph), modes.clone(), self.inner.layout, &self.inner.params)?;
+        let made = Arc::new(made);
+        keys.insert(modes.clone(), Arc::clone(&made));
+        Ok(made)
+    }
+}
+
+/// Registered models, and parameters by `k`.
+#[derive(Debug, Default)]
+pub struct Registry {
+    params: BTreeMap<u32, Arc<Params<EqAffine>>>,
+    models: BTreeMap<ModelId, ModelHandle>,
+}
+
+impl Registry {
+    /// An empty registry.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes parameters known, so that they need not be derived.
+    pub fn insert_params(&mut self, params: Arc<Params<EqAffine>>) {
+        self.params.insert(params.k(), params);
+    }
+
+    /// Registers a `model.zkv`; the same bytes give the same handle.
+    ///
+    /// # Errors
+    /// [`RegisterError`] for anything but a valid model.
+    pub fn register(&mut self, bytes: &[u8]) -> Result<ModelHandle, RegisterError> {
+        if let Some(handle) = self.models.get(&VerifierModel::id_of(bytes)) {
+            return Ok(handle.clone());
+        }
+        let known = &mut self.params;
+        let handle = ModelHandle::new(bytes, |k| {
+            if let Some(params) = known.get(&k) {
+                return Ok(Arc::clone(params));
+            }
+            let params = Arc::new(params::derive(k).map_err(|e| RegisterError::Keygen(e.to_string()))?);
+            known.insert(k, Arc::clone(&params));
+            Ok(params)
+        })?;
+        self.models.insert(handle.id(), handle.clone());
+        Ok(handle)
+    }
+
+    /// A registered model.
+    #[must_use]
+    pub fn get(&self, id: &ModelId) -> Option<&ModelHandle> {
+        self.models.get(id)
+    }
+}

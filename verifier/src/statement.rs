@@ -1,0 +1,233 @@
+//! The statement: what a proof proves, for whom.
+
+use bincode::{Decode, Encode};
+use blake2b_simd::Params as Blake2b;
+use zkonnx_circuits::lower::{Mode, Modes};
+use zkonnx_quantize::{
+    graph::Graph,
+    model::{codec, SEMANTICS_VERSION},
+};
+
+/// Version of statement, proof and model formats.
+pub const FORMAT_VERSION: u16 = 1;
+/// Proof system, curve, transcript and crate version: halo2 IPA over Vesta, Blake2b, halo2_proofs 0.4.1.
+pub const SUITE: u16 = 1;
+
+/// Identity of a model: the digest of its `model.zkv`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
+pub struct ModelId(pub [u8; 32]);
+
+/// Digest of a statement.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
+pub struct StatementDigest(pub [u8; 32]);
+
+macro_rules! hexadecimal {
+    ($type:ty) => {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{}({self})", stringify!($type))
+            }
+        }
+    };
+}
+hexadecimal!(ModelId);
+hexadecimal!(StatementDigest);
+
+/// Integers in the narrowest width that holds them all.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Integers {
+    /// 8 bits.
+    I8(Vec<i8>),
+    /// 16 bits.
+    I16(Vec<i16>),
+    /// 32 bits.
+    I32(Vec<i32>),
+    /// 64 bits.
+    I64(Vec<i64>),
+}
+
+impl Integers {
+    /// Packs the values.
+    #[must_use]
+    pub fn new(values: &[i64]) -> Self {
+        fn narrow<T: TryFrom<i64>>(values: &[i64]) -> Option<Vec<T>> {
+            values.iter().map(|v| T::try_from(*v).ok()).collect()
+        }
+        None.or_else(|| narrow(values).map(Self::I8))
+            .or_else(|| narrow(values).map(Self::I16))
+            .or_else(|| narrow(values).map(Self::I32))
+            .unwrap_or_else(|| Self::I64(values.to_vec()))
+    }
+
+    /// The values.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<i64> {
+        match self {
+            Self::I8(values) => values.iter().map(|v| i64::from(*v)).collect(),
+            Self::I16(values) => values.iter().map(|v| i64::from(*v)).collect(),
+            Self::I32(values) => values.iter().map(|v| i64::from(*v)).collect(),
+            Self::I64(values) => values.clone(),
+        }
+    }
+}
+
+/// How a tensor stands in the statement.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum TensorValue {
+    /// Its integers, row-major.
+    Public(Integers),
+    /// Nothing is said about it. Its digest is 32 zero bytes.
+    Hidden,
+}
+
+/// One input or output.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct TensorEntry {
+    /// Its ONNX name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<u32>,
+    /// Its mode, and its integers when public.
+    pub value: TensorValue,
+    /// BLAKE2b-256 of shape and integers when public; zero when hidden.
+    pub digest: [u8; 32],
+}
+
+impl TensorEntry {
+    /// An entry with the digest that belongs to it.
+    #[must_use]
+    pub fn new(name: &str, shape: &[u32], value: TensorValue) -> Self {
+        let digest = Self::digest_of(shape, &value);
+        Self { name: name.to_owned(), shape: shape.to_vec(), value, digest }
+    }
+
+    /// The digest that belongs to a shape and value.
+    #[must_use]
+    pub fn digest_of(shape: &[u32], value: &TensorValue) -> [u8; 32] {
+        match value {
+            TensorValue::Hidden => [0; 32],
+            TensorValue::Public(integers) => {
+                let mut state = Blake2b::new().hash_length(32).personal(b"zkonnx.tensor.v1").to_state();
+                state.update(&u64::try_from(shape.len()).unwrap_or(u64::MAX).to_le_bytes());
+                for size in shape {
+                    state.update(&size.to_le_bytes());
+                }
+                for value in integers.to_vec() {
+                    state.update(&value.to_le_bytes());
+                }
+                array(state.finalize().as_bytes())
+            }
+        }
+    }
+
+    /// The mode.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        match self.value {
+            TensorValue::Public(_) => Mode::Public,
+            TensorValue::Hidden => Mode::Hidden,
+        }
+    }
+}
+
+/// For whom, when and how often a proof counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Context {
+    /// Application or chain.
+    pub domain: [u8; 32],
+    /// The job, unique within the domain.
+    pub job_id: [u8; 32],
+    /// Free for the application.
+    pub nonce: u64,
+    /// Who asked.
+    pub requester: [u8; 32],
+    /// Who is paid: what stops a copied proof from being paid to somebody else.
+    pub payee: [u8; 32],
+    /// Last second, in Unix time, at which the statement is valid; 0 means for ever.
+    pub not_after: u64,
+}
+
+/// A statement, version 1.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Statement {
+    /// [`FORMAT_VERSION`].
+    pub format: u16,
+    /// [`SUITE`].
+    pub suite: u16,
+    /// [`SEMANTICS_VERSION`].
+    pub semantics: u16,
+    /// The model.
+    pub model_id: ModelId,
+    /// Inputs in declared order.
+    pub inputs: Vec<TensorEntry>,
+    /// Outputs in declared order.
+    pub outputs: Vec<TensorEntry>,
+    /// The context.
+    pub context: Context,
+}
+
+impl Statement {
+    /// A statement of the known versions; `inputs` and `outputs` are used where the modes are public.
+    #[must_use]
+    pub fn new(
+        graph: &Graph,
+        modes: &Modes,
+        model_id: ModelId,
+        (inputs, outputs): (&[Vec<i64>], &[Vec<i64>]),
+        context: Context,
+    ) -> Self {
+        let value = |mode: &Mode, values: &Vec<i64>| match mode {
+            Mode::Public => TensorValue::Public(Integers::new(values)),
+            Mode::Hidden => TensorValue::Hidden,
+        };
+        let inputs = graph.inputs.iter().zip(&modes.inputs).zip(inputs);
+        let outputs = graph.outputs.iter().zip(&modes.outputs).zip(outputs);
+        Self {
+            format: FORMAT_VERSION,
+            suite: SUITE,
+            semantics: SEMANTICS_VERSION,
+            model_id,
+            inputs: inputs.map(|((d, mode), v)| TensorEntry::new(&d.name, &d.shape, value(mode, v))).collect(),
+            outputs: outputs.map(|((d, mode), v)| TensorEntry::new(&d.name, &d.shape, value(mode, v))).collect(),
+            context,
+        }
+    }
+
+    /// The canonical bytes, after the magic string `zkonnxS\n`.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = b"zkonnxS\n".to_vec();
+        bytes.extend(bincode::encode_to_vec(self, codec()).unwrap_or_default());
+        bytes
+    }
+
+    /// BLAKE2b-256 of the canonical bytes.
+    #[must_use]
+    pub fn digest(&self) -> StatementDigest {
+        let hash = Blake2b::new().hash_length(32).personal(b"zkonnx.statement").hash(&self.to_bytes());
+        StatementDigest(array(hash.as_bytes()))
+    }
+
+    /// The modes of inputs and outputs.
+    #[must_use]
+    pub fn modes(&self) -> Modes {
+        Modes {
+            inputs: self.inputs.iter().map(TensorEntry::mode).collect(),
+            outputs: self.outputs.iter().map(TensorEntry::mode).collect(),
+        }
+    }
+}
+
+/// The first 32 bytes of a longer or equally long slice.
+pub(crate) fn array(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    for (out, byte) in out.iter_mut().zip(bytes) {
+        *out = *byte;
+    }
+    out
+}

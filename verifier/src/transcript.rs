@@ -1,0 +1,91 @@
+//! The transcript: one Blake2b transcript of halo2 that runs through the whole proof.
+//!
+//! Order: separator, format, suite and semantics versions, statement digest (two scalars of 128
+//! bits); then halo2's proof; then the linear part, see [`crate::argument`]. The challenges `φ`, `θ` of LogUp
+//! are *not* from this transcript: halo2 has no challenge phases, so they are a hash of the
+//! phase-1 commitments, which are the first points of halo2's proof.
+
+use crate::statement::{StatementDigest, FORMAT_VERSION, SUITE};
+use blake2b_simd::Params as Blake2b;
+use ff::{FromUniformBytes, PrimeField};
+use group::GroupEncoding;
+use halo2_proofs::transcript::{Challenge255, EncodedChallenge, Transcript};
+use pasta_curves::{EqAffine, Fp};
+use std::io;
+use zkonnx_quantize::model::SEMANTICS_VERSION;
+
+/// The encoding of challenges.
+pub type Challenge = Challenge255<EqAffine>;
+
+/// First scalar of every transcript.
+const SEPARATOR: &[u8; 16] = b"zkonnx.argument1";
+
+/// Absorbs everything that comes before halo2's proof.
+///
+/// # Errors
+/// None in practice; the transcript's writer may fail.
+pub fn absorb_header<T: Transcript<EqAffine, Challenge>>(
+    transcript: &mut T,
+    digest: &StatementDigest,
+) -> io::Result<()> {
+    transcript.common_scalar(Fp::from_u128(u128::from_le_bytes(*SEPARATOR)))?;
+    for version in [FORMAT_VERSION, SUITE, SEMANTICS_VERSION] {
+        transcript.common_scalar(Fp::from(u64::from(version)))?;
+    }
+    let (low, high) = digest.0.split_at(16);
+    for half in [low, high] {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(half);
+        transcript.common_scalar(Fp::from_u128(u128::from_le_bytes(bytes)))?;
+    }
+    Ok(())
+}
+
+/// The next challenge.
+pub fn squeeze<T: Transcript<EqAffine, Challenge>>(transcript: &mut T) -> Fp {
+    transcript.squeeze_challenge().get_scalar()
+}
+
+/// The challenges `(θ, φ)` of LogUp: a wide reduction of BLAKE2b over everything that is fixed by then.
+#[must_use]
+pub fn lookup_challenges(digest: &StatementDigest, vk_digest: Fp, shard: u32, points: &[[u8; 32]]) -> (Fp, Fp) {
+    let mut state = Blake2b::new().hash_length(64).personal(b"zkonnx.logup.v1_").to_state();
+    state.update(&digest.0);
+    state.update(&vk_digest.to_repr());
+    state.update(&shard.to_le_bytes());
+    state.update(&u64::try_from(points.len()).unwrap_or(u64::MAX).to_le_bytes());
+    for point in points {
+        state.update(point);
+    }
+    let [theta, phi] = [0_u8, 1].map(|which| {
+        let mut state = state.clone();
+        state.update(&[which]);
+        Fp::from_uniform_bytes(state.finalize().as_array())
+    });
+    (theta, phi)
+}
+
+/// Compressed points.
+#[must_use]
+pub fn compress(points: &[EqAffine]) -> Vec<[u8; 32]> {
+    points.iter().map(GroupEncoding::to_bytes).collect()
+}
+
+/// Records the one scalar that `VerifyingKey::hash_into` absorbs: the digest of the key.
+#[derive(Debug, Default)]
+pub struct KeyDigest(pub Option<Fp>);
+
+impl Transcript<EqAffine, Challenge> for KeyDigest {
+    fn squeeze_challenge(&mut self) -> Challenge {
+        Challenge255::new(&[0; 64])
+    }
+    fn common_point(&mut self, _: EqAffine) -> io::Result<()> {
+        Err(io::Error::other("a verifying key absorbs no point"))
+    }
+    fn common_scalar(&mut self, scalar: Fp) -> io::Result<()> {
+        match self.0.replace(scalar) {
+            None => Ok(()),
+            Some(_) => Err(io::Error::other("a verifying key absorbs one scalar")),
+        }
+    }
+}

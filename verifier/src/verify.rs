@@ -1,0 +1,233 @@
+//! Verification of one proof.
+
+use crate::{
+    argument::{opening, product, relations, sumcheck, LinearMessages, ReadError, Reader},
+    error::{Step, VerifyError},
+    length::ELEMENT,
+    registry::{ModelHandle, ModelKeys},
+    statement::{ModelId, Statement, StatementDigest, TensorEntry, TensorValue, FORMAT_VERSION, SUITE},
+    transcript::{absorb_header, lookup_challenges, Challenge},
+};
+use group::GroupEncoding;
+use halo2_proofs::{
+    plonk::{verify_proof, Error, VerificationStrategy},
+    poly::commitment::{Guard, Params, MSM},
+    transcript::{Blake2bRead, EncodedChallenge},
+};
+use pasta_curves::{EqAffine, Fp};
+use zkonnx_circuits::functional::{linear_system, LinearSystem, PublicTensors};
+use zkonnx_quantize::{graph::Interval, model::SEMANTICS_VERSION};
+
+/// A proof was accepted. There is no other way to get one of these than [`verify`].
+///
+/// The caller must still check that the context is the expected one, that the job was not settled before,
+/// and what it requires of the model (see [`crate::registry::ModelHandle::weight_status`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified {
+    statement: StatementDigest,
+    model: ModelId,
+}
+
+impl Verified {
+    /// Digest of the statement that is true.
+    #[must_use]
+    pub fn statement_digest(&self) -> StatementDigest {
+        self.statement
+    }
+    /// The model it is about.
+    #[must_use]
+    pub fn model_id(&self) -> ModelId {
+        self.model
+    }
+}
+
+/// Leaves the multi-scalar multiplication of halo2's verification to us.
+struct Defer<'p>(MSM<'p, EqAffine>);
+
+impl<'p> VerificationStrategy<'p, EqAffine> for Defer<'p> {
+    type Output = MSM<'p, EqAffine>;
+
+    fn process<E: EncodedChallenge<EqAffine>>(
+        self,
+        f: impl FnOnce(MSM<'p, EqAffine>) -> Result<Guard<'p, EqAffine, E>, Error>,
+    ) -> Result<Self::Output, Error> {
+        Ok(f(self.0)?.use_challenges())
+    }
+}
+
+/// What is left of a proof when everything but two multi-scalar multiplications is checked.
+#[derive(Debug)]
+pub struct Deferred<'p> {
+    /// halo2's.
+    pub halo2: MSM<'p, EqAffine>,
+    /// The linear part's, multiplied by `r`.
+    pub linear: MSM<'p, EqAffine>,
+    /// The linear equation and its messages, for debugging.
+    pub system: LinearSystem,
+}
+
+/// Verifies a proof of a statement.
+///
+/// With `now` (Unix time in seconds), a statement whose `not_after` has passed is refused.
+///
+/// # Errors
+/// [`VerifyError`]: malformed bytes, another model, an unknown version, an expired or a false statement.
+pub fn verify(
+    handle: &ModelHandle,
+    statement: &Statement,
+    proof: &[u8],
+    now: Option<u64>,
+) -> Result<Verified, VerifyError> {
+    check_statement(handle, statement, now)?;
+    let keys = handle.keys(&statement.modes()).map_err(|e| VerifyError::rejected(Step::Statement, e.to_string()))?;
+    let digest = statement.digest();
+    let public = public_values(statement);
+    let tensors = PublicTensors { inputs: &public.0, outputs: &public.1 };
+    let deferred = defer(&keys, handle.params(), handle.points(), digest, tensors, proof)?;
+    let mut joint = deferred.halo2.clone();
+    joint.add_msm(&deferred.linear);
+    if joint.eval() {
+        return Ok(Verified { statement: digest, model: handle.id() });
+    }
+    // Only for the message: which of the two is wrong?
+    let step = if deferred.halo2.eval() { Step::Linear } else { Step::Halo2 };
+    Err(VerifyError::rejected(step, "the final equation does not hold"))
+}
+
+/// Everything but the final equation. `digest` stands for the statement.
+///
+/// # Errors
+/// [`VerifyError`] when the proof has another length or a malformed element.
+pub fn defer<'p>(
+    keys: &ModelKeys,
+    params: &'p Params<EqAffine>,
+    param_points: &[EqAffine],
+    digest: StatementDigest,
+    public: PublicTensors<'_>,
+    proof: &[u8],
+) -> Result<Deferred<'p>, VerifyError> {
+    if proof.len() != keys.proof_length {
+        return Err(VerifyError::Length { expected: keys.proof_length, actual: proof.len() });
+    }
+    let malformed = |reason: String| VerifyError::rejected(Step::Transcript, reason);
+    let model = &keys.compiled;
+    // The phase-1 commitments, read ahead: the challenges of LogUp depend on them.
+    let mut raw = Vec::new();
+    let mut points = Vec::new();
+    for (i, bytes) in proof.chunks_exact(ELEMENT).take(model.shape.num_phase1_columns()).enumerate() {
+        let bytes = crate::statement::array(bytes);
+        let point: Option<EqAffine> = EqAffine::from_bytes(&bytes).into();
+        points.push(point.ok_or_else(|| malformed(format!("element {i} is no point of the curve")))?);
+        raw.push(bytes);
+    }
+    let (theta, phi) = lookup_challenges(&digest, keys.vk_digest, 0, &raw);
+
+    let mut transcript = Blake2bRead::<_, EqAffine, Challenge>::init(proof);
+    let absorbed = absorb_header(&mut transcript, &digest);
+    absorbed.map_err(|e| malformed(e.to_string()))?;
+    let instance: [&[Fp]; 1] = [&[phi, theta]];
+    let strategy = Defer(params.empty_msm());
+    let halo2 = verify_proof(params, &keys.vk, strategy, &[&instance], &mut transcript).map_err(|e| match e {
+        Error::Transcript(e) => malformed(e.to_string()),
+        e => VerifyError::rejected(Step::Halo2, e.to_string()),
+    })?;
+
+    let mut reader = Reader { transcript: &mut transcript, count: 0 };
+    let mut messages = LinearMessages::default();
+    let mut read = || -> Result<_, ReadError> {
+        relations::verify(model, &mut reader, &mut messages);
+        sumcheck::verify(model, &mut reader, &mut messages)?;
+        product::verify(model, &mut reader, &mut messages)?;
+        let system = linear_system(model, public, &messages.challenges, &messages.masked);
+        let points = opening::ColumnPoints {
+            words: points.get(..model.shape.columns.len()).unwrap_or(&[]),
+            params: param_points,
+            pieces: &messages.pieces,
+        };
+        let zeta = messages.challenges.zeta;
+        let linear = opening::verify(model, params, &mut reader, &system, zeta, &points)?;
+        Ok((system, linear))
+    };
+    let (system, linear) = read().map_err(|e| malformed(e.to_string()))?;
+    Ok(Deferred { halo2, linear, system })
+}
+
+/// The public integers of a statement; empty vectors for hidden tensors.
+#[must_use]
+pub fn public_values(statement: &Statement) -> (Vec<Vec<i64>>, Vec<Vec<i64>>) {
+    let values = |entries: &[TensorEntry]| {
+        entries
+            .iter()
+            .map(|entry| match &entry.value {
+                TensorValue::Public(integers) => integers.to_vec(),
+                TensorValue::Hidden => Vec::new(),
+            })
+            .collect()
+    };
+    (values(&statement.inputs), values(&statement.outputs))
+}
+
+/// Checks that the statement is one about this model, before anything is computed.
+///
+/// # Errors
+/// [`VerifyError`].
+pub fn check_statement(handle: &ModelHandle, statement: &Statement, now: Option<u64>) -> Result<(), VerifyError> {
+    for (what, expected, actual) in [
+        ("format", FORMAT_VERSION, statement.format),
+        ("suite", SUITE, statement.suite),
+        ("semantics", SEMANTICS_VERSION, statement.semantics),
+    ] {
+        if expected != actual {
+            return Err(VerifyError::WrongVersion { what, expected, actual });
+        }
+    }
+    if statement.model_id != handle.id() {
+        return Err(VerifyError::UnknownModel {
+            expected: handle.id().to_string(),
+            actual: statement.model_id.to_string(),
+        });
+    }
+    let graph = handle.graph();
+    let inputs = graph.inputs.iter().map(|i| (i.name.as_str(), i.shape.as_slice(), i.bounds)).collect();
+    let outputs = graph.outputs.iter().map(|o| (o.name.as_str(), o.shape.as_slice(), o.form.bounds)).collect();
+    check_entries("input", inputs, &statement.inputs)?;
+    check_entries("output", outputs, &statement.outputs)?;
+    let not_after = statement.context.not_after;
+    match now {
+        Some(now) if not_after != 0 && now > not_after => Err(VerifyError::Expired { not_after, now }),
+        _ => Ok(()),
+    }
+}
+
+fn check_entries(
+    what: &str,
+    declared: Vec<(&str, &[u32], Interval)>,
+    entries: &[TensorEntry],
+) -> Result<(), VerifyError> {
+    let reject = |reason: String| Err(VerifyError::rejected(Step::Statement, reason));
+    if declared.len() != entries.len() {
+        return reject(format!("{} {what}s, the model has {}", entries.len(), declared.len()));
+    }
+    for (i, ((name, shape, bounds), entry)) in declared.into_iter().zip(entries).enumerate() {
+        if entry.name != name || entry.shape != shape {
+            return reject(format!("{what} {i} has another name or shape than the model's '{name}'"));
+        }
+        if let TensorValue::Public(integers) = &entry.value {
+            let values = integers.to_vec();
+            let count: usize = shape.iter().map(|s| *s as usize).product();
+            if values.len() != count {
+                return reject(format!("{what} '{name}' has {} elements, the model's has {count}", values.len()));
+            }
+            if let Some(at) = values.iter().position(|v| !bounds.contains(*v)) {
+                return reject(format!(
+                    "{what} '{name}', element {at}: {} is outside of [{}, {}]",
+                    values[at], bounds.lo, bounds.hi
+                ));
+            }
+        }
+        if TensorEntry::digest_of(&entry.shape, &entry.value) != entry.digest {
+            return reject(format!("{what} '{name}' has a digest that is not its own"));
+        }
+    }
+    Ok(())
+}
