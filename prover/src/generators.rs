@@ -1,12 +1,9 @@
-//! The generators as the prover uses them, and multi-scalar multiplications of small integers.
+//! The generators as the prover uses them.
 
-use ff::PrimeField;
-use group::{Curve, Group, GroupEncoding};
-use halo2_proofs::{arithmetic::best_multiexp, poly::commitment::Params};
-use pasta_curves::{
-    arithmetic::{CurveAffine as _, CurveExt as _},
-    Eq, EqAffine, Fp,
-};
+use crate::multiexp::{multiexp, small_multiexp};
+use group::GroupEncoding;
+use halo2_proofs::poly::commitment::Params;
+use pasta_curves::{arithmetic::CurveExt as _, Eq, EqAffine, Fp};
 use rayon::prelude::*;
 
 /// All generators for one `k`.
@@ -47,7 +44,7 @@ impl Generators {
     pub fn commit_column(&self, values: &[i64], (first, tail): (usize, &[Fp]), blind: Fp) -> Eq {
         let scalars: Vec<Fp> = tail.iter().copied().chain([blind]).collect();
         let bases: Vec<EqAffine> = self.row[first..first + tail.len()].iter().copied().chain([self.blinding]).collect();
-        small_multiexp(values, &self.row) + best_multiexp(&scalars, &bases)
+        small_multiexp(values, &self.row) + multiexp(&scalars, &bases)
     }
 }
 
@@ -57,54 +54,4 @@ pub fn normalise(points: &[Eq]) -> Vec<EqAffine> {
     let mut affine = vec![EqAffine::default(); points.len()];
     Eq::batch_normalize_vartime(points, &mut affine);
     affine
-}
-
-/// `Σ values_i·bases_i` for small integers: Pippenger with windows no wider than the largest value.
-///
-/// Zeros cost nothing. Variable time: see the security notes on the prover's side channels.
-#[must_use]
-pub fn small_multiexp(values: &[i64], bases: &[EqAffine]) -> Eq {
-    let largest = values.iter().map(|v| v.unsigned_abs()).max().unwrap_or(0);
-    let nonzero = values.iter().filter(|v| **v != 0).count();
-    let bits = (u64::BITS - largest.leading_zeros()).max(1);
-    // Additions: one per nonzero digit, two per bucket.
-    let cost = |window: u32| bits.div_ceil(window) as usize * (nonzero + (2 << window));
-    let window = (1..=bits.min(12)).min_by_key(|w| cost(*w)).unwrap_or(1);
-    let mut total = Eq::identity();
-    for index in (0..bits.div_ceil(window)).rev() {
-        for _ in 0..window {
-            total = total.double();
-        }
-        let mut buckets = vec![Eq::identity(); (1 << window) - 1];
-        for (value, base) in values.iter().zip(bases) {
-            let digit = (value.unsigned_abs() >> (index * window)) & ((1 << window) - 1);
-            if let Some(bucket) =
-                usize::try_from(digit).ok().and_then(|d| d.checked_sub(1)).and_then(|d| buckets.get_mut(d))
-            {
-                if *value < 0 {
-                    *bucket -= base;
-                } else {
-                    *bucket += base;
-                }
-            }
-        }
-        let mut running = Eq::identity();
-        for bucket in buckets.iter().rev() {
-            running += bucket;
-            total += running;
-        }
-    }
-    total
-}
-
-/// Whether a point is the identity.
-#[must_use]
-pub fn is_identity(point: &Eq) -> bool {
-    point.to_affine().coordinates().is_none().into()
-}
-
-/// The canonical bytes of a scalar.
-#[must_use]
-pub fn scalar_bytes(scalar: &Fp) -> [u8; 32] {
-    scalar.to_repr()
 }

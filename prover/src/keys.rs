@@ -3,6 +3,7 @@
 use crate::{
     error::ProveError,
     generators::{normalise, Generators},
+    multiexp::small_multiexp,
 };
 use blake2b_simd::Params as Blake2b;
 use ff::{Field, FromUniformBytes};
@@ -59,7 +60,7 @@ impl ParamColumns {
             .par_iter()
             .zip(&blinds)
             .map(|(column, blind)| {
-                let point = crate::generators::small_multiexp(column, &generators.row);
+                let point = small_multiexp(column, &generators.row);
                 if bool::from(blind.is_zero()) {
                     point
                 } else {

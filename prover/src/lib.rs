@@ -5,5 +5,7 @@ pub mod deviation;
 pub mod error;
 pub mod generators;
 pub mod keys;
+pub mod multiexp;
+pub mod params_cache;
 pub mod prove;
 pub mod randomness;

@@ -1,13 +1,10 @@
 //! The opening: see [`zkonnx_verifier::argument::opening`].
 
 use super::LinearProver;
-use crate::{deviation::Deviation, generators::normalise, randomness::AdviceRandomness};
+use crate::{deviation::Deviation, generators::normalise, multiexp::multiexp, randomness::AdviceRandomness};
 use ff::Field;
 use group::{Curve as _, Group as _};
-use halo2_proofs::{
-    arithmetic::{best_fft, best_multiexp},
-    transcript::TranscriptWrite,
-};
+use halo2_proofs::{arithmetic::best_fft, transcript::TranscriptWrite};
 use pasta_curves::{arithmetic::CurveExt as _, Eq, EqAffine, Fp};
 use rayon::prelude::*;
 use zkonnx_circuits::{field::inner_product, functional::LinearSystem};
@@ -100,7 +97,7 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
         let half_point = |a: &[Fp], b: &[Fp], g: &[EqAffine], blind: Fp| {
             let scalars: Vec<Fp> = a.iter().copied().chain([inner_product(a, b), blind]).collect();
             let bases: Vec<EqAffine> = g.iter().copied().chain([value_generator, generators.blinding]).collect();
-            best_multiexp(&scalars, &bases)
+            multiexp(&scalars, &bases)
         };
         let (left, right) = rayon::join(
             || half_point(&a[..half], &b[half..], &g[half..], blinds.0),
