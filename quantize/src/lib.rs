@@ -4,11 +4,34 @@
 //! in [`eval`]. With the default feature `onnx` the crate also imports and calibrates ONNX models.
 
 pub mod bounds;
+#[cfg(feature = "onnx")]
+pub mod calibrate;
 pub mod contraction;
+#[cfg(feature = "onnx")]
+pub mod data;
 pub mod eval;
 pub mod graph;
 pub mod index;
+#[cfg(feature = "onnx")]
+mod lower;
 pub mod model;
+#[cfg(feature = "onnx")]
+pub mod onnx;
+#[cfg(feature = "onnx")]
+pub mod quantize;
+#[cfg(feature = "onnx")]
+pub mod recipe;
+#[cfg(feature = "onnx")]
+pub mod report;
 pub mod scale;
 pub mod table;
 pub mod validate;
+
+#[cfg(feature = "onnx")]
+pub use {
+    data::Samples,
+    lower::LowerError,
+    onnx::{ImportError, OnnxModel},
+    quantize::{quantize, QuantizeError, QuantizeNotes},
+    recipe::Recipe,
+};

@@ -1,0 +1,151 @@
+//! Calibration: the range of every tensor of the float model on samples.
+
+use crate::{
+    data::Samples,
+    onnx::{graph::ValueId, tensor::Tensor, FloatGraph, ImportError},
+    recipe::Method,
+};
+use rayon::prelude::*;
+
+/// The range of one tensor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    /// The smallest value.
+    pub lo: f64,
+    /// The largest value.
+    pub hi: f64,
+}
+
+impl Range {
+    /// No value yet.
+    pub(crate) const EMPTY: Self = Self { lo: f64::INFINITY, hi: f64::NEG_INFINITY };
+
+    /// The smallest range that holds both.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self { lo: self.lo.min(other.lo), hi: self.hi.max(other.hi) }
+    }
+    fn of(values: &[f64]) -> Self {
+        values.iter().fold(Self::EMPTY, |r, v| Self { lo: r.lo.min(*v), hi: r.hi.max(*v) })
+    }
+    /// The larger absolute value.
+    #[must_use]
+    pub fn magnitude(self) -> f64 {
+        self.lo.abs().max(self.hi.abs())
+    }
+}
+
+/// Bins of a histogram.
+const BINS: usize = 2048;
+
+/// The range of every value of the graph; constants have an empty range.
+///
+/// # Errors
+/// [`ImportError::RunInput`] when the samples are not for this graph.
+pub fn calibrate(graph: &FloatGraph, samples: &Samples, method: Method, bits: u8) -> Result<Vec<Range>, ImportError> {
+    let empty = || vec![Range::EMPTY; graph.values.len()];
+    let union = |a: Vec<Range>, b: Vec<Range>| a.into_iter().zip(b).map(|(a, b)| a.union(b)).collect::<Vec<_>>();
+    // Minimum and maximum do not depend on the order of samples.
+    let ranges = (0..samples.len())
+        .into_par_iter()
+        .map(|s| {
+            let mut ranges = empty();
+            graph.run(&samples.tensors(s), |id, tensor| ranges[id.0] = ranges[id.0].union(Range::of(&tensor.data)))?;
+            Ok(ranges)
+        })
+        .try_reduce(empty, |a, b| Ok(union(a, b)))?;
+    if method == Method::MinMax {
+        return Ok(ranges);
+    }
+    let histograms = (0..samples.len())
+        .into_par_iter()
+        .try_fold(
+            || vec![Vec::new(); graph.values.len()],
+            |mut histograms: Vec<Vec<u64>>, s| {
+                graph.run(&samples.tensors(s), |id, tensor| count(tensor, ranges[id.0], &mut histograms[id.0]))?;
+                Ok(histograms)
+            },
+        )
+        .try_reduce(
+            || vec![Vec::new(); graph.values.len()],
+            |a, b| Ok(a.into_iter().zip(b).map(|(a, b)| add(a, &b)).collect()),
+        )?;
+    let inputs: Vec<ValueId> = graph.inputs.clone();
+    Ok(ranges
+        .into_iter()
+        .zip(histograms)
+        .enumerate()
+        .map(|(id, (range, histogram))| {
+            // Inputs are declared whole: clipping them would make valid inputs lose their meaning.
+            if histogram.is_empty() || range.lo >= range.hi || inputs.contains(&ValueId(id)) {
+                return range;
+            }
+            match method {
+                Method::MinMax => range,
+                Method::Percentile(share) => percentile(range, &histogram, share),
+                Method::Mse => least_squares(range, &histogram, bits),
+            }
+        })
+        .collect())
+}
+
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // BINS is small
+fn count(tensor: &Tensor, range: Range, histogram: &mut Vec<u64>) {
+    let step = (range.hi - range.lo) / BINS as f64;
+    if step.is_nan() || step <= 0.0 {
+        return;
+    }
+    histogram.resize(BINS, 0);
+    for value in &tensor.data {
+        histogram[(((value - range.lo) / step) as usize).min(BINS - 1)] += 1;
+    }
+}
+
+fn add(mut a: Vec<u64>, b: &[u64]) -> Vec<u64> {
+    a.resize(a.len().max(b.len()), 0);
+    for (a, b) in a.iter_mut().zip(b) {
+        *a += b;
+    }
+    a
+}
+
+#[allow(clippy::cast_precision_loss)] // counts are far below 2^53
+fn percentile(range: Range, histogram: &[u64], share: f64) -> Range {
+    let total: u64 = histogram.iter().sum();
+    let cut = total as f64 * (1.0 - share) / 2.0;
+    let step = (range.hi - range.lo) / BINS as f64;
+    let skip = |bins: &mut dyn Iterator<Item = &u64>| {
+        let mut seen = 0.0;
+        bins.take_while(|b| {
+            seen += **b as f64;
+            seen <= cut
+        })
+        .count()
+    };
+    let (front, back) = (skip(&mut histogram.iter()), skip(&mut histogram.iter().rev()));
+    Range { lo: range.lo + front as f64 * step, hi: (range.hi - back as f64 * step).max(range.lo + step) }
+}
+
+#[allow(clippy::cast_precision_loss)] // counts are far below 2^53
+fn least_squares(range: Range, histogram: &[u64], bits: u8) -> Range {
+    let step = (range.hi - range.lo) / BINS as f64;
+    let mut best = (f64::INFINITY, range);
+    for tenths in 1..=40_u32 {
+        let part = f64::from(tenths) / 40.0;
+        let clipped = Range { lo: range.lo * part, hi: range.hi * part };
+        let unit = (clipped.hi.max(0.0) - clipped.lo.min(0.0)) / libm::ldexp(1.0, bits.into());
+        let error: f64 = histogram
+            .iter()
+            .enumerate()
+            .map(|(i, n)| {
+                let value = range.lo + (i as f64 + 0.5) * step;
+                let outside = (clipped.lo - value).max(value - clipped.hi).max(0.0);
+                *n as f64 * (outside * outside + unit * unit / 12.0)
+            })
+            .sum();
+        if error <= best.0 {
+            best = (error, clipped);
+        }
+    }
+    best.1
+}

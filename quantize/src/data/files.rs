@@ -1,0 +1,279 @@
+//! Reading and writing data files.
+
+use super::{DataError, InputSpec, NamedTensor, Samples};
+use ndarray::{ArrayD, IxDyn, OwnedRepr};
+use ndarray_npy::{NpzReader, NpzWriter, ReadNpyExt, ReadableElement, WriteNpyExt};
+use serde_json::Value;
+use std::{
+    fs::File,
+    io::{BufReader, Cursor, Read, Seek},
+    path::Path,
+};
+
+fn io(path: &Path) -> impl Fn(std::io::Error) -> DataError + '_ {
+    move |source| DataError::Io { path: path.into(), source }
+}
+
+fn malformed<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> DataError + '_ {
+    move |e| DataError::Malformed { path: path.into(), message: e.to_string() }
+}
+
+fn extension(path: &Path) -> String {
+    path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase()
+}
+
+/// Reads samples for the inputs of a model.
+///
+/// # Errors
+/// [`DataError`], with the place.
+pub fn read_samples(path: &Path, specs: &[InputSpec]) -> Result<Samples, DataError> {
+    let only = |format: &'static str| match specs {
+        [spec] => Ok(spec.name.clone()),
+        _ => Err(DataError::SingleTensor { format, count: specs.len() }),
+    };
+    let arrays = match extension(path).as_str() {
+        "npy" => {
+            let name = only(".npy")?;
+            vec![NamedTensor { name, ..read_array(path)? }]
+        }
+        "npz" => {
+            let mut arrays = read_npz(path)?;
+            // One array for one input needs no name.
+            if let ([array], [spec]) = (arrays.as_mut_slice(), specs) {
+                array.name.clone_from(&spec.name);
+            }
+            arrays
+        }
+        "json" => read_json(path, specs)?,
+        "csv" => read_csv(path, specs)?,
+        _ => return Err(DataError::Format(path.into())),
+    };
+    Samples::new(specs, arrays)
+}
+
+type Numbers = (Vec<usize>, Vec<f64>);
+
+/// Tries the element types of numpy one after the other.
+fn any_type<E: std::fmt::Display>(
+    path: &Path,
+    mut read: impl FnMut(&'static str) -> Result<Numbers, E>,
+) -> Result<Numbers, DataError> {
+    let mut first = None;
+    for kind in ["f4", "f8", "u1", "i8", "i4", "i2", "i1", "u2", "u4", "u8", "b1"] {
+        match read(kind) {
+            Ok(numbers) => return Ok(numbers),
+            Err(e) => {
+                first.get_or_insert(e);
+            }
+        }
+    }
+    Err(first.map_or(DataError::Format(path.into()), malformed(path)))
+}
+
+/// Dispatches a type's name to a generic function.
+macro_rules! by_kind {
+    ($kind:expr, $read:ident, $($argument:expr),*) => {
+        match $kind {
+            "f4" => $read::<f32, _>($($argument,)* |v| f64::from(*v)),
+            "f8" => $read::<f64, _>($($argument,)* |v| *v),
+            "u1" => $read::<u8, _>($($argument,)* |v| f64::from(*v)),
+            "i1" => $read::<i8, _>($($argument,)* |v| f64::from(*v)),
+            "u2" => $read::<u16, _>($($argument,)* |v| f64::from(*v)),
+            "i2" => $read::<i16, _>($($argument,)* |v| f64::from(*v)),
+            "u4" => $read::<u32, _>($($argument,)* |v| f64::from(*v)),
+            "i4" => $read::<i32, _>($($argument,)* |v| f64::from(*v)),
+            "i8" => $read::<i64, _>($($argument,)* |v| *v as f64),
+            "u8" => $read::<u64, _>($($argument,)* |v| *v as f64),
+            _ => $read::<bool, _>($($argument,)* |v| f64::from(u8::from(*v))),
+        }
+    };
+}
+
+fn numbers<T>(array: &ArrayD<T>, convert: impl Fn(&T) -> f64) -> Numbers {
+    (array.shape().to_vec(), array.iter().map(convert).collect())
+}
+
+fn npy_as<T: ReadableElement, F: Fn(&T) -> f64>(
+    bytes: &[u8],
+    convert: F,
+) -> Result<Numbers, ndarray_npy::ReadNpyError> {
+    Ok(numbers(&ArrayD::<T>::read_npy(Cursor::new(bytes))?, convert))
+}
+
+fn npz_as<T: ReadableElement, F: Fn(&T) -> f64>(
+    npz: &mut NpzReader<impl Read + Seek>,
+    name: &str,
+    convert: F,
+) -> Result<Numbers, ndarray_npy::ReadNpzError> {
+    Ok(numbers(&npz.by_name::<OwnedRepr<T>, IxDyn>(name)?.into_dyn(), convert))
+}
+
+/// Reads a `.npy` file.
+///
+/// # Errors
+/// [`DataError`] when it cannot be read.
+#[allow(clippy::cast_precision_loss)] // integers beyond 2^53 are no measurements
+pub fn read_array(path: &Path) -> Result<NamedTensor, DataError> {
+    let bytes = std::fs::read(path).map_err(io(path))?;
+    let (shape, data) = any_type(path, |kind| by_kind!(kind, npy_as, &bytes))?;
+    Ok(NamedTensor { name: String::new(), shape, data })
+}
+
+/// Reads all arrays of a `.npz` file, in the order of the file.
+///
+/// # Errors
+/// [`DataError`] when it cannot be read.
+#[allow(clippy::cast_precision_loss)] // integers beyond 2^53 are no measurements
+pub fn read_npz(path: &Path) -> Result<Vec<NamedTensor>, DataError> {
+    let file = BufReader::new(File::open(path).map_err(io(path))?);
+    let mut npz = NpzReader::new(file).map_err(malformed(path))?;
+    let names = npz.names().map_err(malformed(path))?;
+    let mut arrays = Vec::with_capacity(names.len());
+    for name in names {
+        let (shape, data) = any_type(path, |kind| by_kind!(kind, npz_as, &mut npz, &name))?;
+        arrays.push(NamedTensor { name, shape, data });
+    }
+    Ok(arrays)
+}
+
+/// A nested list of numbers with its shape; all lists of a level have the same length.
+fn nested(value: &Value, shape: &mut Vec<usize>, depth: usize, data: &mut Vec<f64>) -> Result<(), String> {
+    match value {
+        Value::Number(n) if depth == shape.len() || data.is_empty() => {
+            data.push(n.as_f64().ok_or("a number is out of range")?);
+            Ok(())
+        }
+        Value::Bool(b) if depth == shape.len() || data.is_empty() => {
+            data.push(f64::from(u8::from(*b)));
+            Ok(())
+        }
+        Value::Array(list) if depth < 32 => {
+            if data.is_empty() && shape.len() == depth {
+                shape.push(list.len());
+            } else if shape.get(depth) != Some(&list.len()) {
+                return Err(format!("lists of level {depth} have different lengths"));
+            }
+            list.iter().try_for_each(|v| nested(v, shape, depth + 1, data))
+        }
+        other => Err(format!("level {depth} holds {other}, which is no number")),
+    }
+}
+
+fn json_array(path: &Path, name: &str, value: &Value) -> Result<NamedTensor, DataError> {
+    let (mut shape, mut data) = (Vec::new(), Vec::new());
+    nested(value, &mut shape, 0, &mut data).map_err(|e| malformed(path)(format!("'{name}': {e}")))?;
+    Ok(NamedTensor { name: name.into(), shape, data })
+}
+
+fn read_json(path: &Path, specs: &[InputSpec]) -> Result<Vec<NamedTensor>, DataError> {
+    let file = BufReader::new(File::open(path).map_err(io(path))?);
+    let value: Value = serde_json::from_reader(file).map_err(malformed(path))?;
+    let Value::Object(map) = value else {
+        return Err(malformed(path)("an object by input name is needed"));
+    };
+    let Some(Value::Array(lists)) = map.get("input_data").filter(|_| specs.iter().all(|s| s.name != "input_data"))
+    else {
+        return map.iter().map(|(name, value)| json_array(path, name, value)).collect();
+    };
+    if lists.len() != specs.len() {
+        let message = format!("\"input_data\" has {} lists, the model takes {} inputs", lists.len(), specs.len());
+        return Err(malformed(path)(message));
+    }
+    let mut arrays = Vec::new();
+    for (spec, list) in specs.iter().zip(lists) {
+        let mut array = json_array(path, &spec.name, list)?;
+        // A flat list is one sample after the other.
+        let elements: usize = spec.shape.iter().product();
+        if array.shape.len() == 1 && elements > 0 && array.data.len() % elements == 0 {
+            array.shape = vec![array.data.len() / elements, elements];
+        }
+        arrays.push(array);
+    }
+    Ok(arrays)
+}
+
+fn read_csv(path: &Path, specs: &[InputSpec]) -> Result<Vec<NamedTensor>, DataError> {
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_path(path).map_err(malformed(path))?;
+    let widths: Vec<usize> = specs.iter().map(|s| s.shape.iter().product()).collect();
+    let total: usize = widths.iter().sum();
+    let mut data = vec![Vec::new(); specs.len()];
+    let mut rows = 0;
+    for (line, record) in reader.records().enumerate() {
+        let record = record.map_err(malformed(path))?;
+        let row: Result<Vec<f64>, usize> =
+            record.iter().enumerate().map(|(c, field)| field.parse::<f64>().map_err(|_| c)).collect();
+        let row = match row {
+            Ok(row) => row,
+            Err(_) if line == 0 => continue, // a header
+            Err(column) => {
+                let message = format!("line {}, column {}: not a number", line + 1, column + 1);
+                return Err(malformed(path)(message));
+            }
+        };
+        if row.len() != total {
+            let message = format!("line {} has {} columns, the inputs have {total} elements", line + 1, row.len());
+            return Err(malformed(path)(message));
+        }
+        let mut rest = row.as_slice();
+        for (data, width) in data.iter_mut().zip(&widths) {
+            let (own, tail) = rest.split_at(*width);
+            data.extend_from_slice(own);
+            rest = tail;
+        }
+        rows += 1;
+    }
+    let arrays = specs.iter().zip(data).zip(&widths);
+    Ok(arrays.map(|((s, data), width)| NamedTensor { name: s.name.clone(), shape: vec![rows, *width], data }).collect())
+}
+
+fn to_json(shape: &[usize], data: &[f64]) -> Value {
+    match shape {
+        [] => data.first().map_or(Value::Null, |v| serde_json::Number::from_f64(*v).map_or(Value::Null, Value::Number)),
+        [_, rest @ ..] => {
+            let width = rest.iter().product::<usize>().max(1);
+            Value::Array(data.chunks(width).map(|part| to_json(rest, part)).collect())
+        }
+    }
+}
+
+/// Writes output tensors, in real units: `.npz` and `.json` by name, `.npy` for one tensor, `.csv` with one
+/// sample per row (the first axis counts samples if there are several rows to write).
+///
+/// # Errors
+/// [`DataError`] when the file cannot be written or the format does not fit.
+pub fn write_outputs(path: &Path, outputs: &[NamedTensor]) -> Result<(), DataError> {
+    let array = |t: &NamedTensor| ArrayD::from_shape_vec(t.shape.clone(), t.data.clone()).map_err(malformed(path));
+    match extension(path).as_str() {
+        "npz" => {
+            let mut npz = NpzWriter::new_compressed(File::create(path).map_err(io(path))?);
+            for output in outputs {
+                npz.add_array(&output.name, &array(output)?).map_err(malformed(path))?;
+            }
+            npz.finish().map(|_| ()).map_err(malformed(path))
+        }
+        "npy" => match outputs {
+            [output] => array(output)?.write_npy(File::create(path).map_err(io(path))?).map_err(malformed(path)),
+            _ => Err(DataError::SingleTensor { format: ".npy", count: outputs.len() }),
+        },
+        "json" => {
+            let map: serde_json::Map<String, Value> =
+                outputs.iter().map(|o| (o.name.clone(), to_json(&o.shape, &o.data))).collect();
+            let text = serde_json::to_string_pretty(&Value::Object(map)).map_err(malformed(path))?;
+            std::fs::write(path, text + "\n").map_err(io(path))
+        }
+        "csv" => {
+            let mut writer = csv::Writer::from_path(path).map_err(malformed(path))?;
+            let rows = outputs.first().and_then(|o| o.shape.first().copied()).unwrap_or(1).max(1);
+            for row in 0..rows {
+                let fields = outputs.iter().flat_map(|o| {
+                    let width = o.data.len() / rows;
+                    o.data[row * width..(row + 1) * width].iter().map(ToString::to_string)
+                });
+                writer.write_record(fields).map_err(malformed(path))?;
+            }
+            writer.flush().map_err(io(path))
+        }
+        _ => Err(DataError::Format(path.into())),
+    }
+}

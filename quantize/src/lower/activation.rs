@@ -1,0 +1,229 @@
+//! Activations: clamps, their linear combinations, and tables.
+
+use super::{
+    dims,
+    expr::{Atom, Blocked, Expr},
+    quantised, scale, Lazy, LowerError, Lowering, Pending,
+};
+use crate::{
+    calibrate::Range,
+    graph::{Node, Op, TensorId},
+    onnx::{
+        graph::{FloatNode, ValueId},
+        ops::elementwise::Unary,
+    },
+    table::Function,
+};
+
+/// Beyond these arguments sigmoid and tanh are constant at any useful precision.
+const SIGMOID_END: f64 = 12.0;
+const TANH_END: f64 = 6.0;
+
+impl Lowering<'_> {
+    pub(super) fn unary(&mut self, node: &FloatNode, unary: Unary) -> Result<Lazy, LowerError> {
+        let input = node.inputs[0];
+        let levels = |bits: u8| libm::ldexp(1.0, bits.into()) - 1.0;
+        match unary {
+            Unary::Relu => self.clamped(node, (0.0, f64::INFINITY)),
+            Unary::Clip { lo, hi } => self.clamped(node, (lo, hi)),
+            Unary::HardSigmoid { alpha, beta } => {
+                let expr = self.fetch(input)?;
+                let lazy = self.lazy(node, affine(expr, alpha, beta));
+                Ok(Lazy { pending: Some(Pending { window: vec![], lo: 0.0, hi: 1.0 }), ..lazy })
+            }
+            Unary::HardSwish => self.hard_swish(node),
+            Unary::LeakyRelu { alpha } => {
+                let (positive, negative) = self.halves(node)?;
+                let expr = self.combine(positive, negative.scaled(-alpha))?;
+                Ok(self.lazy(node, expr))
+            }
+            Unary::Abs => {
+                let (positive, negative) = self.halves(node)?;
+                let expr = self.combine(positive, negative)?;
+                Ok(self.lazy(node, expr))
+            }
+            Unary::Neg => {
+                let expr = self.fetch(input)?.scaled(-1.0);
+                Ok(self.lazy(node, expr))
+            }
+            Unary::Sigmoid => {
+                let domain = self.domain(input, SIGMOID_END);
+                self.function(node, Function::Sigmoid, domain, 1.0 / levels(self.recipe.bits))
+            }
+            Unary::Tanh => {
+                let domain = self.domain(input, TANH_END);
+                self.function(node, Function::Tanh, domain, 1.0 / levels(self.recipe.bits - 1))
+            }
+            Unary::Exp => {
+                let range = self.ranges[input.0];
+                let top = libm::exp(range.hi.min(700.0));
+                self.function(node, Function::Exp, range, top / levels(self.recipe.bits))
+            }
+        }
+    }
+
+    /// The calibrated range of a value, cut to where a function still changes.
+    fn domain(&self, id: ValueId, end: f64) -> Range {
+        let range = self.ranges[id.0];
+        let lo = range.lo.clamp(-end, end);
+        let hi = range.hi.clamp(-end, end);
+        if hi - lo > 1e-6 {
+            Range { lo, hi }
+        } else {
+            Range { lo: lo - 0.5, hi: hi + 0.5 }
+        }
+    }
+
+    fn function(&mut self, node: &FloatNode, function: Function, domain: Range, unit: f64) -> Result<Lazy, LowerError> {
+        let expr = self.fetch(node.inputs[0])?;
+        let shape = dims(self.float.shape(node.output));
+        let tensor = self.lookup(&expr, function, domain, unit, &node.name, &shape)?;
+        Ok(self.lazy_tensor(node, tensor))
+    }
+
+    fn clamped(&mut self, node: &FloatNode, (lo, hi): (f64, f64)) -> Result<Lazy, LowerError> {
+        let (expr, before) = self.take(node.inputs[0])?;
+        let clip = |v: f64| v.max(lo).min(hi);
+        let pending = Pending { lo: clip(before.lo), hi: clip(before.hi), window: before.window };
+        let lazy = self.lazy(node, expr);
+        Ok(Lazy { pending: Some(pending), ..lazy })
+    }
+
+    fn combine(&mut self, a: Expr, b: Expr) -> Result<Expr, LowerError> {
+        a.plus(&mut self.axes, b).map_err(|Blocked| LowerError::NotSeparable)
+    }
+
+    /// `max(x, 0)` and `max(−x, 0)` as two tensors of one node.
+    fn halves(&mut self, node: &FloatNode) -> Result<(Expr, Expr), LowerError> {
+        let input = node.inputs[0];
+        let expr = self.fetch(input)?;
+        let expr = self.compacted(expr, &[]);
+        let order = expr.axes();
+        let range = self.ranges[input.0];
+        let magnitude = Range { lo: 0.0, hi: range.magnitude() };
+        let chosen = self.choose(&expr, self.target(magnitude, (0.0, f64::INFINITY)));
+        let unit = scale(chosen.scale)?;
+        let form = self.commit(&expr, &order, libm::ldexp(unit.to_f64(), -i32::from(chosen.shift)), &node.name)?;
+        let top = (1_i64 << self.recipe.bits) - 1;
+        let hi = (quantised(&form, chosen.shift).hi > top).then_some(top);
+        let op = Op::Clamp { lo: Some(0), hi, under: true };
+        let name = super::clip_name(&format!("{}/halves", node.name));
+        let shape = dims(self.float.shape(node.output));
+        let positive = self.push_node(Node { name, form, shift: chosen.shift, op, scale: unit }, &shape)?;
+        let negative = TensorId(positive.0 + 1);
+        Ok((self.read(positive, &shape), self.read(negative, &shape)))
+    }
+
+    pub(super) fn prelu(&mut self, node: &FloatNode) -> Result<Lazy, LowerError> {
+        let (positive, negative) = self.halves(node)?;
+        let slope = node.inputs[1];
+        let expr = self.with(&[slope], |axes, operands| {
+            let slope = operands.pop().ok_or(Blocked)?;
+            let below = negative.freshened(axes).times(axes, slope.scaled(-1.0))?;
+            positive.freshened(axes).plus(axes, below)
+        })?;
+        Ok(self.lazy(node, expr))
+    }
+
+    /// `x · clip(x / 6 + 1/2, 0, 1)`.
+    fn hard_swish(&mut self, node: &FloatNode) -> Result<Lazy, LowerError> {
+        let input = node.inputs[0];
+        self.tensor(input)?;
+        let shape = dims(self.float.shape(node.output));
+        let gate = affine(self.fetch(input)?, 1.0 / 6.0, 0.5);
+        let name = format!("{}/gate", node.name);
+        let unit = Range { lo: 0.0, hi: 1.0 };
+        let gate = self.requantise(&gate, &[], (0.0, 1.0), unit, &shape, &name)?;
+        let gate = self.read(gate, &shape);
+        let expr = self.with(&[input], |axes, operands| {
+            let gate = gate.freshened(axes);
+            operands.pop().ok_or(Blocked)?.times(axes, gate)
+        })?;
+        Ok(self.lazy(node, expr))
+    }
+
+    /// Whether an expression is one tensor times one number.
+    pub(super) fn is_single(expr: &Expr) -> bool {
+        matches!(expr.atoms.as_slice(), [Atom { dense: None, reads, .. }] if reads.len() == 1)
+    }
+
+    /// A unit at which an expression without weights is exact or nearly so.
+    pub(super) fn fine_unit(expr: &Expr) -> f64 {
+        let (scalars, _) = super::magnitudes(expr);
+        let largest = scalars.iter().copied().fold(0.0, f64::max);
+        match (Self::is_single(expr), largest > 0.0) {
+            (true, _) => largest,
+            (false, true) => libm::ldexp(largest, -10),
+            (false, false) => {
+                let constants: f64 = expr.atoms.iter().map(super::constant_magnitude).sum();
+                libm::ldexp(if constants > 0.0 { constants } else { 1.0 }, -10)
+            }
+        }
+    }
+
+    /// Emits `round(numerator / denominator)` in units of about `target`; the denominator keeps its sign provably.
+    pub(super) fn quotient(
+        &mut self,
+        (numerator, denominator): (Expr, Expr),
+        target: f64,
+        plus_one: bool,
+        name: &str,
+        shape: &[u32],
+    ) -> Result<TensorId, LowerError> {
+        let (mut top, mut bottom) = (numerator, denominator);
+        top.align(&mut self.axes, &mut bottom).map_err(|Blocked| LowerError::NotSeparable)?;
+        let (top_unit, bottom_unit) = (Self::fine_unit(&top), Self::fine_unit(&bottom));
+        // y = N · u_n / (D · u_d), so with an integer m the unit of floor(m N / D) is u_n / (u_d · m).
+        let multiple = libm::ceil(top_unit / (bottom_unit * target)).max(1.0);
+        let order = top.axes();
+        let params = self.weights.len();
+        let probe = self.commit(&bottom, &order, bottom_unit, name)?.bounds;
+        self.roll_back(params);
+        let sign = match (probe.lo, probe.hi) {
+            (1.., _) => 1.0,
+            (0.., _) if plus_one => 1.0,
+            (_, i64::MIN..=-1) => -1.0,
+            (lo, hi) => {
+                #[allow(clippy::cast_precision_loss)] // for people
+                return Err(LowerError::Denominator { lo: lo as f64 * bottom_unit, hi: hi as f64 * bottom_unit });
+            }
+        };
+        let half = bottom.clone().scaled(sign / bottom_unit);
+        let mut divisor = bottom.scaled(2.0 * sign / bottom_unit);
+        if plus_one {
+            divisor.atoms.push(Atom { coef: 1.0, dense: None, reads: vec![], summed: vec![] });
+        }
+        let mut form_expr = top.scaled(2.0 * multiple * sign / top_unit);
+        form_expr.atoms.extend(half.atoms);
+        let form = self.commit(&form_expr, &order, 1.0, name)?;
+        let denominator = self.commit(&divisor, &order, 1.0, name)?;
+        let unit = scale(top_unit / (bottom_unit * multiple))?;
+        let op = Op::Div { denominator };
+        self.push_node(Node { name: super::clip_name(name), form, shift: 0, op, scale: unit }, shape)
+    }
+
+    pub(super) fn divide(&mut self, node: &FloatNode, a: ValueId, b: ValueId) -> Result<Lazy, LowerError> {
+        for id in [a, b] {
+            let heavy = self.values[id.0].as_ref().is_some_and(|l| {
+                l.expr.atoms.iter().any(|a| a.dense.is_some() && !a.reads.is_empty()) || l.expr.atoms.len() > 3
+            });
+            if heavy {
+                self.tensor(id)?;
+            }
+        }
+        let (numerator, denominator) = (self.fetch(a)?, self.fetch(b)?);
+        let target = self.target(self.ranges[node.output.0], (f64::NEG_INFINITY, f64::INFINITY));
+        let shape = dims(self.float.shape(node.output));
+        let tensor = self.quotient((numerator, denominator), target, false, &node.name, &shape)?;
+        Ok(self.lazy_tensor(node, tensor))
+    }
+}
+
+/// `alpha · x + beta`.
+fn affine(expr: Expr, alpha: f64, beta: f64) -> Expr {
+    let mut expr = expr.scaled(alpha);
+    if beta != 0.0 {
+        expr.atoms.push(Atom { coef: beta, dense: None, reads: vec![], summed: vec![] });
+    }
+    expr
+}

@@ -1,0 +1,565 @@
+//! Lowering: from the float graph and its calibrated ranges to the integer graph.
+//!
+//! Float tensors are carried as lazy expressions ([`expr`]); a node of the integer graph is emitted
+//! ([`Lowering::requantise`], [`Lowering::lookup`]) only before a non-linear operation, or where an expression
+//! cannot be carried further. What counts is the number of range-checked cells, which is to say the number
+//! of elements of nodes.
+
+mod activation;
+mod emit;
+mod expr;
+mod linear;
+mod pool;
+mod softmax;
+
+use crate::{
+    bounds::{conservative_bounds, tight_bounds, FORM_LIMIT},
+    calibrate::Range,
+    graph::{Form, Graph, Interval, Node, Op, TensorId, TensorInfo},
+    onnx::{
+        graph::{FloatGraph, FloatNode, FloatOp, ValueId},
+        ops::reduce::Reduction,
+    },
+    recipe::Recipe,
+    scale::Scale,
+    table::{Function, Table},
+};
+use emit::{emit, ParamPolicy};
+use expr::{Axes, AxisId, Blocked, Expr};
+
+/// Why a node is not lowered.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LowerError {
+    /// A value or coefficient leaves the 62 bits of exact forms.
+    #[error("its exact value may leave 62 bits; use fewer bits")]
+    TooWide,
+    /// A private weight that does not fit its declared width.
+    #[error("a weight of {value} does not fit the declared width of {bits} bits; declare more")]
+    DeclaredWidth {
+        /// The declared width.
+        bits: u8,
+        /// The integer weight.
+        value: i64,
+    },
+    /// A denominator that can be zero.
+    #[error("the denominator's interval, {lo} to {hi}, holds zero: a quotient has a meaning only if the denominator is provably positive or provably negative")]
+    Denominator {
+        /// Smallest value.
+        lo: f64,
+        /// Largest value.
+        hi: f64,
+    },
+    /// A scale that is no positive number.
+    #[error("its calibrated range gives no scale ({0})")]
+    Scale(f64),
+    /// An expression that even tensors as operands do not make possible.
+    #[error("its index map is not separable")]
+    NotSeparable,
+    /// A case that must not happen.
+    #[error("internal error: {0}")]
+    Internal(&'static str),
+}
+
+impl From<Blocked> for LowerError {
+    fn from(_: Blocked) -> Self {
+        Self::NotSeparable
+    }
+}
+
+/// A clamp (after a maximum over windows, if any) that has not been emitted yet.
+#[derive(Clone, Debug)]
+struct Pending {
+    window: Vec<AxisId>,
+    lo: f64,
+    hi: f64,
+}
+
+/// What a float value is so far.
+#[derive(Clone, Debug)]
+struct Lazy {
+    expr: Expr,
+    pending: Option<Pending>,
+    range: Range,
+    name: String,
+    /// The tensor that it is, once it is one.
+    tensor: Option<TensorId>,
+}
+
+/// The lowering of one graph.
+pub(crate) struct Lowering<'a> {
+    float: &'a FloatGraph,
+    ranges: &'a [Range],
+    recipe: &'a Recipe,
+    readers: Vec<usize>,
+    axes: Axes,
+    values: Vec<Option<Lazy>>,
+    pub(crate) graph: Graph,
+    pub(crate) weights: Vec<Vec<i64>>,
+    tensors: Vec<TensorInfo>,
+}
+
+/// Requantisation to a tensor: its scale, shift and the form.
+struct Chosen {
+    scale: f64,
+    shift: u8,
+}
+
+impl<'a> Lowering<'a> {
+    pub(crate) fn new(float: &'a FloatGraph, ranges: &'a [Range], recipe: &'a Recipe) -> Self {
+        Self {
+            float,
+            ranges,
+            recipe,
+            readers: float.num_readers(),
+            axes: Axes::default(),
+            values: vec![None; float.values.len()],
+            graph: Graph::default(),
+            weights: Vec::new(),
+            tensors: Vec::new(),
+        }
+    }
+
+    /// Declares an input.
+    pub(crate) fn input(&mut self, id: ValueId, input: crate::graph::Input) {
+        let tensor = self.push_tensor(&input.shape, input.bounds, input.scale);
+        let expr = Expr::tensor(&mut self.axes, tensor, &input.shape, input.scale.to_f64());
+        let lazy =
+            Lazy { expr, pending: None, range: self.ranges[id.0], name: input.name.clone(), tensor: Some(tensor) };
+        self.values[id.0] = Some(lazy);
+        self.graph.inputs.push(input);
+    }
+
+    fn push_tensor(&mut self, shape: &[u32], bounds: Interval, scale: Scale) -> TensorId {
+        self.tensors.push(TensorInfo { shape: shape.to_vec(), bounds, scale });
+        TensorId(u32::try_from(self.tensors.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// Lowers one node.
+    pub(crate) fn node(&mut self, node: &FloatNode) -> Result<(), LowerError> {
+        let lazy = match &node.op {
+            FloatOp::Conv(conv) => self.conv(node, conv)?,
+            FloatOp::Gemm { .. } => self.gemm(node)?,
+            FloatOp::MatMul => self.matmul(node)?,
+            FloatOp::Binary(binary) => self.binary(node, *binary)?,
+            FloatOp::BatchNorm { epsilon } => self.batch_norm(node, *epsilon)?,
+            FloatOp::Unary(unary) => self.unary(node, *unary)?,
+            FloatOp::PRelu => self.prelu(node)?,
+            FloatOp::MaxPool(pool) => self.max_pool(node, pool)?,
+            FloatOp::AveragePool { pool, count_include_pad } => self.average_pool(node, pool, *count_include_pad)?,
+            FloatOp::Reduce(Reduction::Max, axes) => self.reduce_max(node, axes)?,
+            FloatOp::Reduce(reduction, axes) => self.reduce(node, *reduction, axes)?,
+            FloatOp::Softmax(axis) => self.softmax(node, *axis)?,
+            _ => self.movement(node)?,
+        };
+        self.values[node.output.0] = Some(lazy);
+        // What several read is better a tensor than a product emitted twice.
+        if self.readers[node.output.0] > 1 && self.is_heavy(node.output) {
+            self.tensor(node.output)?;
+        }
+        Ok(())
+    }
+
+    fn is_heavy(&self, id: ValueId) -> bool {
+        self.values[id.0].as_ref().is_some_and(|lazy| {
+            let mut reads = 0;
+            let mut heavy = lazy.pending.is_some();
+            for atom in &lazy.expr.atoms {
+                reads += atom.reads.len();
+                heavy |= atom.reads.len() > 1
+                    || (!atom.reads.is_empty() && (atom.dense.is_some() || !atom.summed.is_empty()));
+            }
+            heavy || reads > 2
+        })
+    }
+
+    /// Emits the declared outputs, exactly.
+    pub(crate) fn outputs(&mut self) -> Result<(), (String, LowerError)> {
+        for (name, id) in &self.float.outputs {
+            let shape = dims(self.float.shape(*id));
+            let output = self.output(*id, name, shape).map_err(|e| (name.clone(), e))?;
+            self.graph.outputs.push(output);
+        }
+        Ok(())
+    }
+
+    fn output(&mut self, id: ValueId, name: &str, shape: Vec<u32>) -> Result<crate::graph::Output, LowerError> {
+        let expr = self.fetch(id)?;
+        let expr = self.compacted(expr, &[]);
+        let (scalars, weights) = magnitudes(&expr);
+        let constant = expr.atoms.iter().any(|a| a.reads.is_empty());
+        let largest = scalars.iter().chain(&weights).copied().fold(0.0, f64::max);
+        let unit = match (scalars.as_slice(), weights.is_empty()) {
+            ([], true) => {
+                let constants = expr.atoms.iter().map(constant_magnitude).sum::<f64>();
+                libm::ldexp(if constants > 0.0 { constants } else { 1.0 }, -i32::from(self.recipe.output_weight_bits))
+            }
+            ([unit], true) if !constant => *unit,
+            _ if self.recipe.private_weights => self.private_unit(&expr, self.ranges[id.0], &scalars)?,
+            _ => largest / (libm::ldexp(1.0, i32::from(self.recipe.output_weight_bits) - 1) - 1.0),
+        };
+        let scale = scale(unit)?;
+        let order = expr.axes();
+        let form = self.commit(&expr, &order, scale.to_f64(), name)?;
+        Ok(crate::graph::Output { name: name.into(), shape, form, scale })
+    }
+
+    /// With private weights the unit of an output comes from its calibrated range alone.
+    fn private_unit(&self, expr: &Expr, range: Range, scalars: &[f64]) -> Result<f64, LowerError> {
+        let fan_in = self.fan_in(expr);
+        let bits = i32::from(self.recipe.bits) + 8 + fan_in;
+        let unit = libm::ldexp(range.magnitude(), -bits);
+        let unit = scalars.iter().copied().fold(unit, |u, s| u.min(libm::ldexp(s, -8)));
+        if unit > 0.0 {
+            Ok(unit)
+        } else {
+            Err(LowerError::Scale(unit))
+        }
+    }
+
+    /// Half of log2 of the largest number of weights in a sum.
+    fn fan_in(&self, expr: &Expr) -> i32 {
+        let summed = expr.atoms.iter().filter(|a| a.dense.is_some()).map(|a| self.axes.volume(&a.summed)).max();
+        let bits = usize::BITS - summed.unwrap_or(1).max(1).leading_zeros();
+        i32::try_from(bits / 2).unwrap_or(0)
+    }
+
+    /// The value as an expression with axes of its own; a pending clamp is emitted first.
+    fn fetch(&mut self, id: ValueId) -> Result<Expr, LowerError> {
+        if self.values[id.0].is_none() {
+            let constant = self.float.constant(id).ok_or(LowerError::Internal("a value that is not there"))?;
+            let keep = self.recipe.private_weights && constant.data.len() > 1;
+            return Ok(Expr::constant(&mut self.axes, &constant.shape, &constant.data, keep));
+        }
+        if self.values[id.0].as_ref().is_some_and(|l| l.pending.is_some()) {
+            self.tensor(id)?;
+        }
+        let lazy = self.values[id.0].as_ref().ok_or(LowerError::Internal("a value that is not there"))?;
+        Ok(lazy.expr.freshened(&mut self.axes))
+    }
+
+    /// Makes the value a tensor, if it is not one yet.
+    fn tensor(&mut self, id: ValueId) -> Result<TensorId, LowerError> {
+        let Some(lazy) = self.values[id.0].clone() else {
+            return Err(LowerError::Internal("a constant is no tensor"));
+        };
+        if let Some(tensor) = lazy.tensor {
+            return Ok(tensor);
+        }
+        let pending = lazy.pending.unwrap_or(Pending { window: vec![], lo: f64::NEG_INFINITY, hi: f64::INFINITY });
+        let shape = dims(self.float.shape(id));
+        let tensor =
+            self.requantise(&lazy.expr, &pending.window, (pending.lo, pending.hi), lazy.range, &shape, &lazy.name)?;
+        let expr = self.read(tensor, &shape);
+        self.values[id.0] =
+            Some(Lazy { expr, pending: None, tensor: Some(tensor), range: lazy.range, name: lazy.name });
+        Ok(tensor)
+    }
+
+    /// A tensor as an expression of this shape.
+    fn read(&mut self, tensor: TensorId, shape: &[u32]) -> Expr {
+        let scale = self.tensors[tensor.0 as usize].scale.to_f64();
+        Expr::tensor(&mut self.axes, tensor, shape, scale)
+    }
+
+    /// Runs an operation on operands; while an expression cannot express it, operands become tensors.
+    fn with(
+        &mut self,
+        ids: &[ValueId],
+        operation: impl Fn(&mut Axes, &mut Vec<Expr>) -> Result<Expr, Blocked>,
+    ) -> Result<Expr, LowerError> {
+        for attempt in 0..=ids.len() {
+            let mut operands = ids.iter().map(|id| self.fetch(*id)).collect::<Result<Vec<_>, _>>()?;
+            match operation(&mut self.axes, &mut operands) {
+                Ok(expr) => return Ok(expr),
+                Err(Blocked) if attempt == ids.len() => break,
+                Err(Blocked) => {
+                    // The heaviest operand that is no tensor yet.
+                    let open = |id: &&ValueId| self.values[id.0].as_ref().is_some_and(|l| l.tensor.is_none());
+                    let weight = |id: &&ValueId| {
+                        self.values[id.0].as_ref().map_or(0, |l| {
+                            l.expr
+                                .atoms
+                                .iter()
+                                .map(|a| a.reads.len() * (2 + a.summed.len() + usize::from(a.dense.is_some())))
+                                .sum::<usize>()
+                        })
+                    };
+                    let Some(id) = ids.iter().filter(open).max_by_key(weight).copied() else { break };
+                    self.tensor(id)?;
+                }
+            }
+        }
+        Err(LowerError::NotSeparable)
+    }
+
+    /// A lazy value for the output of a node.
+    fn lazy(&self, node: &FloatNode, expr: Expr) -> Lazy {
+        Lazy { expr, pending: None, range: self.ranges[node.output.0], name: node.name.clone(), tensor: None }
+    }
+
+    /// A tensor as the output of a node.
+    fn lazy_tensor(&mut self, node: &FloatNode, tensor: TensorId) -> Lazy {
+        let expr = self.read(tensor, &dims(self.float.shape(node.output)));
+        Lazy { tensor: Some(tensor), ..self.lazy(node, expr) }
+    }
+
+    /// Neighbouring axes merged where every read stays plain; the window's axes stay last.
+    fn compacted(&mut self, mut expr: Expr, window: &[AxisId]) -> Expr {
+        let list = expr.axes();
+        let outer = self.compact_list(&mut expr, list);
+        // Only the order of elements counts from here on.
+        expr.dims = outer.into_iter().map(|a| vec![a]).collect();
+        debug_assert!(window.iter().all(|w| !expr.axes().contains(w)));
+        expr
+    }
+
+    fn compact_list(&mut self, expr: &mut Expr, list: Vec<AxisId>) -> Vec<AxisId> {
+        let mut done: Vec<AxisId> = Vec::new();
+        for axis in list {
+            match done.last().copied() {
+                Some(last) => match expr.merge(&mut self.axes, &[last, axis], false) {
+                    Ok(merged) => {
+                        done.pop();
+                        done.push(merged);
+                    }
+                    Err(Blocked) => done.push(axis),
+                },
+                None => done.push(axis),
+            }
+        }
+        done
+    }
+
+    /// Emits a form with bounds and keeps its parameters.
+    fn commit(&mut self, expr: &Expr, order: &[AxisId], unit: f64, name: &str) -> Result<Form, LowerError> {
+        let recipe = self.recipe;
+        let declared = recipe.private_weights.then_some((recipe.declared_weight_bits, recipe.declared_bias_bits));
+        let first = u32::try_from(self.weights.len()).map_err(|_| LowerError::TooWide)?;
+        let mut emitted = emit(&mut self.axes, expr, order, unit, ParamPolicy { declared, first }, name)?;
+        for (param, values) in emitted.params {
+            self.graph.params.push(param);
+            self.weights.push(values);
+        }
+        let (params, tensors) = (&self.graph.params, &self.tensors);
+        let (lo, hi) = conservative_bounds(&emitted.form, tensors, params).ok_or(LowerError::Internal("bounds"))?;
+        if lo <= -FORM_LIMIT || hi >= FORM_LIMIT {
+            return Err(LowerError::TooWide);
+        }
+        let narrow = |v: i128| i64::try_from(v).map_err(|_| LowerError::TooWide);
+        emitted.form.bounds = if recipe.private_weights {
+            Interval::new(narrow(lo)?, narrow(hi)?)
+        } else {
+            tight_bounds(&emitted.form, tensors, params, &self.weights).ok_or(LowerError::TooWide)?
+        };
+        Ok(emitted.form)
+    }
+
+    /// Forgets the parameters from `count` on.
+    fn roll_back(&mut self, count: usize) {
+        self.graph.params.truncate(count);
+        self.weights.truncate(count);
+    }
+
+    /// Scale and shift for a tensor whose scale should be `target`.
+    fn choose(&self, expr: &Expr, target: f64) -> Chosen {
+        let (scalars, weights) = magnitudes(expr);
+        let power = |s: u8| libm::ldexp(1.0, i32::from(s));
+        let mut shift = self.recipe.shift;
+        match (scalars.as_slice(), weights.is_empty()) {
+            ([], true) => Chosen { scale: target, shift: 0 },
+            ([unit], true) => {
+                // One tensor: an exact coefficient, and the scale follows from it.
+                let ratio = target / unit;
+                if ratio <= 1.0 + 1e-9 {
+                    return Chosen { scale: *unit, shift: 0 };
+                }
+                while shift < 40 && libm::floor(power(shift) / ratio) < 1.0 {
+                    shift += 1;
+                }
+                let coef = libm::floor(power(shift) / ratio).max(1.0);
+                Chosen { scale: unit * power(shift) / coef, shift }
+            }
+            _ => {
+                let largest = |list: &[f64]| list.iter().copied().fold(0.0, f64::max);
+                let enough = |s: u8| {
+                    let weights_fit = if self.recipe.private_weights {
+                        i32::from(s) >= i32::from(self.recipe.weight_bits) - 1 + self.fan_in(expr)
+                    } else {
+                        largest(&weights) * power(s) / target >= power(self.recipe.weight_bits - 1)
+                    };
+                    (weights.is_empty() || weights_fit)
+                        && (scalars.is_empty() || largest(&scalars) * power(s) / target >= 64.0)
+                };
+                while shift < 40 && !enough(shift) {
+                    shift += 1;
+                }
+                Chosen { scale: target, shift }
+            }
+        }
+    }
+
+    /// The scale at which a range fills the recipe's bits.
+    fn target(&self, range: Range, (lo, hi): (f64, f64)) -> f64 {
+        let (low, high) = (range.lo.max(lo).min(0.0), range.hi.min(hi).max(0.0));
+        let span = high - low;
+        if span > 0.0 && span.is_finite() {
+            span / (libm::ldexp(1.0, self.recipe.bits.into()) - 1.0)
+        } else {
+            libm::ldexp(1.0, -i32::from(self.recipe.bits))
+        }
+    }
+
+    /// Emits `min(max(max_window(requantised expression), lo), hi)`, saturated to the recipe's bits.
+    fn requantise(
+        &mut self,
+        expr: &Expr,
+        window: &[AxisId],
+        clamp: (f64, f64),
+        range: Range,
+        shape: &[u32],
+        name: &str,
+    ) -> Result<TensorId, LowerError> {
+        let expr = self.compacted(expr.clone(), window);
+        let mut order = expr.axes();
+        order.extend(window);
+        let params = self.weights.len();
+        let mut target = self.target(range, clamp);
+        let span = libm::ldexp(1.0, self.recipe.max_range_bits.into());
+        let mut attempt = 0;
+        let (node_scale, shift, form, q) = loop {
+            let chosen = self.choose(&expr, target);
+            let node_scale = scale(chosen.scale)?;
+            let form = self.commit(&expr, &order, libm::ldexp(node_scale.to_f64(), -i32::from(chosen.shift)), name)?;
+            let q = quantised(&form, chosen.shift);
+            #[allow(clippy::cast_precision_loss)] // a ratio
+            let width = (q.hi - q.lo) as f64 + 1.0;
+            let wider = chosen.scale * width / span * (1.0 + f64::from(attempt) / 64.0);
+            let seen = range.hi.min(clamp.1).max(0.0) - range.lo.max(clamp.0).min(0.0);
+            let keeps = seen / wider >= libm::ldexp(1.0, self.recipe.max_min_bits.into());
+            if window.is_empty() || width <= span || !keeps || attempt == 4 {
+                break (node_scale, chosen.shift, form, q);
+            }
+            target = wider;
+            attempt += 1;
+            self.roll_back(params);
+        };
+        let (lo, hi) = self.limits(q, clamp, range, node_scale.to_f64(), !window.is_empty())?;
+        let op = match u8::try_from(window.len()).map_err(|_| LowerError::TooWide)? {
+            0 => Op::Clamp { lo, hi, under: false },
+            axes => Op::Max { axes, lo, hi },
+        };
+        self.push_node(Node { name: clip_name(name), form, shift, op, scale: node_scale }, shape)
+    }
+
+    /// The integer clamp: the real one, and saturation where the static interval is wider than the recipe's bits.
+    fn limits(
+        &self,
+        q: Interval,
+        (lo, hi): (f64, f64),
+        range: Range,
+        unit: f64,
+        is_max: bool,
+    ) -> Result<(Option<i64>, Option<i64>), LowerError> {
+        let bits = if is_max { self.recipe.bits.max(self.recipe.max_range_bits) } else { self.recipe.bits };
+        let levels = (1_i64 << bits) - 1;
+        let real = |v: f64, open: i64| if v.is_finite() { emit::integer(v / unit) } else { Ok(open) };
+        let (mut low, mut high) = (real(lo, i64::MIN)?, real(hi, i64::MAX)?);
+        if q.hi.min(high) - q.lo.max(low) > levels {
+            // Saturate around what was seen.
+            let seen = emit::integer(range.lo.max(lo).min(0.0) / unit)?;
+            low = low.max(seen);
+            let room = self.recipe.bits;
+            high = high.min(low.saturating_add((1_i64 << room) - 1));
+        }
+        if low >= high {
+            high = low + 1;
+        }
+        Ok(((low > q.lo).then_some(low), (high < q.hi).then_some(high)))
+    }
+
+    fn push_node(&mut self, node: Node, shape: &[u32]) -> Result<TensorId, LowerError> {
+        self.graph.nodes.push(node);
+        let graph = Graph { inputs: Vec::new(), params: Vec::new(), outputs: Vec::new(), ..Graph::default() };
+        // Interval and unit as every reader of the graph sees them.
+        let node = self.graph.nodes.last().cloned().ok_or(LowerError::Internal("no node"))?;
+        let infos = Graph { nodes: vec![node], tables: self.graph.tables.clone(), ..graph }.tensors();
+        let mut first = None;
+        for info in infos {
+            let id = self.push_tensor(&info.shape, info.bounds, info.scale);
+            first.get_or_insert(id);
+        }
+        let tensor = first.ok_or(LowerError::Internal("no tensor"))?;
+        debug_assert_eq!(self.tensors[tensor.0 as usize].len(), shape.iter().map(|s| *s as usize).product::<usize>());
+        Ok(tensor)
+    }
+
+    /// Emits a table lookup of a function, saturated to `domain` (in reals).
+    fn lookup(
+        &mut self,
+        expr: &Expr,
+        function: Function,
+        domain: Range,
+        output_scale: f64,
+        name: &str,
+        shape: &[u32],
+    ) -> Result<TensorId, LowerError> {
+        let expr = self.compacted(expr.clone(), &[]);
+        let order = expr.axes();
+        let entries = 1_i64 << self.recipe.table_bits;
+        #[allow(clippy::cast_precision_loss)] // tables are small
+        let target = (domain.hi - domain.lo) / (entries - 1) as f64;
+        let chosen = self.choose(&expr, target);
+        let input_scale = scale(chosen.scale)?;
+        let form = self.commit(&expr, &order, libm::ldexp(input_scale.to_f64(), -i32::from(chosen.shift)), name)?;
+        let q = quantised(&form, chosen.shift);
+        // The table starts at the domain's start and does not go beyond what is possible.
+        let lo = emit::integer(domain.lo / input_scale.to_f64())?.max(q.lo);
+        let hi = (lo + entries - 1).min(q.hi).max(lo + 1);
+        let output_scale = scale(output_scale)?;
+        let table = Table::named(function, input_scale, output_scale, Interval::new(lo, hi))
+            .ok_or(LowerError::Internal("a table whose values leave 32 bits"))?;
+        let index = self.graph.tables.iter().position(|t| *t == table).unwrap_or(self.graph.tables.len());
+        if index == self.graph.tables.len() {
+            self.graph.tables.push(table);
+        }
+        let op = Op::Table { table: u32::try_from(index).map_err(|_| LowerError::TooWide)? };
+        self.push_node(Node { name: clip_name(name), form, shift: chosen.shift, op, scale: output_scale }, shape)
+    }
+}
+
+/// Magnitudes of an expression's atoms: those that are one number times tensors, and those with weights.
+fn magnitudes(expr: &Expr) -> (Vec<f64>, Vec<f64>) {
+    let (mut scalars, mut weights) = (Vec::new(), Vec::new());
+    for atom in expr.atoms.iter().filter(|a| !a.reads.is_empty()) {
+        match &atom.dense {
+            None => scalars.push(atom.coef.abs()),
+            Some(_) => weights.push(constant_magnitude(atom)),
+        }
+    }
+    (scalars, weights)
+}
+
+fn constant_magnitude(atom: &expr::Atom) -> f64 {
+    let largest = atom.dense.as_ref().map_or(1.0, |d| d.values.iter().fold(0.0_f64, |m, v| m.max(v.abs())));
+    atom.coef.abs() * largest
+}
+
+fn quantised(form: &Form, shift: u8) -> Interval {
+    use crate::graph::round_shift;
+    Interval::new(round_shift(form.bounds.lo, shift), round_shift(form.bounds.hi, shift))
+}
+
+fn scale(value: f64) -> Result<Scale, LowerError> {
+    Scale::from_f64(value).map_err(|e| LowerError::Scale(e.0))
+}
+
+/// A name cut to what the file format takes.
+fn clip_name(name: &str) -> String {
+    name.chars().take(120).collect()
+}
+
+/// A shape in the integer graph's type; import has checked its size.
+pub(crate) fn dims(shape: &[usize]) -> Vec<u32> {
+    shape.iter().map(|s| u32::try_from(*s).unwrap_or(u32::MAX)).collect()
+}

@@ -1,0 +1,39 @@
+//! Softmax: maximum, table of exponentials, sum, quotient.
+
+use super::{dims, expr::Blocked, Lazy, LowerError, Lowering};
+use crate::{calibrate::Range, onnx::graph::FloatNode, table::Function};
+
+/// The exponential of the maximum is `2^EXP_BITS`.
+const EXP_BITS: i32 = 14;
+
+impl Lowering<'_> {
+    /// `y_k = e^(x_k − m) / Σ_j e^(x_j − m)` with `m` the maximum over the axis.
+    pub(super) fn softmax(&mut self, node: &FloatNode, axis: usize) -> Result<Lazy, LowerError> {
+        let input = node.inputs[0];
+        let shape = dims(self.float.shape(node.output));
+        let tensor = self.tensor(input)?;
+        let range = self.ranges[input.0];
+        // 1. The maximum.
+        let mut x = self.read(tensor, &shape);
+        let window = std::mem::take(&mut x.dims[axis]);
+        let mut reduced = shape.clone();
+        reduced[axis] = 1;
+        let open = (f64::NEG_INFINITY, f64::INFINITY);
+        let name = |part: &str| format!("{}/{part}", node.name);
+        let maximum = self.requantise(&x, &window, open, range, &reduced, &name("max"))?;
+        // 2. Exponentials of the differences, which are never positive.
+        let (x, maximum) = (self.read(tensor, &shape), self.read(maximum, &reduced));
+        let difference = x.plus(&mut self.axes, maximum.scaled(-1.0)).map_err(|Blocked| LowerError::NotSeparable)?;
+        let reach = (f64::from(EXP_BITS) * std::f64::consts::LN_2).min((range.hi - range.lo).max(1e-3));
+        let domain = Range { lo: -reach, hi: 0.0 };
+        let unit = libm::ldexp(1.0, -EXP_BITS);
+        let exponential = self.lookup(&difference, Function::Exp, domain, unit, &name("exp"), &shape)?;
+        // 3. Each over their sum.
+        let top = self.read(exponential, &shape);
+        let sum =
+            self.read(exponential, &shape).sum(&self.axes, &[axis]).map_err(|Blocked| LowerError::NotSeparable)?;
+        let target = libm::ldexp(1.0, -i32::from(self.recipe.bits) - 2);
+        let tensor = self.quotient((top, sum), target, true, &node.name, &shape)?;
+        Ok(self.lazy_tensor(node, tensor))
+    }
+}

@@ -1,0 +1,181 @@
+//! Why an ONNX file is not imported.
+
+use std::path::PathBuf;
+
+/// Why an ONNX file is not imported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The file cannot be read.
+    #[error("cannot read '{}': {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// The bytes are no protobuf message, or a truncated one.
+    #[error("not an ONNX file, or a truncated one: {0}")]
+    Malformed(String),
+    /// A protobuf message that is no ONNX model.
+    #[error("not an ONNX model: {0}")]
+    NotOnnx(&'static str),
+    /// Nodes that this program does not support, all of them.
+    #[error("{} unsupported node{}:{}", .0.len(), if .0.len() == 1 { "" } else { "s" }, list(.0))]
+    Unsupported(Vec<UnsupportedNode>),
+    /// A graph input that cannot be fixed.
+    #[error("input '{name}': {problem}")]
+    Input {
+        /// The input.
+        name: String,
+        /// What is wrong with it.
+        problem: InputProblem,
+    },
+    /// An initialiser that cannot be read.
+    #[error("initialiser '{name}': {problem}")]
+    Initializer {
+        /// The initialiser.
+        name: String,
+        /// What is wrong with it.
+        problem: TensorProblem,
+    },
+    /// A node whose attributes, inputs or shapes are wrong.
+    #[error("node '{name}' ({op}, opset {opset}): {problem}")]
+    Node {
+        /// The node.
+        name: String,
+        /// Its operator.
+        op: String,
+        /// The operator set version.
+        opset: i64,
+        /// What is wrong with it.
+        problem: NodeProblem,
+    },
+    /// A declared output that no node computes.
+    #[error("output '{0}' is computed by no node")]
+    MissingOutput(String),
+    /// Inputs for a run that are not what the model takes.
+    #[error("input '{name}' of shape {expected:?} is needed, {}", actual.as_ref().map_or("none was given".into(), |a| format!("{a:?} was given")))]
+    RunInput {
+        /// The input.
+        name: String,
+        /// Its shape.
+        expected: Vec<usize>,
+        /// The shape given.
+        actual: Option<Vec<usize>>,
+    },
+}
+
+/// A node that is not supported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsupportedNode {
+    /// Its operator, with the domain unless it is the default one.
+    pub op: String,
+    /// Its name.
+    pub name: String,
+    /// The operator set version.
+    pub opset: i64,
+}
+
+fn list(nodes: &[UnsupportedNode]) -> String {
+    nodes.iter().map(|n| format!("\n  {} (node '{}', opset {})", n.op, n.name, n.opset)).collect()
+}
+
+/// What is wrong with a graph input.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputProblem {
+    /// No shape in the file.
+    #[error("it has no shape in the file")]
+    NoShape,
+    /// A dimension without a value.
+    #[error("axis {axis} has the symbolic size '{symbol}': give it a value")]
+    Unbound {
+        /// The axis.
+        axis: usize,
+        /// Its symbol.
+        symbol: String,
+    },
+    /// Zero or far too large.
+    #[error("axis {axis} has size {size}")]
+    Size {
+        /// The axis.
+        axis: usize,
+        /// Its size.
+        size: i64,
+    },
+    /// Too many elements.
+    #[error("it has too many elements")]
+    TooLarge,
+    /// Not a tensor of numbers.
+    #[error("it is no tensor of floats (ONNX type {0})")]
+    Type(i32),
+}
+
+/// What is wrong with a constant tensor.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TensorProblem {
+    /// An element type that is not read.
+    #[error("element type {0} is not supported")]
+    Type(i32),
+    /// Data that does not fit the shape.
+    #[error("shape {shape:?} needs {expected} elements, the data holds {actual}")]
+    Length {
+        /// The declared shape.
+        shape: Vec<i64>,
+        /// Elements of the shape.
+        expected: usize,
+        /// Elements of the data.
+        actual: usize,
+    },
+    /// A negative or enormous dimension.
+    #[error("the shape {0:?} is not possible")]
+    Shape(Vec<i64>),
+    /// Data in another file.
+    #[error("its data is in another file; save the model in one file")]
+    External,
+    /// NaN or infinite.
+    #[error("element {0} is not finite")]
+    NotFinite(usize),
+}
+
+/// What is wrong with a node.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeProblem {
+    /// An input that the operator needs.
+    #[error("input {0} is missing")]
+    MissingInput(usize),
+    /// An input that nothing before this node computes.
+    #[error("reads '{0}', which nothing before it computes")]
+    Undefined(String),
+    /// An input that has to be a constant.
+    #[error("input {0} must be a constant")]
+    NotConstant(usize),
+    /// An attribute that the operator needs, or one with an impossible value.
+    #[error("attribute '{0}' is missing or not valid")]
+    Attribute(&'static str),
+    /// A constant that cannot be read.
+    #[error("attribute '{name}': {problem}")]
+    Constant {
+        /// The attribute.
+        name: String,
+        /// What is wrong with it.
+        problem: TensorProblem,
+    },
+    /// Shapes that do not fit together.
+    #[error("input shapes {shapes:?} do not fit: {why}")]
+    Shapes {
+        /// The shapes of the inputs.
+        shapes: Vec<Vec<usize>>,
+        /// Why not.
+        why: &'static str,
+    },
+    /// The result would be enormous or empty.
+    #[error("its result has the shape {0:?}, which is empty or too large")]
+    Size(Vec<usize>),
+    /// A variant of the operator that is not supported.
+    #[error("not supported: {0}")]
+    Variant(&'static str),
+}

@@ -1,0 +1,112 @@
+//! Import of ONNX models, and the float model that quantisation is measured against.
+//!
+//! tract parses the file; the nodes are read here, by their ONNX names, into a small float graph with
+//! fixed shapes and folded constants ([`graph`]). Its evaluator ([`FloatGraph::run`]) is what
+//! calibration and the accuracy report use; tests compare it with ONNX Runtime.
+
+pub mod error;
+pub mod graph;
+mod import;
+pub mod inspect;
+mod node;
+pub mod ops;
+mod proto;
+mod run;
+pub mod tensor;
+
+pub use error::{ImportError, UnsupportedNode};
+pub use graph::FloatGraph;
+
+use crate::data::InputSpec;
+use ndarray::ArrayD;
+use std::{collections::BTreeMap, path::Path};
+use tensor::Tensor;
+use tract_onnx::{pb::ModelProto, prelude::Framework};
+
+/// A float model, imported from ONNX.
+#[derive(Clone, Debug)]
+pub struct OnnxModel {
+    graph: FloatGraph,
+}
+
+/// Parses the protobuf.
+pub(crate) fn parse(mut bytes: &[u8]) -> Result<ModelProto, ImportError> {
+    if bytes.is_empty() {
+        return Err(ImportError::Malformed("the file is empty".into()));
+    }
+    tract_onnx::onnx().proto_model_for_read(&mut bytes).map_err(|e| ImportError::Malformed(e.to_string()))
+}
+
+/// Reads a file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ImportError> {
+    std::fs::read(path).map_err(|source| ImportError::Io { path: path.into(), source })
+}
+
+impl OnnxModel {
+    /// Imports an ONNX file. `dims` gives symbolic dimensions their sizes; a batch axis without one is 1.
+    ///
+    /// # Errors
+    /// [`ImportError`]; unsupported nodes are listed all at once.
+    pub fn from_path(path: &Path, dims: &BTreeMap<String, u32>) -> Result<Self, ImportError> {
+        Self::from_bytes(&read(path)?, dims)
+    }
+
+    /// Imports the bytes of an ONNX file; see [`OnnxModel::from_path`].
+    ///
+    /// # Errors
+    /// [`ImportError`]; unsupported nodes are listed all at once.
+    pub fn from_bytes(bytes: &[u8], dims: &BTreeMap<String, u32>) -> Result<Self, ImportError> {
+        Ok(Self { graph: import::import(&parse(bytes)?, dims)? })
+    }
+
+    /// The float graph.
+    #[must_use]
+    pub fn graph(&self) -> &FloatGraph {
+        &self.graph
+    }
+
+    /// Names and shapes of the inputs.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<InputSpec> {
+        let spec = |id: &graph::ValueId| {
+            let value = &self.graph.values[id.0];
+            InputSpec { name: value.name.clone(), shape: value.shape.clone() }
+        };
+        self.graph.inputs.iter().map(spec).collect()
+    }
+
+    /// Names and shapes of the outputs.
+    #[must_use]
+    pub fn outputs(&self) -> Vec<InputSpec> {
+        let spec = |(name, id): &(String, graph::ValueId)| InputSpec {
+            name: name.clone(),
+            shape: self.graph.shape(*id).to_vec(),
+        };
+        self.graph.outputs.iter().map(spec).collect()
+    }
+
+    /// Evaluates the float model on inputs by name; returns outputs by name.
+    ///
+    /// # Errors
+    /// [`ImportError::RunInput`] when an input is missing or has another shape.
+    pub fn run(&self, inputs: &BTreeMap<String, ArrayD<f32>>) -> Result<Vec<(String, ArrayD<f32>)>, ImportError> {
+        let mut tensors = Vec::new();
+        for spec in self.inputs() {
+            let array = inputs.get(&spec.name).ok_or_else(|| ImportError::RunInput {
+                name: spec.name.clone(),
+                expected: spec.shape.clone(),
+                actual: None,
+            })?;
+            let data = array.iter().map(|v| f64::from(*v)).collect();
+            tensors.push(Tensor::new(array.shape().to_vec(), data));
+        }
+        let outputs = self.graph.run(&tensors, |_, _| ())?;
+        let outputs = self.graph.outputs.iter().zip(outputs).map(|((name, _), tensor)| {
+            #[allow(clippy::cast_possible_truncation)] // the model's own type
+            let data: Vec<f32> = tensor.data.iter().map(|v| *v as f32).collect();
+            let array = ArrayD::from_shape_vec(tensor.shape.clone(), data).unwrap_or_default();
+            (name.clone(), array)
+        });
+        Ok(outputs.collect())
+    }
+}

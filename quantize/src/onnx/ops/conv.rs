@@ -1,0 +1,228 @@
+//! Convolution over one or two spatial axes.
+
+use crate::onnx::{error::NodeProblem, proto::Attributes, tensor::Tensor};
+
+/// How a window of `size` elements moves over one spatial axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Elements of the window.
+    pub size: usize,
+    /// Distance between windows.
+    pub stride: usize,
+    /// Distance between elements of the window.
+    pub dilation: usize,
+    /// Elements added in front.
+    pub begin: usize,
+    /// Elements added behind.
+    pub end: usize,
+    /// Whether a partial window at the end counts (`ceil_mode`).
+    pub ceil: bool,
+    /// `auto_pad`: 0 none, 1 upper, 2 lower; resolved by [`Window::resolve`].
+    pub(crate) same: u8,
+}
+
+impl Window {
+    /// Elements that the window spans.
+    #[must_use]
+    pub fn span(&self) -> usize {
+        (self.size - 1).saturating_mul(self.dilation) + 1
+    }
+
+    /// With the padding that `auto_pad` asks for on an axis of this length.
+    #[must_use]
+    pub fn resolve(mut self, length: usize) -> Self {
+        if self.same != 0 {
+            let windows = length.div_ceil(self.stride);
+            let padding = ((windows - 1) * self.stride).saturating_add(self.span()).saturating_sub(length);
+            let (small, large) = (padding / 2, padding - padding / 2);
+            (self.begin, self.end) = if self.same == 1 { (small, large) } else { (large, small) };
+            self.same = 0;
+        }
+        self
+    }
+
+    /// How many windows fit on an axis of this length; `None` if not one does.
+    #[must_use]
+    pub fn count(&self, length: usize) -> Option<usize> {
+        let padded = length.checked_add(self.begin)?.checked_add(self.end)?;
+        let free = padded.checked_sub(self.span())?;
+        if !self.ceil {
+            return Some(free / self.stride + 1);
+        }
+        let count = free.div_ceil(self.stride) + 1;
+        // The last window must start inside of the input or its left padding.
+        Some(if (count - 1) * self.stride >= length + self.begin { count - 1 } else { count })
+    }
+
+    /// The input coordinate of an element of a window, if it is inside.
+    #[must_use]
+    pub fn coordinate(&self, window: usize, element: usize, length: usize) -> Option<usize> {
+        (window * self.stride + element * self.dilation).checked_sub(self.begin).filter(|x| *x < length)
+    }
+}
+
+/// Reads `strides`, `dilations`, `pads`, `auto_pad` and `ceil_mode`.
+pub(crate) fn windows(attributes: Attributes<'_>, kernel: &[usize]) -> Result<Vec<Window>, NodeProblem> {
+    if kernel.is_empty() || kernel.len() > 2 {
+        return Err(NodeProblem::Variant("only one or two spatial axes"));
+    }
+    let per_axis = |name: &'static str| -> Result<Vec<usize>, NodeProblem> {
+        let values = attributes.sizes(name)?.unwrap_or_else(|| vec![1; kernel.len()]);
+        if values.len() == kernel.len() {
+            Ok(values)
+        } else {
+            Err(NodeProblem::Attribute(name))
+        }
+    };
+    let (strides, dilations) = (per_axis("strides")?, per_axis("dilations")?);
+    let same = match attributes.string("auto_pad").unwrap_or("NOTSET") {
+        "" | "NOTSET" | "VALID" => 0,
+        "SAME_UPPER" => 1,
+        "SAME_LOWER" => 2,
+        _ => return Err(NodeProblem::Attribute("auto_pad")),
+    };
+    let valid = attributes.string("auto_pad") == Some("VALID");
+    let pads = match attributes.ints("pads") {
+        Some(pads) if same == 0 && !valid => pads
+            .iter()
+            .map(|p| usize::try_from(*p).ok().filter(|p| *p < 1 << 20))
+            .collect::<Option<Vec<_>>>()
+            .filter(|p| p.len() == 2 * kernel.len())
+            .ok_or(NodeProblem::Attribute("pads"))?,
+        _ => vec![0; 2 * kernel.len()],
+    };
+    let ceil = attributes.flag("ceil_mode");
+    Ok((0..kernel.len())
+        .map(|d| Window {
+            size: kernel[d],
+            stride: strides[d],
+            dilation: dilations[d],
+            begin: pads[d],
+            end: pads[kernel.len() + d],
+            ceil,
+            same,
+        })
+        .collect())
+}
+
+/// Batch, channels, height, width of `[n, c, w]` or `[n, c, h, w]`.
+pub(crate) fn as_planes(shape: &[usize]) -> (usize, usize, usize, usize) {
+    match shape {
+        [n, c, w] => (*n, *c, 1, *w),
+        [n, c, h, w] => (*n, *c, *h, *w),
+        _ => (0, 0, 0, 0),
+    }
+}
+
+/// Windows over height and width, with a trivial one for the missing axis.
+pub(crate) fn as_two(windows: &[Window]) -> (Window, Window) {
+    let unit = Window { size: 1, stride: 1, dilation: 1, begin: 0, end: 0, ceil: false, same: 0 };
+    match windows {
+        [w] => (unit, *w),
+        [h, w] => (*h, *w),
+        _ => (unit, unit),
+    }
+}
+
+/// A convolution: x `[n, c, (h,) w]`, weights `[o, c / group, (kh,) kw]`, bias `[o]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conv {
+    /// One window per spatial axis.
+    pub windows: Vec<Window>,
+    /// Number of groups of channels.
+    pub group: usize,
+}
+
+impl Conv {
+    pub(crate) fn import(attributes: Attributes<'_>, x: &[usize], weights: &[usize]) -> Result<Self, NodeProblem> {
+        let kernel = weights.get(2..).ok_or(NodeProblem::Variant("weights without spatial axes"))?;
+        if x.len() != weights.len() {
+            return Err(NodeProblem::Shapes { shapes: vec![x.to_vec(), weights.to_vec()], why: "ranks differ" });
+        }
+        let windows = windows(attributes, kernel)?.into_iter().zip(&x[2..]).map(|(w, l)| w.resolve(*l)).collect();
+        let group = usize::try_from(attributes.int("group").unwrap_or(1)).unwrap_or(0);
+        if group == 0 {
+            return Err(NodeProblem::Attribute("group"));
+        }
+        Ok(Self { windows, group })
+    }
+
+    pub(crate) fn output_shape(
+        &self,
+        x: &[usize],
+        weights: &[usize],
+        bias: Option<&[usize]>,
+    ) -> Result<Vec<usize>, &'static str> {
+        let [n, c, spatial @ ..] = x else { return Err("a batch axis and a channel axis are needed") };
+        let out = weights[0];
+        if out % self.group != 0 || weights[1].checked_mul(self.group) != Some(*c) {
+            return Err("channels do not fit the groups");
+        }
+        if bias.is_some_and(|b| b != [out]) {
+            return Err("the bias has another number of channels");
+        }
+        let counts: Option<Vec<usize>> = self.windows.iter().zip(spatial).map(|(w, l)| w.count(*l)).collect();
+        let counts = counts.ok_or("the window is larger than the input")?;
+        Ok([*n, out].into_iter().chain(counts).collect())
+    }
+
+    /// Multiply-accumulates of the convolution.
+    #[must_use]
+    pub fn macs(&self, weights: &[usize], output: &[usize]) -> u64 {
+        let per_element: usize = weights[1..].iter().product();
+        (output.iter().product::<usize>() as u64).saturating_mul(per_element as u64)
+    }
+
+    pub(crate) fn evaluate(&self, x: &Tensor, weights: &Tensor, bias: Option<&Tensor>, shape: &[usize]) -> Tensor {
+        let (n, c, h, w) = as_planes(&x.shape);
+        let (_, out, oh, ow) = as_planes(shape);
+        let (wh, ww) = as_two(&self.windows);
+        let (group_in, group_out) = (c / self.group, out / self.group);
+        let mut y = Tensor::zeros(shape);
+        for (plane, y) in y.data.chunks_exact_mut(oh * ow).enumerate() {
+            let (batch, o) = (plane / out, plane % out);
+            y.fill(bias.map_or(0.0, |b| b.data[o]));
+            for i in 0..group_in {
+                let channel = o / group_out * group_in + i;
+                let x = &x.data[(batch * c + channel) * h * w..][..h * w];
+                let kernel = &weights.data[(o * group_in + i) * wh.size * ww.size..][..wh.size * ww.size];
+                for (k, weight) in kernel.iter().enumerate() {
+                    accumulate(x, y, *weight, (wh, k / ww.size, h, oh), (ww, k % ww.size, w, ow));
+                }
+            }
+        }
+        debug_assert_eq!(y.data.len(), n * out * oh * ow);
+        y
+    }
+}
+
+/// Adds `weight · x` under one element of the window: window, element, input length, output length per axis.
+fn accumulate(
+    x: &[f64],
+    y: &mut [f64],
+    weight: f64,
+    (wh, kh, h, oh): (Window, usize, usize, usize),
+    (ww, kw, w, ow): (Window, usize, usize, usize),
+) {
+    // Windows `first..last` read inside of the row.
+    let first = ww.begin.saturating_sub(kw * ww.dilation).div_ceil(ww.stride).min(ow);
+    let last = (w + ww.begin).saturating_sub(kw * ww.dilation).div_ceil(ww.stride).clamp(first, ow);
+    if first == last {
+        return;
+    }
+    for row in 0..oh {
+        let Some(source) = wh.coordinate(row, kh, h) else { continue };
+        let start = first * ww.stride + kw * ww.dilation - ww.begin;
+        let source = &x[source * w + start..(source + 1) * w];
+        let target = &mut y[row * ow + first..row * ow + last];
+        if ww.stride == 1 {
+            for (y, x) in target.iter_mut().zip(source) {
+                *y += weight * x;
+            }
+        } else {
+            for (y, x) in target.iter_mut().zip(source.iter().step_by(ww.stride)) {
+                *y += weight * x;
+            }
+        }
+    }
+}

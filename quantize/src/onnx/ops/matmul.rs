@@ -1,0 +1,124 @@
+//! Matrix products.
+
+use crate::onnx::tensor::{broadcast_shapes, broadcast_strides, for_each_address, Tensor};
+
+pub(crate) fn gemm_shape(
+    a: &[usize],
+    b: &[usize],
+    c: Option<&[usize]>,
+    trans_a: bool,
+    trans_b: bool,
+) -> Result<Vec<usize>, &'static str> {
+    let ([a0, a1], [b0, b1]) = (a, b) else { return Err("both sides must be matrices") };
+    let (m, k) = if trans_a { (a1, a0) } else { (a0, a1) };
+    let (k2, n) = if trans_b { (b1, b0) } else { (b0, b1) };
+    if k != k2 {
+        return Err("inner sizes differ");
+    }
+    let shape = vec![*m, *n];
+    match c {
+        Some(c) if broadcast_shapes(c, &shape).as_ref() != Some(&shape) => Err("C does not broadcast"),
+        _ => Ok(shape),
+    }
+}
+
+pub(crate) fn matmul_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>, &'static str> {
+    if a.is_empty() || b.is_empty() {
+        return Err("a scalar is no matrix");
+    }
+    let (a2, b2) = (as_matrix(a, true), as_matrix(b, false));
+    let (ra, rb) = (a2.len(), b2.len());
+    if a2[ra - 1] != b2[rb - 2] {
+        return Err("inner sizes differ");
+    }
+    let mut shape = broadcast_shapes(&a2[..ra - 2], &b2[..rb - 2]).ok_or("leading axes do not broadcast")?;
+    if a.len() > 1 {
+        shape.push(a2[ra - 2]);
+    }
+    if b.len() > 1 {
+        shape.push(b2[rb - 1]);
+    }
+    Ok(shape)
+}
+
+/// A vector as a row (left side) or column (right side).
+pub(crate) fn as_matrix(shape: &[usize], left: bool) -> Vec<usize> {
+    match shape {
+        [n] if left => vec![1, *n],
+        [n] => vec![*n, 1],
+        _ => shape.to_vec(),
+    }
+}
+
+/// `y += a · b` for row-major matrices.
+fn multiply(a: &[f64], b: &[f64], y: &mut [f64], (k, n): (usize, usize)) {
+    for (row, y) in a.chunks_exact(k).zip(y.chunks_exact_mut(n)) {
+        for (value, b) in row.iter().zip(b.chunks_exact(n)) {
+            for (y, b) in y.iter_mut().zip(b) {
+                *y += value * b;
+            }
+        }
+    }
+}
+
+pub(crate) fn matmul(a: &Tensor, b: &Tensor, shape: &[usize]) -> Tensor {
+    let (a2, b2) = (as_matrix(&a.shape, true), as_matrix(&b.shape, false));
+    let (la, lb) = (&a2[..a2.len() - 2], &b2[..b2.len() - 2]);
+    let (m, k, n) = (a2[a2.len() - 2], a2[a2.len() - 1], b2[b2.len() - 1]);
+    let lead = broadcast_shapes(la, lb).unwrap_or_default();
+    let offsets = |shape: &[usize]| {
+        let mut offsets = Vec::new();
+        for_each_address(&lead, &broadcast_strides(shape, &lead), |o| offsets.push(o));
+        offsets
+    };
+    let mut y = Tensor::zeros(shape);
+    for ((oa, ob), y) in offsets(la).into_iter().zip(offsets(lb)).zip(y.data.chunks_exact_mut(m * n)) {
+        multiply(&a.data[oa * m * k..][..m * k], &b.data[ob * k * n..][..k * n], y, (k, n));
+    }
+    y
+}
+
+/// The transpose of a matrix.
+pub(crate) fn transposed(a: &Tensor) -> Tensor {
+    let (rows, cols) = (a.shape[0], a.shape[1]);
+    let data = (0..cols).flat_map(|c| (0..rows).map(move |r| a.data[r * cols + c])).collect();
+    Tensor::new(vec![cols, rows], data)
+}
+
+pub(crate) fn gemm(
+    a: &Tensor,
+    b: &Tensor,
+    c: Option<&Tensor>,
+    (alpha, beta): (f64, f64),
+    (trans_a, trans_b): (bool, bool),
+    shape: &[usize],
+) -> Tensor {
+    let flipped_a = trans_a.then(|| transposed(a));
+    let a = flipped_a.as_ref().unwrap_or(a);
+    let mut y = if trans_b {
+        // Rows of both: dot products, without a transposed copy of the weights.
+        let k = a.shape[1];
+        let data = a.data.chunks_exact(k).flat_map(|x| b.data.chunks_exact(k).map(move |w| dot(x, w))).collect();
+        Tensor::new(shape.to_vec(), data)
+    } else {
+        matmul(a, b, shape)
+    };
+    let c = c.map(|c| c.broadcast_to(shape));
+    for (i, y) in y.data.iter_mut().enumerate() {
+        *y = alpha * *y + c.as_ref().map_or(0.0, |c| beta * c.data[i]);
+    }
+    y
+}
+
+/// A dot product in a fixed order, four partial sums wide.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut sums = [0.0; 4];
+    let (pa, pb) = (a.chunks_exact(4), b.chunks_exact(4));
+    let tail: f64 = pa.remainder().iter().zip(pb.remainder()).map(|(x, y)| x * y).sum();
+    for (x, y) in pa.zip(pb) {
+        for i in 0..4 {
+            sums[i] += x[i] * y[i];
+        }
+    }
+    sums[0] + sums[1] + sums[2] + sums[3] + tail
+}

@@ -1,0 +1,100 @@
+//! Operators of the float model, by family: reading attributes, shapes, evaluation.
+
+pub mod conv;
+pub mod elementwise;
+pub mod matmul;
+pub mod movement;
+pub mod pool;
+pub mod reduce;
+
+use super::{
+    error::NodeProblem,
+    graph::FloatOp,
+    proto::MAX_ELEMENTS,
+    tensor::{broadcast_shapes, Tensor},
+};
+
+/// The shape of an operator's result.
+pub(crate) fn output_shape(op: &FloatOp, inputs: &[&[usize]]) -> Result<Vec<usize>, NodeProblem> {
+    let misfit = |why| NodeProblem::Shapes { shapes: inputs.iter().map(|s| s.to_vec()).collect(), why };
+    let x = *inputs.first().ok_or(NodeProblem::MissingInput(0))?;
+    let input = |i: usize| inputs.get(i).copied().ok_or(NodeProblem::MissingInput(i));
+    let shape = match op {
+        FloatOp::Conv(conv) => conv.output_shape(x, input(1)?, inputs.get(2).copied()).map_err(misfit)?,
+        FloatOp::Gemm { trans_a, trans_b, .. } => {
+            matmul::gemm_shape(x, input(1)?, inputs.get(2).copied(), *trans_a, *trans_b).map_err(misfit)?
+        }
+        FloatOp::MatMul => matmul::matmul_shape(x, input(1)?).map_err(misfit)?,
+        FloatOp::Binary(_) => broadcast_shapes(x, input(1)?).ok_or_else(|| misfit("they do not broadcast"))?,
+        FloatOp::BatchNorm { .. } => {
+            let channels = x.get(1).copied();
+            if (1..5).any(|i| inputs.get(i).map(|s| s.iter().product()) != channels) {
+                return Err(misfit("one value per channel is needed"));
+            }
+            x.to_vec()
+        }
+        FloatOp::PRelu => match broadcast_shapes(x, input(1)?) {
+            Some(shape) if shape == x => shape,
+            _ => return Err(misfit("the slope does not broadcast to the input")),
+        },
+        FloatOp::Unary(_) | FloatOp::Softmax(_) => x.to_vec(),
+        FloatOp::MaxPool(pool) | FloatOp::AveragePool { pool, .. } => pool.output_shape(x).map_err(misfit)?,
+        FloatOp::Reduce(_, axes) => (0..x.len()).map(|d| if axes.contains(&d) { 1 } else { x[d] }).collect(),
+        FloatOp::Reshape(shape) => {
+            if shape.iter().product::<usize>() != x.iter().product::<usize>() {
+                return Err(misfit("the new shape has another number of elements"));
+            }
+            shape.clone()
+        }
+        FloatOp::Transpose(perm) => {
+            let mut sorted = perm.clone();
+            sorted.sort_unstable();
+            if !sorted.into_iter().eq(0..x.len()) {
+                return Err(misfit("the permutation does not fit"));
+            }
+            perm.iter().map(|p| x[*p]).collect()
+        }
+        FloatOp::Concat(axis) => movement::concat_shape(inputs, *axis).ok_or_else(|| misfit("they do not join"))?,
+        FloatOp::Slice(parts) => parts.iter().map(|p| p.2).collect(),
+        FloatOp::Pad(pads, _) => {
+            x.iter().zip(pads).map(|(s, (b, e))| s.saturating_add(*b).saturating_add(*e)).collect()
+        }
+        FloatOp::Expand(shape) => shape.clone(),
+        FloatOp::Gather { axis, shape, .. } => x[..*axis].iter().chain(shape).chain(&x[axis + 1..]).copied().collect(),
+    };
+    let size = shape.iter().try_fold(1_usize, |v, s| v.checked_mul(*s)).filter(|v| *v <= MAX_ELEMENTS);
+    size.map(|_| shape.clone()).ok_or(NodeProblem::Size(shape))
+}
+
+/// The result of an operator. The shapes have been checked by [`output_shape`].
+pub(crate) fn evaluate(op: &FloatOp, inputs: &[&Tensor], shape: &[usize]) -> Tensor {
+    let x = inputs[0];
+    match op {
+        FloatOp::Conv(conv) => conv.evaluate(x, inputs[1], inputs.get(2).copied(), shape),
+        FloatOp::Gemm { alpha, beta, trans_a, trans_b } => {
+            matmul::gemm(x, inputs[1], inputs.get(2).copied(), (*alpha, *beta), (*trans_a, *trans_b), shape)
+        }
+        FloatOp::MatMul => matmul::matmul(x, inputs[1], shape),
+        FloatOp::Binary(binary) => binary.evaluate(x, inputs[1], shape),
+        FloatOp::BatchNorm { epsilon } => elementwise::batch_norm(inputs, *epsilon),
+        FloatOp::Unary(unary) => {
+            Tensor { data: x.data.iter().map(|v| unary.evaluate(*v)).collect(), ..Tensor::new(shape.to_vec(), vec![]) }
+        }
+        FloatOp::PRelu => {
+            let slope = inputs[1].broadcast_to(shape);
+            let data = x.data.iter().zip(&slope.data).map(|(v, s)| if *v < 0.0 { v * s } else { *v }).collect();
+            Tensor::new(shape.to_vec(), data)
+        }
+        FloatOp::MaxPool(pool) => pool.max(x, shape),
+        FloatOp::AveragePool { pool, count_include_pad } => pool.average(x, *count_include_pad, shape),
+        FloatOp::Reduce(reduction, axes) => reduction.evaluate(x, axes, shape),
+        FloatOp::Softmax(axis) => reduce::softmax(x, *axis),
+        FloatOp::Reshape(_) => Tensor { shape: shape.to_vec(), data: x.data.clone(), integer: x.integer },
+        FloatOp::Transpose(perm) => movement::transpose(x, perm, shape),
+        FloatOp::Concat(axis) => movement::concat(inputs, *axis, shape),
+        FloatOp::Slice(parts) => movement::slice(x, parts, shape),
+        FloatOp::Pad(pads, value) => movement::pad(x, pads, *value, shape),
+        FloatOp::Expand(shape) => x.broadcast_to(shape),
+        FloatOp::Gather { axis, indices, .. } => movement::gather(x, *axis, indices, shape),
+    }
+}

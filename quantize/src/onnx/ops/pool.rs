@@ -1,0 +1,90 @@
+//! Pooling over one or two spatial axes.
+
+use super::conv::{as_planes, as_two, windows, Window};
+use crate::onnx::{error::NodeProblem, proto::Attributes, tensor::Tensor};
+
+/// The windows of a pooling, one per spatial axis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// One window per spatial axis.
+    pub windows: Vec<Window>,
+}
+
+impl Pool {
+    pub(crate) fn import(attributes: Attributes<'_>, x: &[usize]) -> Result<Self, NodeProblem> {
+        let kernel = attributes.sizes("kernel_shape")?.ok_or(NodeProblem::Attribute("kernel_shape"))?;
+        if x.len() != kernel.len() + 2 {
+            return Err(NodeProblem::Attribute("kernel_shape"));
+        }
+        let windows: Vec<Window> =
+            windows(attributes, &kernel)?.into_iter().zip(&x[2..]).map(|(w, l)| w.resolve(*l)).collect();
+        if windows.iter().any(|w| w.begin >= w.span() || w.end >= w.span()) {
+            return Err(NodeProblem::Attribute("pads"));
+        }
+        Ok(Self { windows })
+    }
+
+    pub(crate) fn output_shape(&self, x: &[usize]) -> Result<Vec<usize>, &'static str> {
+        let [n, c, spatial @ ..] = x else { return Err("a batch axis and a channel axis are needed") };
+        let counts: Option<Vec<usize>> = self.windows.iter().zip(spatial).map(|(w, l)| w.count(*l)).collect();
+        let counts = counts.ok_or("the window is larger than the input")?;
+        Ok([*n, *c].into_iter().chain(counts).collect())
+    }
+
+    fn fold(
+        &self,
+        x: &Tensor,
+        shape: &[usize],
+        mut finish: impl FnMut(&mut dyn Iterator<Item = f64>, usize, usize) -> f64,
+    ) -> Tensor {
+        let (n, c, h, w) = as_planes(&x.shape);
+        let (_, _, oh, ow) = as_planes(shape);
+        let (wh, ww) = as_two(&self.windows);
+        let mut data = Vec::with_capacity(n * c * oh * ow);
+        for plane in x.data.chunks_exact(h * w) {
+            for row in 0..oh {
+                for col in 0..ow {
+                    let mut values = (0..wh.size).filter_map(|k| wh.coordinate(row, k, h)).flat_map(|y| {
+                        (0..ww.size).filter_map(move |k| ww.coordinate(col, k, w)).map(move |x| plane[y * w + x])
+                    });
+                    data.push(finish(&mut values, row, col));
+                }
+            }
+        }
+        Tensor::new(shape.to_vec(), data)
+    }
+
+    pub(crate) fn max(&self, x: &Tensor, shape: &[usize]) -> Tensor {
+        self.fold(x, shape, |values, _, _| values.fold(f64::NEG_INFINITY, f64::max))
+    }
+
+    /// The divisor of window `window` on spatial axis `axis` of this length.
+    #[must_use]
+    pub fn divisor(&self, axis: usize, window: usize, length: usize, count_include_pad: bool) -> usize {
+        let w = self.windows[axis];
+        let start = window * w.stride;
+        (0..w.size)
+            .filter(|k| {
+                let at = start + k * w.dilation;
+                if count_include_pad {
+                    at < length + w.begin + w.end
+                } else {
+                    at >= w.begin && at < length + w.begin
+                }
+            })
+            .count()
+    }
+
+    pub(crate) fn average(&self, x: &Tensor, count_include_pad: bool, shape: &[usize]) -> Tensor {
+        let (_, _, h, w) = as_planes(&x.shape);
+        self.fold(x, shape, |values, row, col| {
+            let divisor = match self.windows.len() {
+                1 => self.divisor(0, col, w, count_include_pad),
+                _ => self.divisor(0, row, h, count_include_pad) * self.divisor(1, col, w, count_include_pad),
+            };
+            #[allow(clippy::cast_precision_loss)] // windows are small
+            let divisor = divisor.max(1) as f64;
+            values.sum::<f64>() / divisor
+        })
+    }
+}

@@ -1,0 +1,216 @@
+//! From a float model to a quantised model.
+
+use crate::{
+    calibrate::{calibrate, Range},
+    data::{DataError, InputSpec, NamedTensor, Samples},
+    graph::{Input, Interval},
+    lower::{dims, LowerError, Lowering},
+    model::{LayoutChoice, QuantizedModel, WeightPrivacy},
+    onnx::{ImportError, OnnxModel},
+    recipe::{Recipe, RecipeError},
+    scale::Scale,
+    validate::{validate_graph, validate_weights, ModelError},
+};
+use serde::Serialize;
+
+/// What quantisation found worth saying.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct QuantizeNotes {
+    /// Things that the owner of the model should know.
+    pub warnings: Vec<String>,
+    /// How many samples the ranges come from; zero for made-up ones.
+    pub calibration_samples: usize,
+}
+
+/// Why a model is not quantised.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuantizeError {
+    /// The recipe cannot be followed.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// The float model cannot be run on the samples.
+    #[error(transparent)]
+    Run(#[from] ImportError),
+    /// The samples are not for this model.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// There are samples, but none in them.
+    #[error("the calibration data holds no sample")]
+    NoSamples,
+    /// A node that has no exact integer form.
+    #[error("node '{name}' ({op}): {source}")]
+    Node {
+        /// The ONNX node.
+        name: String,
+        /// Its operator.
+        op: String,
+        /// Why.
+        source: LowerError,
+    },
+    /// An output that has no exact integer form.
+    #[error("output '{name}': {source}")]
+    Output {
+        /// The output.
+        name: String,
+        /// Why.
+        source: LowerError,
+    },
+    /// An input whose range gives no scale.
+    #[error("input '{name}': its range, {lo} to {hi}, gives no scale")]
+    Input {
+        /// The input.
+        name: String,
+        /// Smallest value.
+        lo: f64,
+        /// Largest value.
+        hi: f64,
+    },
+    /// The result is not valid; this is an error of this program.
+    #[error("the quantised model is not valid: {0}")]
+    Invalid(#[from] ModelError),
+}
+
+/// How many made-up samples stand in for missing ones.
+const MADE_UP: usize = 32;
+
+/// Quantises a float model.
+///
+/// Without samples, inputs are declared on the recipe's range (−1 to 1 by default) and tensors are calibrated on
+/// uniform pseudo-random inputs, with a warning. The layout of the result is a placeholder, and its privacy is
+/// public: both are for the caller to set.
+///
+/// # Errors
+/// [`QuantizeError`], naming the node that has no exact integer form.
+pub fn quantize(
+    model: &OnnxModel,
+    samples: Option<&Samples>,
+    recipe: &Recipe,
+) -> Result<(QuantizedModel, QuantizeNotes), QuantizeError> {
+    recipe.check()?;
+    let float = model.graph();
+    let specs = model.inputs();
+    let mut notes = QuantizeNotes::default();
+    let made_up;
+    let samples = match samples {
+        Some(samples) if samples.is_empty() => return Err(QuantizeError::NoSamples),
+        Some(samples) => {
+            notes.calibration_samples = samples.len();
+            if samples.specs() != specs.as_slice() {
+                let arrays = |i: usize, s: &InputSpec| NamedTensor {
+                    name: s.name.clone(),
+                    shape: [&[samples.len()], s.shape.as_slice()].concat(),
+                    data: samples.values(i).to_vec(),
+                };
+                Samples::new(&specs, samples.specs().iter().enumerate().map(|(i, s)| arrays(i, s)).collect())?;
+            }
+            samples
+        }
+        None => {
+            let range = recipe.input_range.unwrap_or((-1.0, 1.0));
+            notes.warnings.push(format!(
+                "no calibration samples: inputs are declared on {} to {} and tensor ranges come from random inputs",
+                range.0, range.1
+            ));
+            made_up = random_samples(&specs, range)?;
+            &made_up
+        }
+    };
+    let ranges = calibrate(float, samples, recipe.calibration, recipe.bits)?;
+    let mut lowering = Lowering::new(float, &ranges, recipe);
+    for (i, id) in float.inputs.iter().enumerate() {
+        lowering.input(*id, declare(&specs[i], samples.values(i), recipe, notes.calibration_samples == 0)?);
+    }
+    for node in &float.nodes {
+        lowering.node(node).map_err(|source| QuantizeError::Node {
+            name: node.name.clone(),
+            op: node.op_type.clone(),
+            source,
+        })?;
+    }
+    lowering.outputs().map_err(|(name, source)| QuantizeError::Output { name, source })?;
+    let model = QuantizedModel {
+        graph: lowering.graph,
+        weights: lowering.weights,
+        layout: LayoutChoice { k: 0, limb_bits: 0 },
+        privacy: WeightPrivacy::Public,
+    };
+    validate_graph(&model.graph)?;
+    validate_weights(&model.graph, &model.weights)?;
+    Ok((model, notes))
+}
+
+/// Declares an input: its unit and interval.
+fn declare(spec: &InputSpec, values: &[f64], recipe: &Recipe, made_up: bool) -> Result<Input, QuantizeError> {
+    let input = |lo: i64, hi: i64, scale: Scale| Input {
+        name: spec.name.clone(),
+        shape: dims(&spec.shape),
+        bounds: Interval::new(lo, hi),
+        scale,
+    };
+    let seen = values
+        .iter()
+        .fold(Range { lo: f64::INFINITY, hi: f64::NEG_INFINITY }, |r, v| r.union(Range { lo: *v, hi: *v }));
+    let fail = |range: Range| QuantizeError::Input { name: spec.name.clone(), lo: range.lo, hi: range.hi };
+    let levels = libm::ldexp(1.0, recipe.input_bits.into()) - 1.0;
+    if recipe.input_range.is_none() && !made_up {
+        // Pixels, as k / 255.
+        let on_grid = |v: &f64| (0.0..=1.0).contains(v) && (v * 255.0 - libm::round(v * 255.0)).abs() < 1e-4;
+        if recipe.input_bits >= 8 && seen.hi > 0.0 && seen.hi * 255.0 > 1.5 && values.iter().all(on_grid) {
+            return Ok(input(0, 255, Scale::from_f64(1.0 / 255.0).map_err(|_| fail(seen))?));
+        }
+        // Small integers.
+        if seen.hi - seen.lo <= levels
+            && seen.lo < seen.hi
+            && values.iter().all(|v| *v == libm::floor(*v) && v.abs() < 1e9)
+        {
+            #[allow(clippy::cast_possible_truncation)] // checked
+            let (mut lo, mut hi) = (seen.lo as i64, seen.hi as i64);
+            // Pixels in bytes.
+            if (0..=255).contains(&lo) && (16..=255).contains(&hi) && recipe.input_bits >= 8 {
+                (lo, hi) = (0, 255);
+            }
+            return Ok(input(lo, hi, Scale::ONE));
+        }
+    }
+    let range = match recipe.input_range {
+        Some((lo, hi)) => Range { lo, hi },
+        None if made_up => seen.union(Range { lo: -1.0, hi: 1.0 }),
+        None => {
+            // A little more than was seen, without reaching zero from either side.
+            let slack = (seen.hi - seen.lo).max(seen.magnitude() * 1e-3).max(1e-6) / 32.0;
+            let lo = if seen.lo > 0.0 { (seen.lo - slack).max(seen.lo / 2.0) } else { seen.lo - slack };
+            let hi = if seen.hi < 0.0 { (seen.hi + slack).min(seen.hi / 2.0) } else { seen.hi + slack };
+            Range { lo, hi }
+        }
+    };
+    let unit = (range.hi - range.lo) / levels;
+    let scale = Scale::from_f64(unit).map_err(|_| fail(range))?;
+    #[allow(clippy::cast_possible_truncation)] // checked
+    let integer = |v: f64| (v.abs() < 1e15).then_some(v as i64).ok_or_else(|| fail(range));
+    let lo = integer(libm::floor(range.lo / unit + 0.5))?;
+    let hi = integer(libm::floor(range.hi / unit + 0.5))?;
+    Ok(input(lo, hi.max(lo + 1), scale))
+}
+
+/// Uniform pseudo-random inputs, the same everywhere.
+#[allow(clippy::cast_precision_loss)] // 53 bits
+fn random_samples(specs: &[InputSpec], (lo, hi): (f64, f64)) -> Result<Samples, DataError> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        // xorshift64*
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    let arrays = specs
+        .iter()
+        .map(|s| NamedTensor {
+            name: s.name.clone(),
+            shape: [&[MADE_UP], s.shape.as_slice()].concat(),
+            data: (0..MADE_UP * s.shape.iter().product::<usize>()).map(|_| lo + (hi - lo) * next()).collect(),
+        })
+        .collect();
+    Samples::new(specs, arrays)
+}

@@ -1,0 +1,86 @@
+//! Whole models: accuracy on held-out samples, determinism, the file format.
+#![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
+
+use std::{collections::BTreeMap, path::PathBuf};
+use zkonnx_quantize::{
+    data::{quantise_input, read_npz, NamedTensor, Samples},
+    eval::evaluate,
+    model::QuantizedModel,
+    quantize,
+    report::{accuracy, argmax},
+    OnnxModel, Recipe,
+};
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/models").join(name)
+}
+
+fn array(file: &str, name: &str) -> NamedTensor {
+    let arrays = read_npz(&path(file)).unwrap();
+    let names: Vec<String> = arrays.iter().map(|a| a.name.clone()).collect();
+    arrays.into_iter().find(|a| a.name == name).unwrap_or_else(|| panic!("{file}: {names:?}"))
+}
+
+fn load(name: &str) -> OnnxModel {
+    OnnxModel::from_path(&path(&format!("{name}.onnx")), &BTreeMap::new()).unwrap()
+}
+
+/// Images as the model takes them: bytes become k / 255 in 32-bit floats.
+fn images(model: &OnnxModel, mut tensor: NamedTensor) -> Samples {
+    let spec = &model.inputs()[0];
+    let count = tensor.shape[0];
+    if tensor.data.iter().any(|v| *v > 1.5) {
+        #[allow(clippy::cast_possible_truncation)]
+        tensor.data.iter_mut().for_each(|v| *v = f64::from(*v as f32 / 255.0));
+    }
+    tensor.shape = vec![count, spec.shape.iter().product()];
+    tensor.name.clone_from(&spec.name);
+    Samples::new(&model.inputs(), vec![tensor]).unwrap()
+}
+
+fn held_out(name: &str, data: &str, points: f64) {
+    let model = load(name);
+    let calibration = read_npz(&path(&format!("{name}_calibration.npz"))).unwrap().remove(0);
+    let calibration = images(&model, calibration);
+    let (quantised, _) = quantize(&model, Some(&calibration), &Recipe::default()).unwrap();
+    let bytes = quantised.to_bytes();
+    assert_eq!(QuantizedModel::from_bytes(&bytes).unwrap(), quantised);
+    let (again, _) = quantize(&model, Some(&calibration), &Recipe::default()).unwrap();
+    assert_eq!(bytes, again.to_bytes(), "quantisation is deterministic");
+
+    let samples = images(&model, array(&format!("{data}_heldout.npz"), "images"));
+    let labels = array(&format!("{data}_heldout.npz"), "labels");
+    let logits = array(&format!("{name}_expected.npz"), "logits");
+    let report = accuracy(&model, &quantised, &samples).unwrap();
+    println!("{name}: {} bytes\n{report}", bytes.len());
+    let classes = logits.shape[1];
+    let (mut float, mut integer) = (0, 0);
+    let input = &quantised.graph.inputs[0];
+    for i in 0..samples.len() {
+        let values = quantise_input(input, samples.sample(i)[0]).unwrap().values;
+        let trace = evaluate(&quantised, &[values]).unwrap();
+        integer += usize::from((argmax(&trace.outputs[0]) as f64 - labels.data[i]).abs() < 0.5);
+        let row = &logits.data[i * classes..(i + 1) * classes];
+        float += usize::from((argmax(row) as f64 - labels.data[i]).abs() < 0.5);
+    }
+    let (float, integer) = (100.0 * float as f64 / samples.len() as f64, 100.0 * integer as f64 / samples.len() as f64);
+    println!("{name}: float {float} %, integer {integer} %");
+    assert!(float - integer <= points + 1e-9, "{name}: float {float} %, integer {integer} %");
+}
+
+#[test]
+fn lenet_keeps_its_accuracy() {
+    held_out("lenet", "mnist", 0.2);
+}
+
+#[test]
+fn mlp_keeps_its_accuracy() {
+    held_out("mlp", "mnist", 0.2);
+}
+
+#[test]
+fn cifar_keeps_its_accuracy() {
+    if path("cifar.onnx").exists() {
+        held_out("cifar", "cifar", 0.5);
+    }
+}
