@@ -170,7 +170,10 @@ fn declare(spec: &InputSpec, values: &[f64], recipe: &Recipe, made_up: bool) -> 
             if (0..=255).contains(&lo) && (16..=255).contains(&hi) && recipe.input_bits >= 8 {
                 (lo, hi) = (0, 255);
             }
-            return Ok(input(lo, hi, Scale::ONE));
+            // A width of 2^b − 1 is the cheapest to prove.
+            let width = (hi - lo).unsigned_abs().next_power_of_two().max(2);
+            let width = if width == (hi - lo).unsigned_abs() { 2 * width } else { width } - 1;
+            return Ok(input(lo, lo.saturating_add_unsigned(width), Scale::ONE));
         }
     }
     let range = match recipe.input_range {
@@ -189,8 +192,8 @@ fn declare(spec: &InputSpec, values: &[f64], recipe: &Recipe, made_up: bool) -> 
     #[allow(clippy::cast_possible_truncation)] // checked
     let integer = |v: f64| (v.abs() < 1e15).then_some(v as i64).ok_or_else(|| fail(range));
     let lo = integer(libm::floor(range.lo / unit + 0.5))?;
-    let hi = integer(libm::floor(range.hi / unit + 0.5))?;
-    Ok(input(lo, hi.max(lo + 1), scale))
+    // The width is exactly 2^b − 1.
+    Ok(input(lo, lo + integer(levels)?, scale))
 }
 
 /// Uniform pseudo-random inputs, the same everywhere.

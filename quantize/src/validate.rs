@@ -282,8 +282,8 @@ fn validate_form(graph: &Graph, form: &Form, tensors: &[TensorInfo]) -> Result<(
         for operand in [&product.left, &product.right] {
             axes = form.shape.iter().chain(&product.summed).chain(&operand.sums).copied().collect();
             validate_map(&operand.map, &axes, source_len(graph, tensors, operand.source)?)?;
-            for axis in form.shape.len()..axes.len() {
-                if !operand.map.uses(axis) && axes[axis] != 1 {
+            for (axis, size) in axes.iter().enumerate().skip(form.shape.len()) {
+                if !operand.map.uses(axis) && *size != 1 {
                     return Err(Problem::Product("a side does not read a summed axis"));
                 }
             }

@@ -441,10 +441,8 @@ impl Expr {
             self.dims.iter().flatten().chain(self.atoms.iter().flat_map(|a| &a.summed)).copied().collect();
         let mut map = std::collections::HashMap::new();
         for axis in all {
-            if !map.contains_key(&axis) {
-                let size = axes.size(axis);
-                map.insert(axis, axes.fresh(size));
-            }
+            let size = axes.size(axis);
+            map.entry(axis).or_insert_with(|| axes.fresh(size));
         }
         expr.relabel(&|a| map.get(&a).copied().unwrap_or(a));
         expr
@@ -537,10 +535,10 @@ impl Expr {
             while needed > 1 {
                 let axis = queue.pop().ok_or(Blocked)?;
                 let have = axes.size(axis);
-                if needed % have == 0 {
+                if needed.is_multiple_of(have) {
                     dim.push(axis);
                     needed /= have;
-                } else if have % needed == 0 {
+                } else if have.is_multiple_of(needed) {
                     let parts = self.split(axes, axis, &[needed, have / needed])?;
                     dim.push(parts[0]);
                     queue.push(parts[1]);
@@ -578,11 +576,11 @@ impl Expr {
             if sx == sy {
                 left.push(x);
                 right.push(y);
-            } else if sx % sy == 0 {
+            } else if sx.is_multiple_of(sy) {
                 let parts = self.split(axes, x, &[sy, sx / sy])?;
                 a.extend([parts[1], parts[0]]);
                 b.push(y);
-            } else if sy % sx == 0 {
+            } else if sy.is_multiple_of(sx) {
                 let parts = other.split(axes, y, &[sx, sy / sx])?;
                 b.extend([parts[1], parts[0]]);
                 a.push(x);

@@ -306,6 +306,14 @@ impl<'a> Lowering<'a> {
 
     /// Neighbouring axes merged where every read stays plain; the window's axes stay last.
     fn compacted(&mut self, mut expr: Expr, window: &[AxisId]) -> Expr {
+        for atom in &mut expr.atoms {
+            // Summed axes too: fewer axes are fewer rounds.
+            let mut alone = Expr { dims: vec![], atoms: vec![atom.clone()] };
+            let summed = self.compact_list(&mut alone, atom.summed.clone());
+            if let Some(compact) = alone.atoms.pop() {
+                *atom = expr::Atom { summed, ..compact };
+            }
+        }
         let list = expr.axes();
         let outer = self.compact_list(&mut expr, list);
         // Only the order of elements counts from here on.

@@ -155,7 +155,7 @@ impl Conv {
     ) -> Result<Vec<usize>, &'static str> {
         let [n, c, spatial @ ..] = x else { return Err("a batch axis and a channel axis are needed") };
         let out = weights[0];
-        if out % self.group != 0 || weights[1].checked_mul(self.group) != Some(*c) {
+        if !out.is_multiple_of(self.group) || weights[1].checked_mul(self.group) != Some(*c) {
             return Err("channels do not fit the groups");
         }
         if bias.is_some_and(|b| b != [out]) {

@@ -1,0 +1,151 @@
+//! Every operator case in `tests/ops`: float evaluation and integer evaluation against ONNX Runtime.
+#![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+use zkonnx_quantize::{
+    data::{dequantise_output, quantise_input, read_npz, NamedTensor, Samples},
+    eval::evaluate,
+    model::QuantizedModel,
+    quantize, OnnxModel, Recipe,
+};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/ops")
+}
+
+struct Case {
+    model: OnnxModel,
+    samples: Samples,
+    /// Per output: name and all samples' values.
+    expected: Vec<NamedTensor>,
+}
+
+fn load(path: &Path) -> Result<Case, String> {
+    let model = OnnxModel::from_path(path, &BTreeMap::new()).map_err(|e| e.to_string())?;
+    let arrays = read_npz(&path.with_extension("npz")).map_err(|e| e.to_string())?;
+    let part = |prefix: &str| -> Vec<NamedTensor> {
+        let own = arrays.iter().filter_map(|a| Some((a.name.strip_prefix(prefix)?.to_owned(), a)));
+        own.map(|(name, a)| NamedTensor { name, ..a.clone() }).collect()
+    };
+    let samples = Samples::new(&model.inputs(), part("in_")).map_err(|e| e.to_string())?;
+    Ok(Case { model, samples, expected: part("out_") })
+}
+
+fn expected<'a>(case: &'a Case, name: &str, sample: usize) -> &'a [f64] {
+    let array = case.expected.iter().find(|a| a.name == name).unwrap();
+    let width = array.data.len() / case.samples.len();
+    &array.data[sample * width..(sample + 1) * width]
+}
+
+fn check_float(case: &Case) -> Result<(), String> {
+    for s in 0..case.samples.len() {
+        let outputs = case.model.graph().run(&case.samples.tensors(s), |_, _| ()).map_err(|e| e.to_string())?;
+        for ((name, _), actual) in case.model.graph().outputs.iter().zip(outputs) {
+            let wanted = expected(case, name, s);
+            if actual.data.len() != wanted.len() {
+                return Err(format!("{name}: {} elements, ORT has {}", actual.data.len(), wanted.len()));
+            }
+            for (i, (a, w)) in actual.data.iter().zip(wanted).enumerate() {
+                if (a - w).abs() > 1e-4 * w.abs().max(1.0) {
+                    return Err(format!("float: {name} sample {s} element {i}: {a}, ORT {w}"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_integer(case: &Case, recipe: &Recipe, tolerance: f64) -> Result<f64, String> {
+    let (model, _) = quantize(&case.model, Some(&case.samples), recipe).map_err(|e| e.to_string())?;
+    let bytes = model.to_bytes();
+    if QuantizedModel::from_bytes(&bytes).map_err(|e| e.to_string())? != model {
+        return Err("the file does not hold the model".into());
+    }
+    let mut worst = 0.0_f64;
+    for s in 0..case.samples.len() {
+        let inputs: Vec<Vec<i64>> = model
+            .graph
+            .inputs
+            .iter()
+            .zip(case.samples.sample(s))
+            .map(|(i, v)| quantise_input(i, v).unwrap().values)
+            .collect();
+        let trace = evaluate(&model, &inputs).map_err(|e| e.to_string())?;
+        for (n, node) in model.graph.nodes.iter().enumerate() {
+            for a in &trace.forms[n] {
+                assert!(node.form.bounds.contains(*a), "{}: a form leaves its bounds", node.name);
+            }
+        }
+        for (output, integers) in model.graph.outputs.iter().zip(&trace.outputs) {
+            if integers.iter().any(|v| !output.form.bounds.contains(*v)) {
+                return Err("an output leaves its bounds".into());
+            }
+            let real = dequantise_output(output, integers).data;
+            let all = &case.expected.iter().find(|a| a.name == output.name).unwrap().data;
+            let magnitude = all.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+            for (i, (a, w)) in real.iter().zip(expected(case, &output.name, s)).enumerate() {
+                let error = (a - w).abs() / magnitude.max(1e-9);
+                worst = worst.max(error);
+                if error > tolerance {
+                    return Err(format!(
+                        "integer: {} sample {s} element {i}: {a}, ORT {w}, {error:.4} of the range",
+                        output.name
+                    ));
+                }
+            }
+        }
+    }
+    Ok(worst)
+}
+
+fn all_cases() -> Vec<PathBuf> {
+    let mut cases = Vec::new();
+    for family in std::fs::read_dir(root()).unwrap().filter_map(Result::ok).filter(|e| e.path().is_dir()) {
+        for case in std::fs::read_dir(family.path()).unwrap().filter_map(Result::ok) {
+            if case.path().extension().is_some_and(|e| e == "onnx") {
+                cases.push(case.path());
+            }
+        }
+    }
+    cases.sort();
+    assert!(!cases.is_empty());
+    cases
+}
+
+fn run_all(recipe: &Recipe, tolerance: f64, float: bool) {
+    let mut failures = Vec::new();
+    for path in all_cases() {
+        let name = path.strip_prefix(root()).unwrap().display().to_string();
+        let result = load(&path).and_then(|case| {
+            if float {
+                check_float(&case)?;
+            }
+            check_integer(&case, recipe, tolerance)
+        });
+        match result {
+            Ok(worst) => println!("{name}: {:.3} %", 100.0 * worst),
+            Err(e) => failures.push(format!("{name}: {e}")),
+        }
+    }
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn every_operator_agrees_with_onnx_runtime() {
+    run_all(&Recipe::default(), 0.015, true);
+}
+
+#[test]
+fn every_operator_agrees_more_closely_at_sixteen_bits() {
+    let recipe =
+        Recipe { bits: 16, input_bits: 16, table_bits: 15, shift: 16, max_range_bits: 20, ..Recipe::default() };
+    run_all(&recipe, 0.002, false);
+}
+
+#[test]
+fn every_operator_agrees_with_private_weights() {
+    run_all(&Recipe { private_weights: true, ..Recipe::default() }, 0.02, false);
+}
