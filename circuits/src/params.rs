@@ -7,7 +7,10 @@
 
 use crate::field::index_bits;
 use std::collections::BTreeSet;
-use zkonnx_quantize::graph::{Form, Graph, Op, Operand, ParamId, Source};
+use zkonnx_quantize::{
+    contraction::ProductAxes,
+    graph::{Form, Graph, Op, Operand, ParamId, Source},
+};
 
 /// The place of one parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,8 +94,16 @@ impl ParamLayout {
             }
             for product in &form.products {
                 if let Source::Param(id) = product.left.source {
-                    if plain_row_axis(graph, form, &product.left, id).is_none() {
-                        pooled.insert(id);
+                    // The functional is (χ of the rows) × (one vector of columns) only if the rows are the one
+                    // axis of the form that the parameter alone reads: rows that the other side reads too would
+                    // also carry the sumcheck's point, and a second axis of its own would be lost.
+                    let own: Vec<usize> =
+                        ProductAxes::new(form, product).rows.iter().map(|a| usize::from(a.id)).collect();
+                    match plain_row_axis(graph, form, &product.left, id) {
+                        Some(axis) if own == [axis] => {}
+                        _ => {
+                            pooled.insert(id);
+                        }
                     }
                 }
             }

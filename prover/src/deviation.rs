@@ -1,10 +1,27 @@
 //! Places where a test can make the prover lie.
 //!
 //! A prover is free to send anything; the tests of the verifier use that freedom. Every hook does
-//! nothing by default, and proving with [`Honest`] is plain proving.
+//! nothing by default, and proving with [`Honest`] is plain proving. No hook sees or changes how a verifier
+//! works: a lie is only something else sent, or another column committed.
 
-use pasta_curves::Fp;
-use zkonnx_circuits::{circuit::Assignment, compiled::CompiledModel, witness::Cells};
+use halo2_proofs::transcript::{Transcript, TranscriptWrite};
+use pasta_curves::{EqAffine, Fp};
+use std::io;
+use zkonnx_circuits::{circuit::Assignment, compiled::CompiledModel, functional::LinearChallenges, witness::Cells};
+use zkonnx_verifier::transcript::Challenge;
+
+/// What a prover who wants to cheat in the fold of columns looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct FoldView<'a> {
+    /// The round, from 0.
+    pub round: usize,
+    /// Number of rounds.
+    pub num_rounds: usize,
+    /// Functional of the first column of the lower half.
+    pub low: &'a [Fp],
+    /// Functional of the first column of the upper half.
+    pub high: &'a [Fp],
+}
 
 /// What a lying prover changes, and when. Hooks are called in the order of the transcript.
 #[allow(unused_variables)]
@@ -13,10 +30,15 @@ pub trait Deviation {
     fn cells(&mut self, model: &CompiledModel, cells: &mut Cells) {}
     /// Multiplicities, before they are committed.
     fn multiplicities(&mut self, counts: &mut Vec<Vec<u64>>) {}
-    /// The values on halo2's own rows, of word column `column`.
-    fn tail(&mut self, column: usize, tail: &mut [Fp]) {}
     /// The assignment given to halo2, after the LogUp challenges are known.
     fn assignment(&mut self, assignment: &mut Assignment) {}
+    /// A point of halo2's proof, by its number, before it is sent. Phase-1 commitments are shown twice: once before the LogUp
+    /// challenges, once when halo2 sends them.
+    fn halo2_point(&mut self, index: usize, point: &mut EqAffine) {}
+    /// A scalar of halo2's proof, by its number, before it is sent.
+    fn halo2_scalar(&mut self, index: usize, scalar: &mut Fp) {}
+    /// ρ and μ are known.
+    fn relations(&mut self, challenges: &LinearChallenges) {}
     /// The round message `(c0, c2)` before it is committed; `sigma` are the challenges so far.
     fn round(&mut self, round: usize, sigma: &[Fp], message: &mut [Fp; 2]) {}
     /// Extra values `(column row, value)` that a piece's commitment contains beside its own, given the
@@ -28,14 +50,16 @@ pub trait Deviation {
     fn masks(&mut self, masks: &mut [Fp]) {}
     /// The masked evaluations before they are sent.
     fn masked(&mut self, gamma: Fp, masked: &mut [(Fp, Fp)]) {}
-    /// How much the column equation is off: with everything committed, the prover may look.
-    fn excess(&mut self, excess: Fp) {}
+    /// All challenges up to ζ are known. Changing one here is proving for another protocol, such as one without ζ.
+    fn linear(&mut self, challenges: &mut LinearChallenges) {}
     /// The cross terms `(c_L, c_R)` of a fold before they are sent.
-    fn fold(&mut self, round: usize, num_rounds: usize, cross: &mut (Fp, Fp)) {}
+    fn fold(&mut self, view: &FoldView<'_>, cross: &mut (Fp, Fp)) {}
     /// A value that `X_L` (first) or `X_R` (second) contains on `G_0`.
-    fn fold_on_generator(&mut self, round: usize, num_rounds: usize) -> (Fp, Fp) {
+    fn fold_on_generator(&mut self, view: &FoldView<'_>) -> (Fp, Fp) {
         (Fp::zero(), Fp::zero())
     }
+    /// z is known. Changing it here is proving for another protocol.
+    fn z(&mut self, z: &mut Fp) {}
     /// The final scalar and blind before they are sent.
     fn finish(&mut self, c: &mut Fp, f: &mut Fp) {}
 }
@@ -45,3 +69,36 @@ pub trait Deviation {
 pub struct Honest;
 
 impl Deviation for Honest {}
+
+/// Halo2's transcript, with every element shown to the deviation before it is sent.
+pub(crate) struct Tampered<'a, T> {
+    pub(crate) inner: &'a mut T,
+    pub(crate) deviation: &'a mut dyn Deviation,
+    pub(crate) points: usize,
+    pub(crate) scalars: usize,
+}
+
+impl<T: Transcript<EqAffine, Challenge>> Transcript<EqAffine, Challenge> for Tampered<'_, T> {
+    fn squeeze_challenge(&mut self) -> Challenge {
+        self.inner.squeeze_challenge()
+    }
+    fn common_point(&mut self, point: EqAffine) -> io::Result<()> {
+        self.inner.common_point(point)
+    }
+    fn common_scalar(&mut self, scalar: Fp) -> io::Result<()> {
+        self.inner.common_scalar(scalar)
+    }
+}
+
+impl<T: TranscriptWrite<EqAffine, Challenge>> TranscriptWrite<EqAffine, Challenge> for Tampered<'_, T> {
+    fn write_point(&mut self, mut point: EqAffine) -> io::Result<()> {
+        self.deviation.halo2_point(self.points, &mut point);
+        self.points += 1;
+        self.inner.write_point(point)
+    }
+    fn write_scalar(&mut self, mut scalar: Fp) -> io::Result<()> {
+        self.deviation.halo2_scalar(self.scalars, &mut scalar);
+        self.scalars += 1;
+        self.inner.write_scalar(scalar)
+    }
+}

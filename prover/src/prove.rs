@@ -2,7 +2,7 @@
 
 use crate::{
     argument::{opening, product, relations, sumcheck, LinearProver},
-    deviation::{Deviation, Honest},
+    deviation::{Deviation, Honest, Tampered},
     error::ProveError,
     generators::normalise,
     keys::ProverModel,
@@ -94,7 +94,10 @@ fn attempt(
         .enumerate()
         .map(|(i, column)| model.generators.commit_column(column, (active, &randomness.tails[i]), randomness.blinds[i]))
         .collect();
-    let points = normalise(&points);
+    let mut points = normalise(&points);
+    for (i, point) in points.iter_mut().enumerate() {
+        deviation.halo2_point(i, point);
+    }
     drop(span);
 
     // Phase 2: the challenges of LogUp.
@@ -111,7 +114,8 @@ fn attempt(
     absorb_header(&mut transcript, &digest)?;
     let circuit = ModelCircuit { shape, assignment: Some(&assignment) };
     let instance: [&[Fp]; 1] = [&[phi, theta]];
-    with_shape(shape, || create_proof(&model.params, &model.pk, &[circuit], &[&instance], halo2, &mut transcript))?;
+    let mut shown = Tampered { inner: &mut transcript, deviation, points: 0, scalars: 0 };
+    with_shape(shape, || create_proof(&model.params, &model.pk, &[circuit], &[&instance], halo2, &mut shown))?;
     drop(span);
 
     // The linear part.
@@ -129,8 +133,10 @@ fn attempt(
     };
     let span = tracing::info_span!("sumcheck").entered();
     relations::prove(&mut prover);
+    deviation.relations(&prover.messages.challenges);
     let tables = sumcheck::prove(&mut prover, deviation)?;
     product::prove(&mut prover, &tables, deviation)?;
+    deviation.linear(&mut prover.messages.challenges);
     drop(span);
     let span = tracing::info_span!("relations").entered();
     let tensors = PublicTensors { inputs: &public.0, outputs: &public.1 };

@@ -168,7 +168,7 @@ pub fn lower(
     let shape = &node.form.shape;
     let clamp = words(builder, node.form.len(), node.quantised_bounds(), (lo, hi), keep_under)?;
     let q = WordForm::elementwise(clamp.offset, &clamp.q_terms(), shape);
-    let (a, remainder) = requantise::lower(builder, shape, node.shift, q);
+    let (a, remainder) = requantise::lower(builder, shape, node.shift, q)?;
     builder.relate(&node.name, shape, a, Right::Form(form));
     builder.define(TensorCells::Word { offset: clamp.offset, coef: clamp.coef, word: clamp.value });
     if let (Some(word), true) = (clamp.under, keep_under) {

@@ -110,7 +110,7 @@ pub fn lower(
                 }
                 terms.push(WordTerm { coef, word, map });
             }
-            let (a, r) = requantise::lower(builder, shape, node.shift, WordForm { constant, terms });
+            let (a, r) = requantise::lower(builder, shape, node.shift, WordForm { constant, terms })?;
             remainder = r;
             builder.relate(&node.name, shape, a, Right::Form(form));
         } else if let Some(below) = levels.last().map(|l: &Level| l.maxima.clone()) {

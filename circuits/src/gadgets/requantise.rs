@@ -10,26 +10,37 @@
 
 use super::{Builder, WordForm};
 use crate::{
+    lower::LowerError,
     relations::WordTerm,
     words::{exact_limbs, Lane, WordId},
 };
 use zkonnx_quantize::index::IndexMap;
 
 /// Turns a form for `q` over `shape` into the form for `A`; gives the remainder's word.
-pub fn lower(builder: &mut Builder, shape: &[u32], shift: u8, q: WordForm) -> (WordForm, Option<WordId>) {
+///
+/// # Errors
+/// [`LowerError::TooWide`] when the form's constant or a factor leaves 63 bits: it must not wrap around.
+pub fn lower(
+    builder: &mut Builder,
+    shape: &[u32],
+    shift: u8,
+    q: WordForm,
+) -> Result<(WordForm, Option<WordId>), LowerError> {
     if shift == 0 {
-        return (q, None);
+        return Ok((q, None));
     }
+    let scaled =
+        |value: i64| 1_i64.checked_shl(shift.into()).and_then(|s| value.checked_mul(s)).ok_or(LowerError::TooWide);
     let len = shape.iter().map(|s| *s as usize).product();
     let remainder = builder.word(len, exact_limbs(shift, builder.limb_bits));
     builder.block(Lane::Range, &[remainder]);
     let mut form = q;
-    form.constant = (form.constant << shift) - (1 << (shift - 1));
+    form.constant = scaled(form.constant)?.checked_sub(1 << (shift - 1)).ok_or(LowerError::TooWide)?;
     for term in &mut form.terms {
-        term.coef <<= shift;
+        term.coef = scaled(term.coef)?;
     }
     form.terms.push(WordTerm { coef: 1, word: remainder, map: IndexMap::identity(shape, 0) });
-    (form, Some(remainder))
+    Ok((form, Some(remainder)))
 }
 
 /// The remainder of `a`.

@@ -68,7 +68,7 @@ pub fn lower(
     let terms: Vec<(i64, WordId)> =
         std::iter::once((1, argument)).chain(under.map(|v| (-1, v))).chain(over.map(|w| (1, w))).collect();
     let x = WordForm::elementwise(table.lo, &terms, shape);
-    let (a, remainder) = requantise::lower(builder, shape, node.shift, x);
+    let (a, remainder) = requantise::lower(builder, shape, node.shift, x)?;
     builder.relate(&node.name, shape, a, Right::Form(form));
     builder.define(TensorCells::Word { offset: floor(table), coef: 1, word: value });
     Ok(TableNode { argument, value, under, over, remainder })

@@ -1,7 +1,12 @@
 //! The opening: see [`zkonnx_verifier::argument::opening`].
 
 use super::LinearProver;
-use crate::{deviation::Deviation, generators::normalise, multiexp::multiexp, randomness::AdviceRandomness};
+use crate::{
+    deviation::{Deviation, FoldView},
+    generators::normalise,
+    multiexp::multiexp,
+    randomness::AdviceRandomness,
+};
 use ff::Field;
 use group::{Curve as _, Group as _};
 use halo2_proofs::{arithmetic::best_fft, transcript::TranscriptWrite};
@@ -47,8 +52,14 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
         let _span = tracing::info_span!("fold columns").entered();
         for round in 0..num_folds {
             let mut cross = cross_terms(&columns);
-            deviation.fold(round, num_folds, &mut cross);
-            let on_generator = deviation.fold_on_generator(round, num_folds);
+            let view = FoldView {
+                round,
+                num_rounds: num_folds,
+                low: &columns[0].functional,
+                high: &columns[columns.len() / 2].functional,
+            };
+            deviation.fold(&view, &mut cross);
+            let on_generator = deviation.fold_on_generator(&view);
             let blinds = (Fp::random(&mut prover.rng), Fp::random(&mut prover.rng));
             for (value, blind, lie) in [(cross.0, blinds.0, on_generator.0), (cross.1, blinds.1, on_generator.1)] {
                 let mut point = value_generator * value + generators.blinding * blind;
@@ -69,7 +80,8 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
     values.resize(n, Fp::ZERO);
     functional.resize(n, Fp::ZERO);
     // 9. z, only now.
-    let z = prover.challenge();
+    let mut z = prover.challenge();
+    deviation.z(&mut z);
     blind += z * value_blind;
     let value_generator = (value_generator * z).to_affine();
     // To the coefficient basis.
