@@ -1,0 +1,107 @@
+//! Data files: every format, and what is refused.
+#![allow(clippy::unwrap_used)]
+
+use std::path::PathBuf;
+use zkonnx_quantize::data::{read_array, read_npz, read_samples, write_outputs, DataError, InputSpec, NamedTensor};
+
+/// A directory of its own for a test, removed at the end.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("zkonnx-files-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        Self(dir)
+    }
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn specs() -> Vec<InputSpec> {
+    vec![InputSpec { name: "a".into(), shape: vec![1, 2] }, InputSpec { name: "b".into(), shape: vec![1] }]
+}
+
+fn one() -> Vec<InputSpec> {
+    specs()[..1].to_vec()
+}
+
+#[test]
+fn reads_json_by_name_and_by_position() {
+    let dir = Dir::new("json");
+    let by_name = dir.file("a.json", r#"{"b": [[5], [6], [7]], "a": [[1, 2], [3, 4], [5, 6.5]]}"#);
+    let samples = read_samples(&by_name, &specs()).unwrap();
+    assert_eq!(samples.len(), 3);
+    assert_eq!(samples.sample(2), vec![&[5.0, 6.5][..], &[7.0][..]]);
+    let by_position = dir.file("b.json", r#"{"input_data": [[1, 2, 3, 4], [5, 6]]}"#);
+    let samples = read_samples(&by_position, &specs()).unwrap();
+    assert_eq!(samples.len(), 2);
+    assert_eq!(samples.sample(1), vec![&[3.0, 4.0][..], &[6.0][..]]);
+}
+
+#[test]
+fn reads_csv_with_and_without_a_header() {
+    let dir = Dir::new("csv");
+    for text in ["x,y,z\n1,2,3\n4,5,6\n", "1, 2, 3\n4,5,6"] {
+        let samples = read_samples(&dir.file("a.csv", text), &specs()).unwrap();
+        assert_eq!(samples.len(), 2);
+        assert_eq!(samples.sample(1), vec![&[4.0, 5.0][..], &[6.0][..]]);
+    }
+    for text in ["1,2\n", "1,2,3\n4,x,6\n", "1,2,3\n4,5\n"] {
+        let refused = read_samples(&dir.file("b.csv", text), &specs());
+        assert!(matches!(refused, Err(DataError::Malformed { .. })), "{text:?}");
+    }
+}
+
+#[test]
+fn writes_what_it_reads() {
+    let dir = Dir::new("round");
+    let a = NamedTensor { name: "a".into(), shape: vec![2, 1, 2], data: vec![1.5, -2.0, 0.1, 4e9] };
+    let b = NamedTensor { name: "b".into(), shape: vec![2, 1], data: vec![7.0, 8.0] };
+    for name in ["x.npz", "x.json", "x.csv"] {
+        let path = dir.0.join(name);
+        write_outputs(&path, &[a.clone(), b.clone()]).unwrap();
+        let samples = read_samples(&path, &specs()).unwrap();
+        assert_eq!(samples.values(0), a.data);
+        assert_eq!(samples.values(1), b.data);
+    }
+    let path = dir.0.join("x.npy");
+    write_outputs(&path, std::slice::from_ref(&a)).unwrap();
+    assert_eq!(read_array(&path).unwrap().data, a.data);
+    assert_eq!(read_samples(&path, &one()).unwrap().len(), 2);
+    assert!(matches!(write_outputs(&path, &[a, b]), Err(DataError::SingleTensor { .. })));
+    assert!(matches!(read_samples(&path, &specs()), Err(DataError::SingleTensor { .. })));
+    assert!(read_npz(&path).is_err());
+}
+
+#[test]
+fn refuses_what_does_not_fit_with_its_place() {
+    let dir = Dir::new("refused");
+    let read = |text: &str| read_samples(&dir.file("a.json", text), &specs());
+    assert!(matches!(read(r#"{"a": [1, 2]}"#), Err(DataError::MissingInput { name, .. }) if name == "b"));
+    assert!(
+        matches!(read(r#"{"a": [1, 2], "b": [1], "c": [1]}"#), Err(DataError::UnknownInput { name, .. }) if name == "c")
+    );
+    assert!(matches!(read(r#"{"a": [1, 2, 3], "b": [1]}"#), Err(DataError::Shape { name, .. }) if name == "a"));
+    assert!(matches!(
+        read(r#"{"a": [[1, 2], [3, 4]], "b": [[1], [2], [3]]}"#),
+        Err(DataError::SampleCount { expected: 2, actual: 3, .. })
+    ));
+    assert!(matches!(read(r#"{"a": [[1, 2], [3]], "b": [1]}"#), Err(DataError::Malformed { .. })));
+    assert!(matches!(read(r#"{"a": [1, "x"], "b": [1]}"#), Err(DataError::Malformed { .. })));
+    assert!(matches!(read("[1"), Err(DataError::Malformed { .. })));
+    let nan = NamedTensor { name: "a".into(), shape: vec![2, 2], data: vec![0.0, 1.0, 2.0, f64::NAN] };
+    let path = dir.0.join("n.npz");
+    write_outputs(&path, &[nan]).unwrap();
+    assert!(matches!(read_samples(&path, &one()), Err(DataError::NotFinite { sample: 1, element: 1, .. })));
+    assert!(matches!(read_samples(&dir.file("a.txt", "1"), &one()), Err(DataError::Format(_))));
+    assert!(matches!(read_samples(&dir.0.join("no.npy"), &one()), Err(DataError::Io { .. })));
+}

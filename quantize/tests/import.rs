@@ -1,0 +1,72 @@
+//! Files that are no models, models that are not supported, and dimensions that need a value.
+#![allow(clippy::unwrap_used)]
+
+use std::{collections::BTreeMap, path::PathBuf};
+use zkonnx_quantize::{onnx::inspect::inspect, ImportError, OnnxModel};
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests").join(name)
+}
+
+fn import(bytes: &[u8]) -> Result<OnnxModel, ImportError> {
+    OnnxModel::from_bytes(bytes, &BTreeMap::new())
+}
+
+#[test]
+fn lists_all_unsupported_nodes_at_once() {
+    let error = OnnxModel::from_path(&path("ops/unsupported.onnx"), &BTreeMap::new()).unwrap_err();
+    let ImportError::Unsupported(nodes) = &error else { panic!("{error}") };
+    assert_eq!(nodes.len(), 2, "{error}");
+    for node in nodes {
+        assert!(!node.op.is_empty() && !node.name.is_empty() && node.opset > 0);
+        assert!(error.to_string().contains(&node.op) && error.to_string().contains(&node.name));
+    }
+    let inspection = inspect(&path("ops/unsupported.onnx"), &BTreeMap::new()).unwrap();
+    assert_eq!(inspection.unsupported.len(), 2);
+    assert!(inspection.problem.is_some());
+}
+
+#[test]
+fn refuses_foreign_and_empty_files() {
+    assert!(matches!(import(b""), Err(ImportError::Malformed(_))));
+    assert!(matches!(
+        import(b"%PDF-1.7 this is no model at all"),
+        Err(ImportError::Malformed(_) | ImportError::NotOnnx(_))
+    ));
+    assert!(matches!(import(&[0; 64]), Err(ImportError::Malformed(_) | ImportError::NotOnnx(_))));
+    let missing = OnnxModel::from_path(&path("models/nothing.onnx"), &BTreeMap::new());
+    assert!(matches!(missing, Err(ImportError::Io { .. })));
+}
+
+#[test]
+fn refuses_a_truncated_file_wherever_it_is_cut() {
+    let bytes = std::fs::read(path("models/mlp.onnx")).unwrap();
+    assert!(import(&bytes).is_ok());
+    for part in [1, 10, 100, 1000, bytes.len() / 2, bytes.len() - 1000, bytes.len() - 1] {
+        assert!(import(&bytes[..part]).is_err(), "cut to {part} bytes");
+    }
+}
+
+#[test]
+fn edited_bytes_never_panic() {
+    let bytes = std::fs::read(path("ops/misc/conv_relu_maxpool.onnx")).unwrap();
+    for at in 0..bytes.len() {
+        for value in [0x00, 0x7f, 0xff] {
+            let mut edited = bytes.clone();
+            edited[at] = value;
+            if let Ok(model) = import(&edited) {
+                let elements: usize = model.graph().values.iter().map(|v| v.shape.iter().product::<usize>()).sum();
+                if elements < 1 << 16 {
+                    let _ = zkonnx_quantize::quantize(&model, None, &zkonnx_quantize::Recipe::default());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn binds_symbolic_dimensions() {
+    let file = path("ops/misc/symbolic_batch.onnx");
+    let model = OnnxModel::from_path(&file, &BTreeMap::new()).unwrap();
+    assert_eq!(model.inputs()[0].shape[0], 1);
+}
