@@ -6,13 +6,14 @@
 //! | phase | advice columns |
 //! |---|---|
 //! | 1 | words, one multiplicity `m` per table group |
-//! | 2 | `φ`, `θ`, `θ²`; one `h` per group of lookups; one `h_t` per table group; `s` |
+//! | 2 | `φ`, and `θ`, `θ²` where needed; one `h` per group of lookups; one `h_t` per table group; `s` |
 //!
 //! Instance: one column, row 0 is `φ`, row 1 is `θ`. Rows `0 .. u` are active, `u = n − 6`; row `u` and those after
 //! it hold halo2's randomness and no gate reads them.
 //!
 //! LogUp (Haböck, *Multivariate lookups based on logarithmic derivatives*, 2022, section 3), per active
-//! row with fingerprints `d = φ + t·θ² + x` or `φ + t·θ² + x + θ·y`:
+//! row with fingerprints `d = φ + t·θ² + x` or `φ + t·θ² + x + θ·y`. Without pairs the tag stands at `θ`, with a
+//! single table there is no tag, and columns that are then not needed do not exist:
 //!
 //! | gate | rows | degree with selector |
 //! |---|---|---|
@@ -104,17 +105,25 @@ pub struct Config {
     words: Vec<Column<Advice>>,
     multiplicities: Vec<Column<Advice>>,
     phi: Column<Advice>,
-    theta: Column<Advice>,
-    theta_squared: Column<Advice>,
+    theta: Option<Column<Advice>>,
+    theta_squared: Option<Column<Advice>>,
     helpers: Vec<Column<Advice>>,
     table_helpers: Vec<Column<Advice>>,
     sum: Column<Advice>,
     is_active: Column<Fixed>,
     has_next: Column<Fixed>,
     is_first: Column<Fixed>,
-    is_second: Column<Fixed>,
+    is_second: Option<Column<Fixed>>,
     is_last: Column<Fixed>,
-    tables: Vec<[Column<Fixed>; 3]>,
+    tables: Vec<TableColumns>,
+}
+
+/// The fixed columns of a table group; values are zero, and tags one and the same, where there is no column.
+#[derive(Clone, Copy, Debug)]
+struct TableColumns {
+    x: Column<Fixed>,
+    tag: Option<Column<Fixed>>,
+    y: Option<Column<Fixed>>,
 }
 
 /// The sum of limbs of a word on a row.
@@ -182,7 +191,9 @@ impl Circuit<Fp> for ModelCircuit<'_> {
         let mut advice = |count: usize| (0..count).map(|_| meta.advice_column()).collect::<Vec<_>>();
         let words = advice(shape.columns.len());
         let multiplicities = advice(shape.num_table_groups());
-        let constants = advice(3);
+        let phi = advice(1)[0];
+        let theta = advice(usize::from(shape.has_theta())).first().copied();
+        let theta_squared = advice(usize::from(shape.has_theta_squared())).first().copied();
         let helpers = advice(shape.groups.len());
         let table_helpers = advice(shape.num_table_groups());
         let sum = advice(1)[0];
@@ -191,18 +202,24 @@ impl Circuit<Fp> for ModelCircuit<'_> {
         let config = Config {
             words,
             multiplicities,
-            phi: constants[0],
-            theta: constants[1],
-            theta_squared: constants[2],
+            phi,
+            theta,
+            theta_squared,
             helpers,
             table_helpers,
             sum,
             is_active: fixed(),
             has_next: fixed(),
             is_first: fixed(),
-            is_second: fixed(),
+            is_second: shape.has_theta().then(&mut fixed),
             is_last: fixed(),
-            tables: (0..shape.num_table_groups()).map(|_| [fixed(), fixed(), fixed()]).collect(),
+            tables: (0..shape.num_table_groups())
+                .map(|_| TableColumns {
+                    x: fixed(),
+                    tag: shape.has_tags().then(&mut fixed),
+                    y: shape.has_pairs().then(&mut fixed),
+                })
+                .collect(),
         };
         configure_challenges(meta, &config, instance);
         for placed in &shape.lanes {
@@ -233,29 +250,47 @@ impl Circuit<Fp> for ModelCircuit<'_> {
 }
 
 fn configure_challenges(meta: &mut ConstraintSystem<Fp>, config: &Config, instance: Column<Instance>) {
-    for (name, column, row) in [
-        ("phi is the instance", config.phi, config.is_first),
-        ("theta is the instance", config.theta, config.is_second),
-    ] {
+    let theta = config.theta.zip(config.is_second).map(|(column, row)| ("theta is the instance", column, row));
+    let constants = std::iter::once(("phi is the instance", config.phi, config.is_first)).chain(theta);
+    for (name, column, row) in constants {
         meta.create_gate(name, |cells| {
             let here = cells.query_fixed(row);
             let value = cells.query_advice(column, Rotation::cur());
             let public = cells.query_instance(instance, Rotation::cur());
             Constraints::with_selector(here, [value - public])
         });
+        meta.create_gate("challenges are constant", |cells| {
+            let has_next = cells.query_fixed(config.has_next);
+            let step = cells.query_advice(column, Rotation::next()) - cells.query_advice(column, Rotation::cur());
+            Constraints::with_selector(has_next, [step])
+        });
     }
-    meta.create_gate("challenges are constant", |cells| {
-        let has_next = cells.query_fixed(config.has_next);
-        let steps = [config.phi, config.theta]
-            .map(|column| cells.query_advice(column, Rotation::next()) - cells.query_advice(column, Rotation::cur()));
-        Constraints::with_selector(has_next, steps)
-    });
-    meta.create_gate("theta squared", |cells| {
-        let active = cells.query_fixed(config.is_active);
-        let theta = cells.query_advice(config.theta, Rotation::cur());
-        let squared = cells.query_advice(config.theta_squared, Rotation::cur());
-        Constraints::with_selector(active, [squared - theta.clone() * theta])
-    });
+    if let (Some(theta), Some(squared)) = (config.theta, config.theta_squared) {
+        meta.create_gate("theta squared", |cells| {
+            let active = cells.query_fixed(config.is_active);
+            let theta = cells.query_advice(theta, Rotation::cur());
+            let squared = cells.query_advice(squared, Rotation::cur());
+            Constraints::with_selector(active, [squared - theta.clone() * theta])
+        });
+    }
+}
+
+/// `φ + tag·(θ² or θ) + x + θ·y`, as far as the shape has tags and values.
+fn fingerprint(
+    cells: &mut VirtualCells<'_, Fp>,
+    config: &Config,
+    x: Expression<Fp>,
+    tag: Option<Expression<Fp>>,
+    y: Option<Expression<Fp>>,
+) -> Expression<Fp> {
+    let mut sum = cells.query_advice(config.phi, Rotation::cur()) + x;
+    if let (Some(tag), Some(power)) = (tag, config.theta_squared.or(config.theta)) {
+        sum = sum + cells.query_advice(power, Rotation::cur()) * tag;
+    }
+    if let (Some(y), Some(theta)) = (y, config.theta) {
+        sum = sum + cells.query_advice(theta, Rotation::cur()) * y;
+    }
+    sum
 }
 
 fn configure_lookups(meta: &mut ConstraintSystem<Fp>, config: &Config, shape: &CircuitShape) {
@@ -263,7 +298,7 @@ fn configure_lookups(meta: &mut ConstraintSystem<Fp>, config: &Config, shape: &C
         meta.create_gate("lookups", |cells| {
             let active = cells.query_fixed(config.is_active);
             let helper = cells.query_advice(*helper, Rotation::cur());
-            let fingerprints: Vec<_> = group.iter().map(|l| lookup_fingerprint(cells, config, l)).collect();
+            let fingerprints: Vec<_> = group.iter().map(|l| lookup_fingerprint(cells, config, shape, l)).collect();
             let product = |skip: Option<usize>| {
                 fingerprints
                     .iter()
@@ -283,10 +318,10 @@ fn configure_lookups(meta: &mut ConstraintSystem<Fp>, config: &Config, shape: &C
     for ((table, helper), multiplicity) in config.tables.iter().zip(&config.table_helpers).zip(&config.multiplicities) {
         meta.create_gate("table", |cells| {
             let active = cells.query_fixed(config.is_active);
-            let [tag, x, y] = table.map(|column| cells.query_fixed(column));
-            let [phi, theta, squared] = [config.phi, config.theta, config.theta_squared]
-                .map(|column| cells.query_advice(column, Rotation::cur()));
-            let fingerprint = phi + squared * tag + x + theta * y;
+            let x = cells.query_fixed(table.x);
+            let tag = table.tag.map(|column| cells.query_fixed(column));
+            let y = table.y.map(|column| cells.query_fixed(column));
+            let fingerprint = fingerprint(cells, config, x, tag, y);
             let helper = cells.query_advice(*helper, Rotation::cur());
             let multiplicity = cells.query_advice(*multiplicity, Rotation::cur());
             Constraints::with_selector(active, [helper * fingerprint - multiplicity])
@@ -312,18 +347,22 @@ fn configure_lookups(meta: &mut ConstraintSystem<Fp>, config: &Config, shape: &C
     });
 }
 
-fn lookup_fingerprint(cells: &mut VirtualCells<'_, Fp>, config: &Config, lookup: &Lookup) -> Expression<Fp> {
-    let phi = cells.query_advice(config.phi, Rotation::cur());
-    let squared = cells.query_advice(config.theta_squared, Rotation::cur());
-    match lookup {
+fn lookup_fingerprint(
+    cells: &mut VirtualCells<'_, Fp>,
+    config: &Config,
+    shape: &CircuitShape,
+    lookup: &Lookup,
+) -> Expression<Fp> {
+    let constant = |tag: u64| shape.has_tags().then(|| Expression::Constant(Fp::from(tag)));
+    match *lookup {
         Lookup::Single { column, tag } => {
-            phi + squared * Fp::from(*tag) + cells.query_advice(config.words[*column], Rotation::cur())
+            let x = cells.query_advice(config.words[column], Rotation::cur());
+            fingerprint(cells, config, x, constant(tag), None)
         }
         Lookup::Pair { x, y, tag } => {
-            let theta = cells.query_advice(config.theta, Rotation::cur());
-            let x = cells.query_advice(config.words[*x], Rotation::cur());
-            let y = cells.query_advice(config.words[*y], Rotation::cur());
-            phi + squared * Fp::from(*tag) + x + theta * y
+            let x = cells.query_advice(config.words[x], Rotation::cur());
+            let y = cells.query_advice(config.words[y], Rotation::cur());
+            fingerprint(cells, config, x, constant(tag), Some(y))
         }
     }
 }
@@ -340,18 +379,20 @@ fn assign_fixed(region: &mut Region<'_, Fp>, config: &Config, shape: &CircuitSha
         }
     }
     set(config.is_first, 0, Fp::ONE)?;
-    set(config.is_second, 1, Fp::ONE)?;
+    if let Some(is_second) = config.is_second {
+        set(is_second, 1, Fp::ONE)?;
+    }
     set(config.is_last, rows - 1, Fp::ONE)?;
     for (g, columns) in config.tables.iter().enumerate() {
         for row in 0..rows {
             // Rows past the end repeat the first one: a cell at its default would put zeros into the table.
             let entry = shape.table_row(g, row);
-            for (column, value) in columns.iter().zip([
-                from_i64(i64::try_from(entry.tag).unwrap_or(0)),
-                from_i64(entry.x),
-                from_i64(entry.y),
-            ]) {
-                set(*column, row, value)?;
+            set(columns.x, row, from_i64(entry.x))?;
+            if let Some(tag) = columns.tag {
+                set(tag, row, Fp::from(entry.tag))?;
+            }
+            if let Some(y) = columns.y {
+                set(y, row, from_i64(entry.y))?;
             }
         }
     }
@@ -381,11 +422,14 @@ fn assign_advice(
         }
     }
     let phase2 = &assignment.phase2;
-    let squared = phase2.theta.square();
-    for row in 0..shape.num_active_rows() {
-        set(config.phi, row, phase2.phi)?;
-        set(config.theta, row, phase2.theta)?;
-        set(config.theta_squared, row, squared)?;
+    let constants =
+        [(Some(config.phi), phase2.phi), (config.theta, phase2.theta), (config.theta_squared, phase2.theta.square())];
+    for (column, value) in constants {
+        for row in 0..shape.num_active_rows() {
+            if let Some(column) = column {
+                set(column, row, value)?;
+            }
+        }
     }
     let sum = std::slice::from_ref(&phase2.sum);
     let columns = config.helpers.iter().chain(&config.table_helpers).chain(std::iter::once(&config.sum));

@@ -6,6 +6,7 @@
 
 pub mod circuit;
 pub mod compiled;
+pub mod cost;
 pub mod field;
 pub mod functional;
 pub mod gadgets;

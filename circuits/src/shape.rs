@@ -114,10 +114,52 @@ impl CircuitShape {
         self.columns.len() + self.num_table_groups()
     }
 
-    /// All advice columns: phase 1, the constants φ, θ, θ², helpers `h`, `h_t`, the sum `s`.
+    /// Whether a value is looked up together with its argument.
+    #[must_use]
+    pub fn has_pairs(&self) -> bool {
+        self.groups.iter().flatten().any(|lookup| matches!(lookup, Lookup::Pair { .. }))
+    }
+
+    /// Whether there is more than one table, so that tuples carry a tag.
+    #[must_use]
+    pub fn has_tags(&self) -> bool {
+        self.table.iter().any(|row| Some(row.tag) != self.table.first().map(|first| first.tag))
+    }
+
+    /// Whether the circuit has a column for `θ`: it multiplies values, or tags where there are no pairs.
+    #[must_use]
+    pub fn has_theta(&self) -> bool {
+        self.has_pairs() || self.has_tags()
+    }
+
+    /// Whether the circuit has a column for `θ²`: it multiplies tags where there are pairs.
+    #[must_use]
+    pub fn has_theta_squared(&self) -> bool {
+        self.has_pairs() && self.has_tags()
+    }
+
+    /// Columns of constants: φ, and θ, θ² where they are needed.
+    #[must_use]
+    pub fn num_constants(&self) -> usize {
+        1 + usize::from(self.has_theta()) + usize::from(self.has_theta_squared())
+    }
+
+    /// Fixed columns of one table group: x, and tag and y where they are needed.
+    #[must_use]
+    pub fn num_table_columns(&self) -> usize {
+        1 + usize::from(self.has_tags()) + usize::from(self.has_pairs())
+    }
+
+    /// All fixed columns: four selectors of rows, one more for θ, and the tables.
+    #[must_use]
+    pub fn num_fixed_columns(&self) -> usize {
+        4 + usize::from(self.has_theta()) + self.num_table_columns() * self.num_table_groups()
+    }
+
+    /// All advice columns: phase 1, constants, helpers `h`, `h_t`, the sum `s`.
     #[must_use]
     pub fn num_advice_columns(&self) -> usize {
-        self.num_phase1_columns() + 3 + self.groups.len() + self.num_table_groups() + 1
+        self.num_phase1_columns() + self.num_constants() + self.groups.len() + self.num_table_groups() + 1
     }
 }
 

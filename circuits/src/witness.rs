@@ -215,9 +215,13 @@ pub fn phase2(
     theta: Fp,
 ) -> Option<Phase2> {
     let rows = shape.num_active_rows();
-    let squared = theta.square();
+    let power = match (shape.has_tags(), shape.has_pairs()) {
+        (false, _) => Fp::ZERO,
+        (true, false) => theta,
+        (true, true) => theta.square(),
+    };
     let fingerprint = |tag: u64, x: i64, y: i64| {
-        let single = phi + squared * Fp::from(tag) + from_i64(x);
+        let single = phi + power * Fp::from(tag) + from_i64(x);
         if y == 0 {
             single
         } else {

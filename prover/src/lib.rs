@@ -1,6 +1,8 @@
 //! The prover of zkonnx: parameter commitments, witness, the proving side of every argument.
 
 pub mod argument;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod deviation;
 pub mod error;
 pub mod generators;

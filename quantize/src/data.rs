@@ -252,7 +252,7 @@ fn sample_count(expected: &[usize], actual: &[usize]) -> Option<usize> {
 }
 
 mod files;
-pub use files::{read_array, read_npz, read_samples, write_outputs};
+pub use files::{read_array, read_npz, read_npz_from, read_samples, write_outputs};
 
 /// Integers of an input.
 #[derive(Clone, Debug, PartialEq, Eq)]

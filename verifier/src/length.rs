@@ -14,7 +14,8 @@ pub fn circuit_degree(shape: &CircuitShape) -> usize {
         Lane::Range | Lane::Interval { .. } => 2,
         Lane::Clamp { .. } | Lane::Table { .. } | Lane::Division { .. } => 3,
     });
-    let table = (!shape.table.is_empty()).then_some(4);
+    // h_t times a fingerprint of degree 1, or 2 where there are tags or pairs.
+    let table = (!shape.table.is_empty()).then_some(if shape.has_theta() { 4 } else { 3 });
     lookups.chain(lanes).chain(table).max().unwrap_or(0).max(3)
 }
 
@@ -22,11 +23,11 @@ pub fn circuit_degree(shape: &CircuitShape) -> usize {
 #[must_use]
 pub fn halo2_elements(shape: &CircuitShape) -> usize {
     let advice = shape.num_advice_columns();
-    let fixed = 5 + 3 * shape.num_table_groups();
+    let fixed = shape.num_fixed_columns();
     // Advice, the random polynomial, the quotient's pieces.
     let commitments = advice + 1 + (circuit_degree(shape) - 1);
     // Instance, advice (φ, θ and s also at the next row), fixed, the random polynomial.
-    let evaluations = 1 + advice + 3 + fixed + 1;
+    let evaluations = 1 + advice + (2 + usize::from(shape.has_theta())) + fixed + 1;
     // Quotient and two evaluation sets; S, rounds, final scalar and blind.
     let opening = 1 + 2 + 1 + 2 * shape.k as usize + 2;
     commitments + evaluations + opening

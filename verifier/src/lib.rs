@@ -7,6 +7,7 @@ pub mod argument;
 pub mod error;
 pub mod length;
 pub mod params;
+pub mod proof_file;
 pub mod registry;
 pub mod statement;
 pub mod transcript;

@@ -31,7 +31,7 @@ pub struct IntervalWords {
 /// [`LowerError::TooWide`].
 pub fn lower_input(builder: &mut Builder, len: usize, bounds: Interval) -> Result<IntervalWords, LowerError> {
     let d = width(bounds)?;
-    let words = if d.count_ones() == bits_of(i128::from(d)).into() && d > 0 {
+    let words = if d > 0 && d.count_ones() == u32::from(bits_of(i128::from(d))) {
         let value = builder.word(len, exact_limbs(bits_of(i128::from(d)), builder.limb_bits));
         builder.block(Lane::Range, &[value]);
         IntervalWords { value, complement: None }

@@ -125,8 +125,15 @@ pub fn read_array(path: &Path) -> Result<NamedTensor, DataError> {
 /// [`DataError`] when it cannot be read.
 #[allow(clippy::cast_precision_loss)] // integers beyond 2^53 are no measurements
 pub fn read_npz(path: &Path) -> Result<Vec<NamedTensor>, DataError> {
-    let file = BufReader::new(File::open(path).map_err(io(path))?);
-    let mut npz = NpzReader::new(file).map_err(malformed(path))?;
+    read_npz_from(path, BufReader::new(File::open(path).map_err(io(path))?))
+}
+
+/// The arrays of an `.npz` archive in memory; `path` is for errors.
+///
+/// # Errors
+/// [`DataError`] when the bytes are malformed.
+pub fn read_npz_from(path: &Path, reader: impl Read + Seek) -> Result<Vec<NamedTensor>, DataError> {
+    let mut npz = NpzReader::new(reader).map_err(malformed(path))?;
     let names = npz.names().map_err(malformed(path))?;
     let mut arrays = Vec::with_capacity(names.len());
     for name in names {

@@ -1,0 +1,156 @@
+//! `zkonnx demo`.
+
+use super::{files, quantize::build, Failure, Outcome};
+use crate::{keys::ProverModel, prove::prove};
+use clap::Args;
+use std::{collections::BTreeMap, io::Cursor, path::Path, time::Instant};
+use zkonnx_circuits::lower::Modes;
+use zkonnx_quantize::{
+    data::{quantise_input, read_npz_from, NamedTensor, Samples},
+    onnx::OnnxModel,
+    quantize,
+    recipe::Recipe,
+};
+use zkonnx_verifier::{
+    error::VerifyError,
+    registry::Registry,
+    statement::{Context, Statement},
+    verify::verify,
+};
+
+/// A LeNet trained on MNIST, its calibration samples, and held-out images: see `tests/models`.
+const MODEL: &[u8] = include_bytes!("../../../tests/models/lenet.onnx");
+const CALIBRATION: &[u8] = include_bytes!("../../../tests/models/lenet_calibration.npz");
+const IMAGES: &[u8] = include_bytes!("../../../tests/models/mnist_heldout.npz");
+
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// How many images to prove
+    #[arg(long, default_value_t = 3)]
+    images: usize,
+}
+
+impl Demo {
+    pub(super) fn run(&self) -> Result<Outcome, Failure> {
+        println!("1. A LeNet, trained on MNIST: 44,426 weights, 0.28 million multiply-accumulates.");
+        let started = Instant::now();
+        let onnx = OnnxModel::from_bytes(MODEL, &BTreeMap::new()).map_err(Failure::new)?;
+        let samples =
+            Samples::new(&onnx.inputs(), bundled("lenet_calibration.npz", CALIBRATION)?).map_err(Failure::new)?;
+        let (model, _) = quantize(&onnx, Some(&samples), &Recipe::default()).map_err(Failure::new)?;
+        let built = build(model, false, (None, None))?;
+        let layout = built.model.layout;
+        println!(
+            "   quantised and committed in {:.2} s: model id {}, 2^{} rows",
+            started.elapsed().as_secs_f64(),
+            &built.id.to_string()[..16],
+            layout.k
+        );
+
+        println!("2. Keys, rebuilt from the model (there is no key file).");
+        let started = Instant::now();
+        let params = files::params(layout.k.into())?;
+        let modes = Modes::public(&built.model.graph);
+        let prover = ProverModel::new(built.model, modes, params.clone()).map_err(Failure::new)?;
+        println!("   prover ready in {:.2} s", started.elapsed().as_secs_f64());
+        let started = Instant::now();
+        let mut registry = Registry::new();
+        registry.insert_params(params);
+        let handle = registry.register(&built.zkv).map_err(Failure::new)?;
+        println!(
+            "   verifier ready in {:.2} s, from {} that hold no weight",
+            started.elapsed().as_secs_f64(),
+            files::bytes(built.zkv.len())
+        );
+
+        println!("3. Real images, never seen in training.");
+        let (images, labels) = held_out(&onnx)?;
+        let mut last: Option<(Statement, Vec<u8>)> = None;
+        for index in 0..self.images.clamp(1, images.len()) {
+            let input = &prover.model.graph.inputs[0];
+            let pixels = quantise_input(input, images.sample(index)[0]).map_err(Failure::new)?.values;
+            draw(&pixels);
+            let started = Instant::now();
+            let (statement, proof) = prove(&prover, &[pixels], Context::default()).map_err(Failure::new)?;
+            let proving = started.elapsed().as_secs_f64();
+            let started = Instant::now();
+            verify(&handle, &statement, &proof, None).map_err(Failure::new)?;
+            let verifying = started.elapsed().as_secs_f64() * 1e3;
+            let logits = zkonnx_verifier::verify::public_values(&statement).1.remove(0);
+            let digit = (0..logits.len()).max_by_key(|i| (logits[*i], std::cmp::Reverse(*i))).unwrap_or(0);
+            println!(
+                "   the model says {digit}, the label is {}: proven in {proving:.2} s, {}, verified in {verifying:.1} ms",
+                labels[index],
+                files::bytes(proof.len())
+            );
+            last = Some((statement, proof));
+        }
+
+        println!("4. Lies are refused.");
+        let (statement, proof) = last.ok_or_else(|| Failure::new("no image was proven"))?;
+        let mut changed = proof.clone();
+        changed[proof.len() / 2] ^= 1;
+        refused("one bit of the proof flipped", verify(&handle, &statement, &changed, None))?;
+        let (inputs, mut outputs) = zkonnx_verifier::verify::public_values(&statement);
+        outputs[0][3] += 1;
+        let modes = Modes::public(handle.graph());
+        let lie = Statement::new(handle.graph(), &modes, handle.id(), (&inputs, &outputs), statement.context);
+        refused("one output raised by one unit", verify(&handle, &lie, &proof, None))?;
+        let stolen = Context { payee: [7; 32], ..statement.context };
+        let theft = Statement { context: stolen, ..statement };
+        refused("another payee", verify(&handle, &theft, &proof, None))?;
+        Ok(Outcome::Done)
+    }
+}
+
+fn refused<T>(lie: &str, verdict: Result<T, VerifyError>) -> Result<(), Failure> {
+    match verdict {
+        Err(error) => {
+            println!("   {lie}: {error}");
+            Ok(())
+        }
+        Ok(_) => Err(Failure::new(format!("{lie}: ACCEPTED, which must never happen"))),
+    }
+}
+
+/// The arrays of a bundled file.
+fn bundled(name: &str, bytes: &[u8]) -> Result<Vec<NamedTensor>, Failure> {
+    read_npz_from(Path::new(name), Cursor::new(bytes)).map_err(Failure::new)
+}
+
+/// Held-out images as samples of the model, and their labels.
+fn held_out(onnx: &OnnxModel) -> Result<(Samples, Vec<u8>), Failure> {
+    let arrays = bundled("mnist_heldout.npz", IMAGES)?;
+    let find = |name: &str| {
+        arrays
+            .iter()
+            .find(|a| a.name == name)
+            .cloned()
+            .ok_or_else(|| Failure::new(format!("no '{name}' in the images")))
+    };
+    let (mut images, labels) = (find("images")?, find("labels")?);
+    images.name = onnx.inputs()[0].name.clone();
+    images.shape = vec![images.shape[0], 784];
+    for pixel in &mut images.data {
+        *pixel /= 255.0;
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // labels are digits
+    let labels = labels.data.iter().map(|l| *l as u8).collect();
+    Ok((Samples::new(&onnx.inputs(), vec![images]).map_err(Failure::new)?, labels))
+}
+
+/// The image as text, two rows of pixels a line.
+fn draw(pixels: &[i64]) {
+    let rows: Vec<&[i64]> = pixels.chunks(28).collect();
+    for pair in rows.chunks(2).skip(2).take(10) {
+        let line: String = (2..26)
+            .map(|x| match (pair[0][x] > 100, pair[1][x] > 100) {
+                (true, true) => '█',
+                (true, false) => '▀',
+                (false, true) => '▄',
+                (false, false) => ' ',
+            })
+            .collect();
+        println!("      {line}");
+    }
+}

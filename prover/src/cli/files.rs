@@ -1,0 +1,121 @@
+//! Files and inputs, as all commands use them.
+
+use super::Failure;
+use crate::params_cache::{self, ParamsOrigin};
+use halo2_proofs::poly::commitment::Params;
+use indicatif::{ProgressBar, ProgressStyle};
+use pasta_curves::EqAffine;
+use std::{collections::BTreeMap, io::IsTerminal, path::Path, sync::Arc, time::Duration};
+use zkonnx_quantize::{
+    data::{quantise_input, read_samples, InputSpec, Samples},
+    graph::Graph,
+    model::QuantizedModel,
+};
+
+/// Reads a whole file.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|e| Failure::at(path, e))
+}
+
+/// Writes a file whole or not at all.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    params_cache::write_atomically(path, bytes).map_err(|e| Failure::at(path, e))
+}
+
+/// Reads a `model.zkq`.
+pub(super) fn read_model(path: &Path) -> Result<QuantizedModel, Failure> {
+    QuantizedModel::from_bytes(&read(path)?)
+        .map_err(|e| Failure::at(path, e).hint("a .zkq file is written by `zkonnx quantize`"))
+}
+
+/// Parameters for `k`, from the cache where possible; says what is unusual.
+pub(super) fn params(k: u32) -> Result<Arc<Params<EqAffine>>, Failure> {
+    let folder = params_cache::folder();
+    let (params, origin) = params_cache::load(&folder, k).map_err(Failure::new)?;
+    match origin {
+        ParamsOrigin::Cached | ParamsOrigin::Derived => {}
+        ParamsOrigin::Refused(error) => {
+            eprintln!("warning: cached parameters in {} refused: {error}; derived anew", folder.display());
+        }
+        ParamsOrigin::NotWritten(error) => {
+            eprintln!("warning: parameters could not be cached in {}: {error}", folder.display());
+        }
+    }
+    Ok(Arc::new(params))
+}
+
+/// `NAME=VALUE` of `--dim`.
+pub(super) fn parse_dim(text: &str) -> Result<(String, u32), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    let value = value.parse().map_err(|_| format!("'{value}' is no size"))?;
+    Ok((name.to_owned(), value))
+}
+
+/// Symbolic dimensions by name.
+pub(super) fn dims(list: &[(String, u32)]) -> BTreeMap<String, u32> {
+    list.iter().cloned().collect()
+}
+
+/// The declared inputs of a graph.
+pub(super) fn input_specs(graph: &Graph) -> Vec<InputSpec> {
+    graph.inputs.iter().map(InputSpec::from).collect()
+}
+
+/// Samples of a data file for a quantised model.
+pub(super) fn samples(graph: &Graph, path: &Path) -> Result<Samples, Failure> {
+    read_samples(path, &input_specs(graph)).map_err(|e| Failure::at(path, e))
+}
+
+/// The integers of one sample. Values outside of the declared range are clamped and said, or refused.
+pub(super) fn quantise(
+    graph: &Graph,
+    samples: &Samples,
+    sample: usize,
+    strict: bool,
+) -> Result<Vec<Vec<i64>>, Failure> {
+    let mut inputs = Vec::new();
+    for (input, values) in graph.inputs.iter().zip(samples.sample(sample)) {
+        let quantised = quantise_input(input, values).map_err(Failure::new)?;
+        if quantised.clamped > 0 {
+            let scale = input.scale.to_f64();
+            #[allow(clippy::cast_precision_loss)] // for people
+            let (lo, hi) = (input.bounds.lo as f64 * scale, input.bounds.hi as f64 * scale);
+            let message = format!(
+                "input '{}': {} of {} values lie outside of the declared range {lo} to {hi}",
+                input.name,
+                quantised.clamped,
+                values.len()
+            );
+            if strict {
+                return Err(Failure::new(message).hint("without --strict-range they are clamped"));
+            }
+            eprintln!("warning: {message}; they are clamped");
+        }
+        inputs.push(quantised.values);
+    }
+    Ok(inputs)
+}
+
+/// A spinner that vanishes; nothing when standard error is no terminal.
+pub(super) fn spinner(message: &str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.set_message(message.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(80));
+    bar
+}
+
+/// A number of bytes for people.
+#[allow(clippy::cast_precision_loss)]
+pub(super) fn bytes(count: usize) -> String {
+    match count {
+        0..1_000 => format!("{count} B"),
+        1_000..1_000_000 => format!("{:.1} kB", count as f64 / 1e3),
+        _ => format!("{:.1} MB", count as f64 / 1e6),
+    }
+}
