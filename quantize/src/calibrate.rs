@@ -25,7 +25,7 @@ impl Range {
     pub fn union(self, other: Self) -> Self {
         Self { lo: self.lo.min(other.lo), hi: self.hi.max(other.hi) }
     }
-    fn of(values: &[f64]) -> Self {
+    pub(crate) fn of(values: &[f64]) -> Self {
         values.iter().fold(Self::EMPTY, |r, v| Self { lo: r.lo.min(*v), hi: r.hi.max(*v) })
     }
     /// The larger absolute value.

@@ -1,6 +1,7 @@
 //! Whole models: accuracy on held-out samples, determinism, the file format.
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
 
+use rayon::prelude::*;
 use std::{collections::BTreeMap, path::PathBuf};
 use zkonnx_quantize::{
     data::{quantise_input, read_npz, NamedTensor, Samples},
@@ -54,15 +55,16 @@ fn held_out(name: &str, data: &str, points: f64) {
     let report = accuracy(&model, &quantised, &samples).unwrap();
     println!("{name}: {} bytes\n{report}", bytes.len());
     let classes = logits.shape[1];
-    let (mut float, mut integer) = (0, 0);
     let input = &quantised.graph.inputs[0];
-    for i in 0..samples.len() {
+    let is_right = |class: usize, i: usize| usize::from((class as f64 - labels.data[i]).abs() < 0.5);
+    let integer = |i: usize| {
         let values = quantise_input(input, samples.sample(i)[0]).unwrap().values;
         let trace = evaluate(&quantised, &[values]).unwrap();
-        integer += usize::from((argmax(&trace.outputs[0]) as f64 - labels.data[i]).abs() < 0.5);
-        let row = &logits.data[i * classes..(i + 1) * classes];
-        float += usize::from((argmax(row) as f64 - labels.data[i]).abs() < 0.5);
-    }
+        is_right(argmax(&trace.outputs[0]), i)
+    };
+    let integer: usize = (0..samples.len()).into_par_iter().map(integer).sum();
+    let float: usize =
+        (0..samples.len()).map(|i| is_right(argmax(&logits.data[i * classes..(i + 1) * classes]), i)).sum();
     let (float, integer) = (100.0 * float as f64 / samples.len() as f64, 100.0 * integer as f64 / samples.len() as f64);
     println!("{name}: float {float} %, integer {integer} %");
     assert!(float - integer <= points + 1e-9, "{name}: float {float} %, integer {integer} %");

@@ -62,11 +62,12 @@ impl Lowering<'_> {
         }
     }
 
-    /// The calibrated range of a value, cut to where a function still changes.
+    /// The calibrated range of a value and an eighth more, cut to where a function still changes.
     fn domain(&self, id: ValueId, end: f64) -> Range {
         let range = self.ranges[id.0];
-        let lo = range.lo.clamp(-end, end);
-        let hi = range.hi.clamp(-end, end);
+        let slack = (range.hi - range.lo) / 8.0;
+        let lo = (range.lo - slack).clamp(-end, end);
+        let hi = (range.hi + slack).clamp(-end, end);
         if hi - lo > 1e-6 {
             Range { lo, hi }
         } else {
@@ -81,12 +82,55 @@ impl Lowering<'_> {
         Ok(self.lazy_tensor(node, tensor))
     }
 
-    fn clamped(&mut self, node: &FloatNode, (lo, hi): (f64, f64)) -> Result<Lazy, LowerError> {
-        let (expr, before) = self.take(node.inputs[0])?;
+    fn clamped(&mut self, node: &FloatNode, bounds: (f64, f64)) -> Result<Lazy, LowerError> {
+        self.clamped_value(node, node.inputs[0], bounds)
+    }
+
+    fn clamped_value(&mut self, node: &FloatNode, value: ValueId, (lo, hi): (f64, f64)) -> Result<Lazy, LowerError> {
+        let (expr, before) = self.take(value)?;
         let clip = |v: f64| v.max(lo).min(hi);
         let pending = Pending { lo: clip(before.lo), hi: clip(before.hi), window: before.window };
         let lazy = self.lazy(node, expr);
         Ok(Lazy { pending: Some(pending), ..lazy })
+    }
+
+    /// `max(a, b) = b + max(a − b, 0)` and `min(a, b) = a − max(a − b, 0)`; with a number, a clamp.
+    pub(super) fn extremum(&mut self, node: &FloatNode, is_max: bool) -> Result<Lazy, LowerError> {
+        let (a, b) = (node.inputs[0], node.inputs[1]);
+        for (value, constant) in [(a, b), (b, a)] {
+            let number = self.float.constant(constant).and_then(|c| c.scalar());
+            let same = self.float.shape(value) == self.float.shape(node.output);
+            if let (Some(number), true) = (number, same) {
+                let bounds = if is_max { (number, f64::INFINITY) } else { (f64::NEG_INFINITY, number) };
+                return self.clamped_value(node, value, bounds);
+            }
+        }
+        for id in [a, b] {
+            if self.is_heavy(id) {
+                self.tensor(id)?;
+            }
+        }
+        let difference = self.with(&[a, b], |axes, operands| {
+            let b = operands.pop().ok_or(Blocked)?;
+            operands.pop().ok_or(Blocked)?.plus(axes, b.scaled(-1.0))
+        })?;
+        // What a − b reaches above zero, from the ranges of both.
+        let range = |id: ValueId| match self.float.constant(id) {
+            Some(c) => Range::of(&c.data),
+            None => self.ranges[id.0],
+        };
+        let hi = (range(a).hi - range(b).lo).max(0.0);
+        let shape = dims(self.float.shape(node.output));
+        let name = format!("{}/difference", node.name);
+        let positive = (0.0, f64::INFINITY);
+        let excess = self.requantise(&difference, &[], positive, Range { lo: 0.0, hi }, &shape, &name)?;
+        let excess = self.read(excess, &shape);
+        let (base, sign) = if is_max { (b, 1.0) } else { (a, -1.0) };
+        let expr = self.with(&[base], |axes, operands| {
+            let excess = excess.freshened(axes).scaled(sign);
+            excess.plus(axes, operands.pop().ok_or(Blocked)?)
+        })?;
+        Ok(self.lazy(node, expr))
     }
 
     fn combine(&mut self, a: Expr, b: Expr) -> Result<Expr, LowerError> {

@@ -137,6 +137,9 @@ impl Lowering<'_> {
                 None => self.divide(node, a, b),
             };
         }
+        if matches!(binary, Binary::Max | Binary::Min) {
+            return self.extremum(node, binary == Binary::Max);
+        }
         let expr = self.with(&[a, b], |axes, operands| {
             let (b, a) = (pop(operands)?, pop(operands)?);
             match binary {

@@ -571,3 +571,60 @@ fn clip_name(name: &str) -> String {
 pub(crate) fn dims(shape: &[usize]) -> Vec<u32> {
     shape.iter().map(|s| u32::try_from(*s).unwrap_or(u32::MAX)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::{calibrate::calibrate, graph::Input, onnx::OnnxModel, recipe::Method};
+    use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+    /// The integer graph of a float graph, with given ranges.
+    fn lowered(float: &FloatGraph, ranges: &[Range], recipe: &Recipe) -> Graph {
+        let mut lowering = Lowering::new(float, ranges, recipe);
+        for id in &float.inputs {
+            let shape = dims(float.shape(*id));
+            let scale = Scale::power_of_two(-8).unwrap();
+            lowering.input(*id, Input { name: "x".into(), shape, bounds: Interval::new(-512, 511), scale });
+        }
+        for node in &float.nodes {
+            lowering.node(node).unwrap();
+        }
+        lowering.outputs().unwrap();
+        lowering.graph
+    }
+
+    #[test]
+    fn nothing_public_depends_on_private_weights() {
+        let cases =
+            ["models/lenet", "ops/misc/residual", "ops/misc/conv_bn_relu_gap_gemm", "ops/activation/prelu_per_channel"];
+        for case in cases {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests").join(format!("{case}.onnx"));
+            let model = OnnxModel::from_path(&path, &BTreeMap::new()).unwrap();
+            let float = model.graph();
+            let specs = model.inputs();
+            let arrays = specs.iter().map(|s| crate::data::NamedTensor {
+                name: s.name.clone(),
+                shape: s.shape.clone(),
+                data: (0_u32..).take(s.shape.iter().product()).map(|i| f64::from(i % 17) / 8.0 - 1.0).collect(),
+            });
+            let samples = crate::data::Samples::new(&specs, arrays.collect()).unwrap();
+            let ranges = calibrate(float, &samples, Method::MinMax, 10).unwrap();
+            // The same model with other weights, but for the sign of variances.
+            let mut other = float.clone();
+            for value in &mut other.values {
+                if let Some(tensor) = value.constant.as_mut().filter(|t| t.data.len() > 1 && !t.integer) {
+                    let mut changed = (**tensor).clone();
+                    changed.data.iter_mut().for_each(|v| *v *= 0.625);
+                    changed.data[0] = 0.0;
+                    *tensor = Arc::new(changed);
+                }
+            }
+            let private = Recipe { private_weights: true, ..Recipe::default() };
+            assert_eq!(lowered(float, &ranges, &private), lowered(&other, &ranges, &private), "{case}");
+            let public = Recipe::default();
+            assert_ne!(lowered(float, &ranges, &public), lowered(&other, &ranges, &public), "{case}");
+        }
+    }
+}

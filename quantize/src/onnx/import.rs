@@ -4,7 +4,7 @@ use super::{
     error::{ImportError, InputProblem, NodeProblem, UnsupportedNode},
     graph::{FloatGraph, FloatNode, FloatOp, Value, ValueId},
     node::{self, Imported},
-    ops::{self, elementwise::Binary},
+    ops,
     proto::{self, checked_volume},
     tensor::Tensor,
 };
@@ -145,12 +145,12 @@ impl Importer {
                     value = self.push(proto, &name, &output, op, vec![value])?;
                 }
             }
-            Imported::Sum(values) => {
+            Imported::Fold(binary, values) => {
                 let mut rest = values.into_iter();
                 let Some(mut sum) = rest.next() else { return Ok(()) };
                 self.names.insert(output.clone(), Some(sum));
                 for value in rest {
-                    sum = self.push(proto, &name, &output, FloatOp::Binary(Binary::Add), vec![sum, value])?;
+                    sum = self.push(proto, &name, &output, FloatOp::Binary(binary), vec![sum, value])?;
                 }
             }
         }

@@ -66,7 +66,9 @@ pub fn inspect(path: &Path, dims: &BTreeMap<String, u32>) -> Result<Inspection, 
             inspection.unsupported.push((node.op_type.clone(), node.name.clone()));
         }
     }
-    let tensors = graph.initializer.iter().filter_map(|t| proto::tensor(t).ok());
+    let constants = graph.node.iter().filter(|n| n.op_type == "Constant").flat_map(|n| &n.attribute);
+    let tensors = graph.initializer.iter().chain(constants.filter_map(|a| a.t.as_ref()));
+    let tensors = tensors.filter_map(|t| proto::tensor(t).ok());
     inspection.weights = tensors.filter(|t| !t.integer).map(|t| t.data.len() as u64).sum();
     match import::import(&model, dims) {
         Ok(graph) => {

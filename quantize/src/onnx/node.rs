@@ -24,8 +24,8 @@ pub(crate) enum Imported {
     Alias(ValueId),
     /// Several operators, each reading the one before; the first reads the value.
     Chain(ValueId, Vec<FloatOp>),
-    /// A sum of several values.
-    Sum(Vec<ValueId>),
+    /// Several values combined by one operator.
+    Fold(Binary, Vec<ValueId>),
     /// Nothing that this program supports.
     Unsupported,
 }
@@ -56,7 +56,9 @@ const SUPPORTED: &[&str] = &[
     "Identity",
     "LeakyRelu",
     "MatMul",
+    "Max",
     "MaxPool",
+    "Min",
     "Mul",
     "Neg",
     "PRelu",
@@ -159,7 +161,9 @@ pub(crate) fn import(
         "Sub" => c.op(FloatOp::Binary(Binary::Sub), 2),
         "Mul" => c.op(FloatOp::Binary(Binary::Mul), 2),
         "Div" => c.op(FloatOp::Binary(Binary::Div), 2),
-        "Sum" => Ok(Imported::Sum(c.all()?)),
+        "Sum" => Ok(Imported::Fold(Binary::Add, c.all()?)),
+        "Max" => Ok(Imported::Fold(Binary::Max, c.all()?)),
+        "Min" => Ok(Imported::Fold(Binary::Min, c.all()?)),
         "Relu" => unary(Unary::Relu),
         "LeakyRelu" => unary(Unary::LeakyRelu { alpha: attributes.float("alpha", 0.01) }),
         "PRelu" => c.op(FloatOp::PRelu, 2),

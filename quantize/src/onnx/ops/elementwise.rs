@@ -13,6 +13,10 @@ pub enum Binary {
     Mul,
     /// Quotient.
     Div,
+    /// The larger.
+    Max,
+    /// The smaller.
+    Min,
 }
 
 impl Binary {
@@ -22,6 +26,8 @@ impl Binary {
             Self::Add => x + y,
             Self::Sub => x - y,
             Self::Mul => x * y,
+            Self::Max => x.max(y),
+            Self::Min => x.min(y),
             Self::Div if integer => libm::trunc(x / y),
             Self::Div => x / y,
         };
