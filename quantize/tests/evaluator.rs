@@ -34,6 +34,7 @@ fn models() -> &'static Vec<(String, QuantizedModel)> {
                 }
             }
         }
+        assert!(models.len() >= 100, "only {} operator cases", models.len());
         models.sort_by(|a, b| a.0.cmp(&b.0));
         models
     })

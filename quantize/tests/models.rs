@@ -8,6 +8,7 @@ use zkonnx_quantize::{
     eval::evaluate,
     model::QuantizedModel,
     quantize,
+    recipe::Method,
     report::{accuracy, argmax},
     OnnxModel, Recipe,
 };
@@ -52,7 +53,8 @@ fn held_out(name: &str, data: &str, points: f64) {
     let samples = images(&model, array(&format!("{data}_heldout.npz"), "images"));
     let labels = array(&format!("{data}_heldout.npz"), "labels");
     let logits = array(&format!("{name}_expected.npz"), "logits");
-    let report = accuracy(&model, &quantised, &samples).unwrap();
+    let (report_on, _) = samples.clone().split_at(200);
+    let report = accuracy(&model, &quantised, &report_on).unwrap();
     println!("{name}: {} bytes\n{report}", bytes.len());
     let classes = logits.shape[1];
     let input = &quantised.graph.inputs[0];
@@ -85,4 +87,41 @@ fn cifar_keeps_its_accuracy() {
     if path("cifar.onnx").exists() {
         held_out("cifar", "cifar", 0.5);
     }
+}
+
+#[test]
+fn every_calibration_method_agrees_with_the_float_model() {
+    let model = load("lenet");
+    let calibration = images(&model, read_npz(&path("lenet_calibration.npz")).unwrap().remove(0)).split_at(64).0;
+    let held_out = images(&model, array("mnist_heldout.npz", "images")).split_at(100).0;
+    for calibration_method in [Method::MinMax, Method::Percentile(0.9999), Method::Mse] {
+        let recipe = Recipe { calibration: calibration_method, ..Recipe::default() };
+        let (quantised, notes) = quantize(&model, Some(&calibration), &recipe).unwrap();
+        assert_eq!(notes.calibration_samples, 64);
+        assert!(notes.warnings.is_empty());
+        let report = accuracy(&model, &quantised, &held_out).unwrap();
+        assert!(report.outputs[0].top1_agreement >= 0.99, "{calibration_method:?}: {report}");
+        assert!(serde_json::to_string(&report).unwrap().contains("top1_agreement"));
+    }
+}
+
+#[test]
+fn quantises_without_samples_and_says_so() {
+    let model = load("mlp");
+    let (quantised, notes) = quantize(&model, None, &Recipe::default()).unwrap();
+    assert_eq!(notes.warnings.len(), 1);
+    assert_eq!(notes.calibration_samples, 0);
+    assert_eq!(QuantizedModel::from_bytes(&quantised.to_bytes()).unwrap(), quantised);
+}
+
+#[test]
+fn keeps_its_accuracy_with_private_weights() {
+    let model = load("lenet");
+    let calibration = images(&model, read_npz(&path("lenet_calibration.npz")).unwrap().remove(0));
+    let held_out = images(&model, array("mnist_heldout.npz", "images")).split_at(200).0;
+    let recipe = Recipe { private_weights: true, ..Recipe::default() };
+    let (quantised, _) = quantize(&model, Some(&calibration), &recipe).unwrap();
+    let report = accuracy(&model, &quantised, &held_out).unwrap();
+    println!("private lenet\n{report}");
+    assert!(report.outputs[0].top1_agreement >= 0.99, "{report}");
 }

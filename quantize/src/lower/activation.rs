@@ -3,7 +3,8 @@
 use super::{
     dims,
     expr::{Atom, Blocked, Expr},
-    quantised, scale, Lazy, LowerError, Lowering, Pending,
+    requantise::{clip_name, constant_magnitude, magnitudes, quantised, scale},
+    Lazy, LowerError, Lowering, Pending,
 };
 use crate::{
     calibrate::Range,
@@ -151,7 +152,7 @@ impl Lowering<'_> {
         let top = (1_i64 << self.recipe.bits) - 1;
         let hi = (quantised(&form, chosen.shift).hi > top).then_some(top);
         let op = Op::Clamp { lo: Some(0), hi, under: true };
-        let name = super::clip_name(&format!("{}/halves", node.name));
+        let name = clip_name(&format!("{}/halves", node.name));
         let shape = dims(self.float.shape(node.output));
         let positive = self.push_node(Node { name, form, shift: chosen.shift, op, scale: unit }, &shape)?;
         let negative = TensorId(positive.0 + 1);
@@ -193,13 +194,13 @@ impl Lowering<'_> {
 
     /// A unit at which an expression without weights is exact or nearly so.
     pub(super) fn fine_unit(expr: &Expr) -> f64 {
-        let (scalars, _) = super::magnitudes(expr);
+        let (scalars, _) = magnitudes(expr);
         let largest = scalars.iter().copied().fold(0.0, f64::max);
         match (Self::is_single(expr), largest > 0.0) {
             (true, _) => largest,
             (false, true) => libm::ldexp(largest, -10),
             (false, false) => {
-                let constants: f64 = expr.atoms.iter().map(super::constant_magnitude).sum();
+                let constants: f64 = expr.atoms.iter().map(constant_magnitude).sum();
                 libm::ldexp(if constants > 0.0 { constants } else { 1.0 }, -10)
             }
         }
@@ -243,7 +244,7 @@ impl Lowering<'_> {
         let denominator = self.commit(&divisor, &order, 1.0, name)?;
         let unit = scale(top_unit / (bottom_unit * multiple))?;
         let op = Op::Div { denominator };
-        self.push_node(Node { name: super::clip_name(name), form, shift: 0, op, scale: unit }, shape)
+        self.push_node(Node { name: clip_name(name), form, shift: 0, op, scale: unit }, shape)
     }
 
     pub(super) fn divide(&mut self, node: &FloatNode, a: ValueId, b: ValueId) -> Result<Lazy, LowerError> {

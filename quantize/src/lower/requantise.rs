@@ -1,0 +1,248 @@
+//! Nodes of the integer graph: scales, shifts, saturation and tables.
+
+use super::{
+    emit::{self, emit, ParamPolicy},
+    expr::{Atom, AxisId, Expr},
+    LowerError, Lowering,
+};
+use crate::{
+    bounds::{conservative_bounds, tight_bounds, FORM_LIMIT},
+    calibrate::Range,
+    graph::{round_shift, Form, Graph, Interval, Node, Op, TensorId},
+    scale::Scale,
+    table::{Function, Table},
+};
+
+/// Requantisation to a tensor: its scale, shift and the form.
+pub(super) struct Chosen {
+    pub(super) scale: f64,
+    pub(super) shift: u8,
+}
+
+impl Lowering<'_> {
+    /// Emits a form with bounds and keeps its parameters.
+    pub(super) fn commit(&mut self, expr: &Expr, order: &[AxisId], unit: f64, name: &str) -> Result<Form, LowerError> {
+        let recipe = self.recipe;
+        let declared = recipe.private_weights.then_some((recipe.declared_weight_bits, recipe.declared_bias_bits));
+        let first = u32::try_from(self.weights.len()).map_err(|_| LowerError::TooWide)?;
+        let mut emitted = emit(&mut self.axes, expr, order, unit, ParamPolicy { declared, first }, name)?;
+        for (param, values) in emitted.params {
+            self.graph.params.push(param);
+            self.weights.push(values);
+        }
+        let (params, tensors) = (&self.graph.params, &self.tensors);
+        let (lo, hi) = conservative_bounds(&emitted.form, tensors, params).ok_or(LowerError::Internal("bounds"))?;
+        if lo <= -FORM_LIMIT || hi >= FORM_LIMIT {
+            return Err(LowerError::TooWide);
+        }
+        let narrow = |v: i128| i64::try_from(v).map_err(|_| LowerError::TooWide);
+        emitted.form.bounds = if recipe.private_weights {
+            Interval::new(narrow(lo)?, narrow(hi)?)
+        } else {
+            tight_bounds(&emitted.form, tensors, params, &self.weights).ok_or(LowerError::TooWide)?
+        };
+        Ok(emitted.form)
+    }
+
+    /// Forgets the parameters from `count` on.
+    pub(super) fn roll_back(&mut self, count: usize) {
+        self.graph.params.truncate(count);
+        self.weights.truncate(count);
+    }
+
+    /// Scale and shift for a tensor whose scale should be `target`.
+    pub(super) fn choose(&self, expr: &Expr, target: f64) -> Chosen {
+        let (scalars, weights) = magnitudes(expr);
+        let power = |s: u8| libm::ldexp(1.0, i32::from(s));
+        let mut shift = self.recipe.shift;
+        match (scalars.as_slice(), weights.is_empty()) {
+            ([], true) => Chosen { scale: target, shift: 0 },
+            ([unit], true) => {
+                // One tensor: an exact coefficient, and the scale follows from it.
+                let ratio = target / unit;
+                if ratio <= 1.0 + 1e-9 {
+                    return Chosen { scale: *unit, shift: 0 };
+                }
+                while shift < 40 && libm::floor(power(shift) / ratio) < 1.0 {
+                    shift += 1;
+                }
+                let coef = libm::floor(power(shift) / ratio).max(1.0);
+                Chosen { scale: unit * power(shift) / coef, shift }
+            }
+            _ => {
+                let largest = |list: &[f64]| list.iter().copied().fold(0.0, f64::max);
+                let enough = |s: u8| {
+                    let weights_fit = if self.recipe.private_weights {
+                        i32::from(s) >= i32::from(self.recipe.weight_bits) - 1 + self.fan_in(expr)
+                    } else {
+                        largest(&weights) * power(s) / target >= power(self.recipe.weight_bits - 1)
+                    };
+                    (weights.is_empty() || weights_fit)
+                        && (scalars.is_empty() || largest(&scalars) * power(s) / target >= 64.0)
+                };
+                while shift < 40 && !enough(shift) {
+                    shift += 1;
+                }
+                Chosen { scale: target, shift }
+            }
+        }
+    }
+
+    /// The scale at which a range fills the recipe's bits.
+    pub(super) fn target(&self, range: Range, (lo, hi): (f64, f64)) -> f64 {
+        let (low, high) = (range.lo.max(lo).min(0.0), range.hi.min(hi).max(0.0));
+        let span = high - low;
+        if span > 0.0 && span.is_finite() {
+            span / (libm::ldexp(1.0, self.recipe.bits.into()) - 1.0)
+        } else {
+            libm::ldexp(1.0, -i32::from(self.recipe.bits))
+        }
+    }
+
+    /// Emits `min(max(max_window(requantised expression), lo), hi)`, saturated to the recipe's bits.
+    pub(super) fn requantise(
+        &mut self,
+        expr: &Expr,
+        window: &[AxisId],
+        clamp: (f64, f64),
+        range: Range,
+        shape: &[u32],
+        name: &str,
+    ) -> Result<TensorId, LowerError> {
+        let expr = self.compacted(expr.clone(), window);
+        let mut order = expr.axes();
+        order.extend(window);
+        let params = self.weights.len();
+        let mut target = self.target(range, clamp);
+        let span = libm::ldexp(1.0, self.recipe.max_range_bits.into());
+        let mut attempt = 0;
+        let (node_scale, shift, form, q) = loop {
+            let chosen = self.choose(&expr, target);
+            let node_scale = scale(chosen.scale)?;
+            let form = self.commit(&expr, &order, libm::ldexp(node_scale.to_f64(), -i32::from(chosen.shift)), name)?;
+            let q = quantised(&form, chosen.shift);
+            #[allow(clippy::cast_precision_loss)] // a ratio
+            let width = (q.hi - q.lo) as f64 + 1.0;
+            let wider = chosen.scale * width / span * (1.0 + f64::from(attempt) / 64.0);
+            let seen = range.hi.min(clamp.1).max(0.0) - range.lo.max(clamp.0).min(0.0);
+            let keeps = seen / wider >= libm::ldexp(1.0, self.recipe.max_min_bits.into());
+            if window.is_empty() || width <= span || !keeps || attempt == 4 {
+                break (node_scale, chosen.shift, form, q);
+            }
+            target = wider;
+            attempt += 1;
+            self.roll_back(params);
+        };
+        let (lo, hi) = self.limits(q, clamp, range, node_scale.to_f64(), !window.is_empty())?;
+        let op = match u8::try_from(window.len()).map_err(|_| LowerError::TooWide)? {
+            0 => Op::Clamp { lo, hi, under: false },
+            axes => Op::Max { axes, lo, hi },
+        };
+        self.push_node(Node { name: clip_name(name), form, shift, op, scale: node_scale }, shape)
+    }
+
+    /// The integer clamp: the real one, and saturation where the static interval is wider than the recipe's bits.
+    pub(super) fn limits(
+        &self,
+        q: Interval,
+        (lo, hi): (f64, f64),
+        range: Range,
+        unit: f64,
+        is_max: bool,
+    ) -> Result<(Option<i64>, Option<i64>), LowerError> {
+        let bits = if is_max { self.recipe.bits.max(self.recipe.max_range_bits) } else { self.recipe.bits };
+        let levels = (1_i64 << bits) - 1;
+        let real = |v: f64, open: i64| if v.is_finite() { emit::integer(v / unit) } else { Ok(open) };
+        let (mut low, mut high) = (real(lo, i64::MIN)?, real(hi, i64::MAX)?);
+        if q.hi.min(high) - q.lo.max(low) > levels {
+            // Saturate around what was seen.
+            let seen = emit::integer(range.lo.max(lo).min(0.0) / unit)?;
+            low = low.max(seen);
+            let room = self.recipe.bits;
+            high = high.min(low.saturating_add((1_i64 << room) - 1));
+        }
+        if low >= high {
+            high = low + 1;
+        }
+        Ok(((low > q.lo).then_some(low), (high < q.hi).then_some(high)))
+    }
+
+    pub(super) fn push_node(&mut self, node: Node, shape: &[u32]) -> Result<TensorId, LowerError> {
+        self.graph.nodes.push(node);
+        let graph = Graph { inputs: Vec::new(), params: Vec::new(), outputs: Vec::new(), ..Graph::default() };
+        // Interval and unit as every reader of the graph sees them.
+        let node = self.graph.nodes.last().cloned().ok_or(LowerError::Internal("no node"))?;
+        let infos = Graph { nodes: vec![node], tables: self.graph.tables.clone(), ..graph }.tensors();
+        let mut first = None;
+        for info in infos {
+            let id = self.push_tensor(&info.shape, info.bounds, info.scale);
+            first.get_or_insert(id);
+        }
+        let tensor = first.ok_or(LowerError::Internal("no tensor"))?;
+        debug_assert_eq!(self.tensors[tensor.0 as usize].len(), shape.iter().map(|s| *s as usize).product::<usize>());
+        Ok(tensor)
+    }
+
+    /// Emits a table lookup of a function, saturated to `domain` (in reals).
+    pub(super) fn lookup(
+        &mut self,
+        expr: &Expr,
+        function: Function,
+        domain: Range,
+        output_scale: f64,
+        name: &str,
+        shape: &[u32],
+    ) -> Result<TensorId, LowerError> {
+        let expr = self.compacted(expr.clone(), &[]);
+        let order = expr.axes();
+        let entries = 1_i64 << self.recipe.table_bits;
+        #[allow(clippy::cast_precision_loss)] // tables are small
+        let target = (domain.hi - domain.lo) / (entries - 1) as f64;
+        let chosen = self.choose(&expr, target);
+        let input_scale = scale(chosen.scale)?;
+        let form = self.commit(&expr, &order, libm::ldexp(input_scale.to_f64(), -i32::from(chosen.shift)), name)?;
+        let q = quantised(&form, chosen.shift);
+        // The table starts at the domain's start and does not go beyond what is possible.
+        let lo = emit::integer(domain.lo / input_scale.to_f64())?.max(q.lo);
+        let hi = (lo + entries - 1).min(q.hi).max(lo + 1);
+        let output_scale = scale(output_scale)?;
+        let table = Table::named(function, input_scale, output_scale, Interval::new(lo, hi))
+            .ok_or(LowerError::Internal("a table whose values leave 32 bits"))?;
+        let index = self.graph.tables.iter().position(|t| *t == table).unwrap_or(self.graph.tables.len());
+        if index == self.graph.tables.len() {
+            self.graph.tables.push(table);
+        }
+        let op = Op::Table { table: u32::try_from(index).map_err(|_| LowerError::TooWide)? };
+        self.push_node(Node { name: clip_name(name), form, shift: chosen.shift, op, scale: output_scale }, shape)
+    }
+}
+
+/// Magnitudes of an expression's atoms: those that are one number times tensors, and those with weights.
+pub(super) fn magnitudes(expr: &Expr) -> (Vec<f64>, Vec<f64>) {
+    let (mut scalars, mut weights) = (Vec::new(), Vec::new());
+    for atom in expr.atoms.iter().filter(|a| !a.reads.is_empty()) {
+        match &atom.dense {
+            None => scalars.push(atom.coef.abs()),
+            Some(_) => weights.push(constant_magnitude(atom)),
+        }
+    }
+    (scalars, weights)
+}
+
+pub(super) fn constant_magnitude(atom: &Atom) -> f64 {
+    let largest = atom.dense.as_ref().map_or(1.0, |d| d.values.iter().fold(0.0_f64, |m, v| m.max(v.abs())));
+    atom.coef.abs() * largest
+}
+
+pub(super) fn quantised(form: &Form, shift: u8) -> Interval {
+    Interval::new(round_shift(form.bounds.lo, shift), round_shift(form.bounds.hi, shift))
+}
+
+pub(super) fn scale(value: f64) -> Result<Scale, LowerError> {
+    Scale::from_f64(value).map_err(|e| LowerError::Scale(e.0))
+}
+
+/// A name cut to what the file format takes.
+pub(super) fn clip_name(name: &str) -> String {
+    name.chars().take(120).collect()
+}
