@@ -566,13 +566,18 @@ fn rejects_a_proof_for_another_model_with_the_same_circuit() {
         b.output(out);
         b.finish(6, 4)
     };
-    let (one, two) = (Case::public(with(0), 1), Case::public(with(1), 1));
+    let case = |constant| {
+        let model = with(constant);
+        let modes = Modes::public(&model.graph);
+        Case::with_inputs(model, modes, &[vec![1, 2, 3, 19]])
+    };
+    let (one, two) = (case(0), case(1));
     assert_eq!(one.sides.prover.keys.vk_digest, two.sides.prover.keys.vk_digest);
     let proof = one.prove(&one.statement, &mut Honest);
     let error = verify(&two.sides.handle, &one.statement, &proof, None);
     assert!(matches!(error, Err(VerifyError::UnknownModel { .. })));
-    // A true statement of model two, and a prover of model one.
-    assert_eq!(one.trace.tensors[0], two.trace.tensors[0]);
-    let proof = one.prove(&two.statement, &mut Honest);
-    assert_eq!(rejected_at(&two.sides, &two.statement, &proof), Step::Linear);
+    // The statement says model two, with the outputs of model one.
+    let claim = Statement { model_id: two.sides.handle.id(), ..one.statement.clone() };
+    let proof = one.prove(&claim, &mut Honest);
+    assert_eq!(rejected_at(&two.sides, &claim, &proof), Step::Linear);
 }
