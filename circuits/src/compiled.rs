@@ -1,6 +1,7 @@
 //! A compiled model: everything that the prover and the verifier derive from a graph.
 
 use crate::{
+    gadgets::table,
     lower::{lower, LowerError, Lowered, Modes},
     params::ParamLayout,
     products::{collect_products, SumcheckShape},
@@ -13,6 +14,8 @@ use zkonnx_quantize::{graph::Graph, model::LayoutChoice};
 
 /// More columns of words than this are refused.
 pub const MAX_COLUMNS: usize = 1 << 12;
+/// Contractions over more index bits than this are refused: their tables would not fit memory.
+pub const MAX_VARIABLES: usize = 24;
 /// Smallest and largest `k`.
 pub const K_RANGE: std::ops::RangeInclusive<u8> = 4..=16;
 
@@ -54,7 +57,8 @@ impl CompiledModel {
         if least > MAX_COLUMNS {
             return Err(LowerError::TooManyColumns { actual: least, limit: MAX_COLUMNS });
         }
-        let placement = place(&lowered.words, &lowered.blocks, active);
+        let mut placement = place(&lowered.words, &lowered.blocks, active);
+        table::fill_unused(&graph, &mut placement.columns);
         if placement.columns.len() > MAX_COLUMNS {
             return Err(LowerError::TooManyColumns { actual: placement.columns.len(), limit: MAX_COLUMNS });
         }
@@ -62,6 +66,9 @@ impl CompiledModel {
         let shape = CircuitShape::new(layout.k.into(), placement.columns.clone(), placement.lanes.clone(), table);
         let params = ParamLayout::new(&graph, num_rows);
         let sumcheck = collect_products(&graph, &lowered, num_rows);
+        if sumcheck.widest > MAX_VARIABLES {
+            return Err(LowerError::TooManyVariables { actual: sumcheck.widest, limit: MAX_VARIABLES });
+        }
         Ok(Self { graph, modes, layout, lowered, placement, shape: Arc::new(shape), params, sumcheck })
     }
 

@@ -62,6 +62,14 @@ pub enum LowerError {
         /// In the graph.
         actual: usize,
     },
+    /// A contraction over more index bits than the limit.
+    #[error("a contraction runs over {actual} index bits, the limit is {limit}")]
+    TooManyVariables {
+        /// How many it runs over.
+        actual: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
     /// More columns than the limit.
     #[error("the circuit would have {actual} columns, the limit is {limit}: choose a larger k")]
     TooManyColumns {

@@ -65,6 +65,8 @@ pub struct SumcheckShape {
     pub linear: Vec<(usize, usize)>,
     /// Number of rounds: the largest number of variables.
     pub num_rounds: usize,
+    /// The largest number of index bits of any contraction, linear ones included.
+    pub widest: usize,
     /// Number of contractions with two hidden sides.
     pub num_masked: usize,
     /// Pieces: one of two messages per round, then those of the masks.
@@ -119,14 +121,15 @@ pub fn collect_products(graph: &Graph, lowered: &Lowered, num_rows: usize) -> Su
         for (p, product) in form.products.iter().enumerate() {
             shape.num_combined += num_combined(&params, &product.left);
             let axes = ProductAxes::new(form, product);
+            let inner = axes.inner();
+            let num_variables = inner.iter().map(|a| index_bits(a.size)).sum();
+            shape.widest = shape.widest.max(num_variables);
             let (left, right) = (side(lowered, product.left.source), side(lowered, product.right.source));
             let is_param = matches!(product.left.source, Source::Param(_));
             if is_param && right == Side::Public && is_linear(form, product, &axes) {
                 shape.linear.push((r, p));
                 continue;
             }
-            let inner = axes.inner();
-            let num_variables = inner.iter().map(|a| index_bits(a.size)).sum();
             shape.products.push(SumcheckProduct { relation: r, product: p, inner, num_variables, left, right });
         }
     }

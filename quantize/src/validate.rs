@@ -361,6 +361,8 @@ fn validate_map(map: &IndexMap, axes: &[u32], length: usize) -> Result<(), Probl
             _ => return Err(Problem::Map("a coordinate does not fit its axes")),
         }
     }
+    let points = map.factors.iter().fold(1_usize, |v, f| v.saturating_mul(f.size as usize));
+    cap("the coordinates of a map", points, Limits::ELEMENTS)?;
     let extent = map.extent().ok_or(Problem::Map("the addresses overflow"))?;
     if extent as usize > length {
         return Err(Problem::OutOfRange { address: extent.into(), length });

@@ -26,6 +26,9 @@ use zkonnx_circuits::{
 };
 use zkonnx_quantize::{graph::Graph, model::LayoutChoice};
 
+/// Choices of modes whose keys a handle keeps.
+const MAX_KEPT_MODES: usize = 8;
+
 /// What is known of a model's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeightStatus {
@@ -183,6 +186,10 @@ impl ModelHandle {
         }
         let made = ModelKeys::new(Arc::clone(&self.inner.graph), modes.clone(), self.inner.layout, &self.inner.params)?;
         let made = Arc::new(made);
+        // Statements choose the modes: keep memory bounded whatever strangers send.
+        if keys.len() >= MAX_KEPT_MODES {
+            keys.pop_last();
+        }
         keys.insert(modes.clone(), Arc::clone(&made));
         Ok(made)
     }

@@ -14,10 +14,10 @@ use super::{requantise, width, Builder, WordForm};
 use crate::{
     lower::LowerError,
     relations::{FormRef, Right, TensorCells},
-    words::{CellKind, Lane, Limb, WordId},
+    words::{CellKind, Column, Lane, Limb, WordId},
 };
 use zkonnx_quantize::{
-    graph::{Interval, Node},
+    graph::{Graph, Interval, Node},
     table::Table,
 };
 
@@ -40,6 +40,22 @@ pub struct TableNode {
 #[must_use]
 pub fn floor(table: &Table) -> i64 {
     table.entries.iter().min().map_or(0, |e| i64::from(*e))
+}
+
+/// Makes unused rows of tables hold the table's first pair: `(0, 0)` need not be in it.
+pub fn fill_unused(graph: &Graph, columns: &mut [Column]) {
+    let mut first_value = None;
+    for column in columns {
+        match column.kind {
+            CellKind::Argument { table } => {
+                let table = graph.tables.get(table as usize);
+                first_value = table.and_then(|t| t.entries.first().map(|e| i64::from(*e) - floor(t)));
+            }
+            // The value's column stands right after its argument's.
+            CellKind::Value => column.unused = first_value.take().unwrap_or(0),
+            CellKind::Range { .. } | CellKind::Defined => {}
+        }
+    }
 }
 
 /// Lowers a table node whose form is `form`.
