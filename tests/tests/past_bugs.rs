@@ -6,6 +6,8 @@ use zkonnx_quantize::{
     graph::{Form, Op, Operand, ParamId, Product, Source, TensorId},
     index::{Factor, IndexMap},
     model::QuantizedModel,
+    scale::Scale,
+    table::{Function, Table},
 };
 use zkonnx_tests::{
     graphs::{form, read, GraphBuilder},
@@ -68,10 +70,10 @@ fn a_bound_times_the_shift_does_not_wrap_around() {
     ] {
         let mut b = GraphBuilder::new(1);
         let x = b.input(&[3], -5, 5);
-        b.graph.tables.push(zkonnx_quantize::table::Table {
-            function: zkonnx_quantize::table::Function::Custom,
-            input_scale: zkonnx_quantize::scale::Scale::ONE,
-            output_scale: zkonnx_quantize::scale::Scale::ONE,
+        b.graph.tables.push(Table {
+            function: Function::Custom,
+            input_scale: Scale::ONE,
+            output_scale: Scale::ONE,
             lo: table,
             entries: vec![1, 2],
         });
@@ -104,5 +106,26 @@ fn models_without_gadgets_are_proven() {
     let side = Operand { source: Source::Tensor(x), sums: Vec::new(), map: IndexMap::identity(&[3], 0) };
     square.products.push(Product { coef: 1, summed: Vec::new(), left: side.clone(), right: side });
     b.output(square);
+    accepts(&b.finish(5, 4));
+}
+
+/// Unused rows of a table held `(0, 0)`, which is in the table only if its first entry is its smallest.
+#[test]
+fn unused_rows_of_a_table_hold_a_pair_of_the_table() {
+    let mut b = GraphBuilder::new(1);
+    let x = b.input(&[3], -2, 2);
+    b.graph.tables.push(Table {
+        function: Function::Custom,
+        input_scale: Scale::ONE,
+        output_scale: Scale::ONE,
+        lo: -2,
+        entries: vec![9, 1, 0, 1, 9],
+    });
+    let mut a = form(&[3]);
+    a.terms.push(read(1, x, &[3]));
+    let y = b.node(a, 0, Op::Table { table: 0 });
+    let mut out = form(&[3]);
+    out.terms.push(read(1, y, &[3]));
+    b.output(out);
     accepts(&b.finish(5, 4));
 }

@@ -23,7 +23,8 @@ pub fn circuit_degree(shape: &CircuitShape) -> usize {
 #[must_use]
 pub fn halo2_elements(shape: &CircuitShape) -> usize {
     let advice = shape.num_advice_columns();
-    let fixed = shape.num_fixed_columns();
+    // Without lookups there are no gadgets, and no gate reads the selector of active rows.
+    let fixed = shape.num_fixed_columns() - usize::from(shape.groups.is_empty());
     // Advice, the random polynomial, the quotient's pieces.
     let commitments = advice + 1 + (circuit_degree(shape) - 1);
     // Instance, advice (φ, θ and s also at the next row), fixed, the random polynomial.
