@@ -5,7 +5,7 @@ use crate::{
     error::{Step, VerifyError},
     length::ELEMENT,
     registry::{ModelHandle, ModelKeys},
-    statement::{ModelId, Statement, StatementDigest, TensorEntry, TensorValue, FORMAT_VERSION, SUITE},
+    statement::{Integers, ModelId, Statement, StatementDigest, TensorEntry, TensorValue, FORMAT_VERSION, SUITE},
     transcript::{absorb_header, lookup_challenges, Challenge},
 };
 use group::GroupEncoding;
@@ -214,6 +214,9 @@ fn check_entries(
         }
         if let TensorValue::Public(integers) = &entry.value {
             let values = integers.to_vec();
+            if Integers::new(&values) != *integers {
+                return reject(format!("{what} '{name}' is not in its narrowest encoding"));
+            }
             let count: usize = shape.iter().map(|s| *s as usize).product();
             if values.len() != count {
                 return reject(format!("{what} '{name}' has {} elements, the model's has {count}", values.len()));
