@@ -237,7 +237,7 @@ fn maxima() {
             let x: Vec<i64> = (0..window).map(|i| (i * 7 + seed * 11) % 41 - 20).collect();
             assert_eq!(verify(&model, &honest(&quantized, &model, &x)), BTreeSet::new(), "{x:?}");
         }
-        for x in [vec![-20; window as usize], vec![20; window as usize]] {
+        for x in [-20, 20].map(|v| (0..window).map(|_| v).collect::<Vec<i64>>()) {
             let cells = honest(&quantized, &model, &x);
             assert_eq!(verify(&model, &cells), BTreeSet::new());
             // No difference is zero any more.

@@ -102,6 +102,7 @@ impl Witness<'_> {
 
     /// Ranges, tables and gates.
     #[must_use]
+    #[allow(clippy::needless_range_loop)] // a row runs through all columns
     pub fn cell_faults(&self) -> Vec<Fault> {
         let shape = &self.model.shape;
         let columns = &self.cells.columns;

@@ -1,6 +1,10 @@
 //! What tests of lying provers share: a case with its honest trace, and lies made of closures.
 
-use crate::{graphs::GraphBuilder, setup::Sides};
+use crate::{
+    debug_verifier::{Fault, Witness},
+    graphs::GraphBuilder,
+    setup::Sides,
+};
 use pasta_curves::Fp;
 use zkonnx_circuits::{
     compiled::CompiledModel,
@@ -20,7 +24,7 @@ use zkonnx_quantize::{
 use zkonnx_verifier::{
     error::{Step, VerifyError},
     statement::{Context, Integers, Statement, TensorEntry, TensorValue},
-    verify::verify,
+    verify::{public_values, verify},
 };
 
 /// A model with both sides, an honest trace and the true statement.
@@ -190,4 +194,31 @@ pub fn claim_excess(
         rest /= *size as usize;
     }
     weight
+}
+
+/// What the debug verifier finds when `lie` changes the cells that belong to `trace`.
+#[must_use]
+pub fn faults_of(case: &Case, trace: &Trace, statement: &Statement, lie: &mut dyn Deviation) -> Vec<Fault> {
+    let mut cells = assign(case.model(), trace);
+    lie.cells(case.model(), &mut cells);
+    let (inputs, outputs) = public_values(statement);
+    let weights = &case.sides.prover.model.weights;
+    Witness { model: case.model(), cells: &cells, weights, inputs: &inputs, outputs: &outputs }.faults()
+}
+
+/// Claims what `trace` says, with `lie`; gives the faults. The step that rejects it must be that of the faults.
+///
+/// # Panics
+/// When the lie is accepted, or rejected elsewhere, or no lie.
+pub fn reject(case: &Case, trace: &Trace, lie: &mut dyn Deviation) -> Vec<Fault> {
+    let statement = case.claim(trace);
+    let faults = faults_of(case, trace, &statement, lie);
+    let proof = prove_trace(&case.sides.prover, trace, &statement, lie).expect("a proof, if a wrong one");
+    let expected = match faults.as_slice() {
+        [] => panic!("the debug verifier sees nothing wrong"),
+        faults if faults.iter().all(|f| matches!(f, Fault::Relation { .. })) => Step::Linear,
+        _ => Step::Halo2,
+    };
+    assert_eq!(rejected_at(&case.sides, &statement, &proof), expected, "{faults:?}");
+    faults
 }
