@@ -79,7 +79,23 @@ pub enum DecodeError {
 
 /// The codec of every file: fixed-width little-endian integers, a size limit, nothing trailing.
 pub fn codec() -> impl config::Config {
-    config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<MAX_FILE>()
+    codec_with_limit::<MAX_FILE>()
+}
+
+fn codec_with_limit<const LIMIT: usize>() -> impl config::Config {
+    config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<LIMIT>()
+}
+
+/// Decodes with a limit on claimed memory in proportion to the bytes that are there: a length in a
+/// hostile file never sizes an allocation. Values take at most some times their encoding in memory.
+fn decode_body<T: Decode<()>>(body: &[u8]) -> Result<(T, usize), DecodeError> {
+    let decoded = match body.len().saturating_mul(16) {
+        0..=0xf_ffff => bincode::decode_from_slice(body, codec_with_limit::<{ 1 << 20 }>()),
+        0x10_0000..=0xff_ffff => bincode::decode_from_slice(body, codec_with_limit::<{ 1 << 24 }>()),
+        0x100_0000..=0xfff_ffff => bincode::decode_from_slice(body, codec_with_limit::<{ 1 << 28 }>()),
+        _ => bincode::decode_from_slice(body, codec_with_limit::<MAX_FILE>()),
+    };
+    decoded.map_err(|e| DecodeError::Malformed(e.to_string()))
 }
 
 /// The canonical encoding of a value after a magic number and version numbers.
@@ -121,8 +137,7 @@ pub fn decode_file<T: Encode + Decode<()>>(
         at += 2;
     }
     let body = &bytes[at..];
-    let (value, read): (T, usize) =
-        bincode::decode_from_slice(body, codec()).map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    let (value, read): (T, usize) = decode_body(body)?;
     if read != body.len() {
         return Err(DecodeError::Malformed(format!("{} bytes after the end", body.len() - read)));
     }

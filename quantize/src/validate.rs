@@ -13,8 +13,10 @@ pub struct Limits;
 impl Limits {
     /// Elements of one tensor, form or parameter.
     pub const ELEMENTS: usize = 1 << 26;
-    /// Points that one term or operand enumerates.
+    /// Points that one operand of a product enumerates; a term enumerates no more than [`Limits::ELEMENTS`].
     pub const VISITS: usize = 1 << 30;
+    /// Points of all factors of all maps of a graph.
+    pub const WORK: usize = 1 << 28;
     /// Axes of an index space, all kinds together.
     pub const AXES: usize = 24;
     /// Inputs, outputs, tables, parameters and nodes, each.
@@ -148,8 +150,8 @@ pub fn validate_graph(graph: &Graph) -> Result<(), ModelError> {
     for (i, table) in graph.tables.iter().enumerate() {
         let check = || {
             cap("the table", table.entries.len(), Limits::TABLE)?;
-            if table.entries.is_empty() {
-                return Err(Problem::Rule("a table needs entries"));
+            if table.entries.len() < 2 {
+                return Err(Problem::Rule("a table needs two entries"));
             }
             if table.lo.unsigned_abs() > 1 << 40 {
                 return Err(Problem::Rule("a table starts within 2^40 of zero"));
@@ -175,6 +177,11 @@ pub fn validate_graph(graph: &Graph) -> Result<(), ModelError> {
         };
         check().map_err(at(format!("input {i} '{}'", printable(&input.name))))?;
     }
+    for (i, node) in graph.nodes.iter().enumerate() {
+        validate_scalars(node).map_err(at(format!("node {i} '{}'", printable(&node.name))))?;
+    }
+    let work = graph_work(graph);
+    cap("the work of reading all maps", work, Limits::WORK).map_err(at("graph".into()))?;
     // Tensors defined so far: a node sees those before it and no others.
     let infos = graph.tensors();
     let mut defined = graph.inputs.len();
@@ -211,9 +218,49 @@ fn printable(name: &str) -> String {
     name.chars().take(80).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
+/// Everything that interval arithmetic relies on not to overflow, before any is done.
+fn validate_scalars(node: &Node) -> Result<(), Problem> {
+    cap("the shift", usize::from(node.shift), usize::from(Limits::SHIFT))?;
+    interval(node.form.bounds)?;
+    match &node.op {
+        Op::Clamp { lo, hi, .. } | Op::Max { lo, hi, .. } => {
+            [lo, hi].into_iter().flatten().try_for_each(|bound| interval(Interval::new(*bound, *bound)))
+        }
+        Op::Div { denominator } => interval(denominator.bounds),
+        Op::Table { .. } => Ok(()),
+    }
+}
+
+/// Points that the factors of all maps enumerate, and coordinates that they span.
+fn graph_work(graph: &Graph) -> usize {
+    let map_work = |map: &IndexMap, axes: &[u32]| {
+        let points = |f: &crate::index::Factor| {
+            f.axes.iter().fold(1_usize, |p, a| p.saturating_mul(axes.get(usize::from(*a)).map_or(1, |s| *s as usize)))
+        };
+        map.factors.iter().fold(0_usize, |work, f| work.saturating_add(points(f)).saturating_add(f.size as usize))
+    };
+    let form_work = |form: &Form| {
+        let terms =
+            form.terms.iter().map(|t| map_work(&t.map, &form.shape.iter().chain(&t.sums).copied().collect::<Vec<_>>()));
+        let products = form.products.iter().flat_map(|p| {
+            [&p.left, &p.right].map(|o| {
+                map_work(&o.map, &form.shape.iter().chain(&p.summed).chain(&o.sums).copied().collect::<Vec<_>>())
+            })
+        });
+        terms.chain(products).fold(0, usize::saturating_add)
+    };
+    let nodes = graph.nodes.iter().map(|node| {
+        let denominator = match &node.op {
+            Op::Div { denominator } => form_work(denominator),
+            _ => 0,
+        };
+        form_work(&node.form).saturating_add(denominator)
+    });
+    nodes.chain(graph.outputs.iter().map(|o| form_work(&o.form))).fold(0, usize::saturating_add)
+}
+
 fn validate_node(graph: &Graph, node: &Node, tensors: &[TensorInfo]) -> Result<(), Problem> {
     cap("the name", node.name.len(), Limits::NAME)?;
-    cap("the shift", usize::from(node.shift), usize::from(Limits::SHIFT))?;
     if !node.scale.is_canonical() {
         return Err(Problem::Rule("the scale is not canonical"));
     }
@@ -268,7 +315,7 @@ fn validate_form(graph: &Graph, form: &Form, tensors: &[TensorInfo]) -> Result<(
     let mut axes;
     for term in &form.terms {
         axes = form.shape.iter().chain(&term.sums).copied().collect::<Vec<_>>();
-        validate_map(&term.map, &axes, source_len(graph, tensors, term.source)?)?;
+        validate_map(&term.map, &axes, source_len(graph, tensors, term.source)?, Limits::ELEMENTS)?;
         for sum in form.shape.len()..axes.len() {
             if !term.map.uses(sum) && term.sums[sum - form.shape.len()] != 1 {
                 return Err(Problem::Map("a summed axis that the map does not read"));
@@ -281,7 +328,7 @@ fn validate_form(graph: &Graph, form: &Form, tensors: &[TensorInfo]) -> Result<(
         }
         for operand in [&product.left, &product.right] {
             axes = form.shape.iter().chain(&product.summed).chain(&operand.sums).copied().collect();
-            validate_map(&operand.map, &axes, source_len(graph, tensors, operand.source)?)?;
+            validate_map(&operand.map, &axes, source_len(graph, tensors, operand.source)?, Limits::VISITS)?;
             for (axis, size) in axes.iter().enumerate().skip(form.shape.len()) {
                 if !operand.map.uses(axis) && *size != 1 {
                     return Err(Problem::Product("a side does not read a summed axis"));
@@ -332,13 +379,13 @@ fn source_len(graph: &Graph, tensors: &[TensorInfo], source: Source) -> Result<u
     .ok_or_else(|| Problem::Undefined(format!("{source:?}")))
 }
 
-fn validate_map(map: &IndexMap, axes: &[u32], length: usize) -> Result<(), Problem> {
+fn validate_map(map: &IndexMap, axes: &[u32], length: usize, most_visits: usize) -> Result<(), Problem> {
     cap("the number of axes", axes.len(), Limits::AXES)?;
     if axes.contains(&0) {
         return Err(Problem::EmptyAxis);
     }
     let visits = axes.iter().fold(1_usize, |v, s| v.saturating_mul(*s as usize));
-    cap("the number of reads", visits, Limits::VISITS)?;
+    cap("the number of reads", visits, most_visits)?;
     let mut seen = vec![false; axes.len()];
     for factor in &map.factors {
         if factor.axes.is_empty() {

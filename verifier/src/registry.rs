@@ -10,7 +10,7 @@ use crate::{
 };
 use group::GroupEncoding;
 use halo2_proofs::{
-    plonk::{keygen_vk, VerifyingKey},
+    plonk::{keygen_vk, Circuit, ConstraintSystem, VerifyingKey},
     poly::commitment::Params,
 };
 use pasta_curves::{EqAffine, Fp};
@@ -22,6 +22,7 @@ use zkonnx_circuits::{
     circuit::{with_shape, ModelCircuit},
     compiled::CompiledModel,
     lower::Modes,
+    shape::UNUSABLE_ROWS,
     work::{verification_work, MAX_VERIFICATION_WORK},
 };
 use zkonnx_quantize::{graph::Graph, model::LayoutChoice};
@@ -32,7 +33,8 @@ const MAX_KEPT_MODES: usize = 8;
 /// What is known of a model's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeightStatus {
-    /// The caller has recomputed the commitments from the weights.
+    /// The caller has recomputed the commitments from the weights, and checked the graph's bounds against them
+    /// (`validate_weights`): bounds that are too narrow would drop clamps that do bind.
     Recomputed,
     /// The file's word only: commitments may hold anything, also values that are no small integers.
     Unchecked,
@@ -66,6 +68,11 @@ impl ModelKeys {
         let work = verification_work(&compiled);
         if work > MAX_VERIFICATION_WORK {
             return Err(RegisterError::TooExpensive { actual: work, limit: MAX_VERIFICATION_WORK });
+        }
+        let mut cs = ConstraintSystem::default();
+        with_shape(&compiled.shape, || ModelCircuit::configure(&mut cs));
+        if cs.blinding_factors() + 1 != UNUSABLE_ROWS {
+            return Err(RegisterError::Keygen(format!("{} blinding factors", cs.blinding_factors())));
         }
         let circuit = ModelCircuit { shape: &compiled.shape, assignment: None };
         let vk = with_shape(&compiled.shape, || keygen_vk(params, &circuit))

@@ -21,7 +21,9 @@ use zkonnx_quantize::{graph::Interval, model::SEMANTICS_VERSION};
 /// A proof was accepted. There is no other way to get one of these than [`verify`].
 ///
 /// The caller must still check that the context is the expected one, that the job was not settled before,
-/// and what it requires of the model (see [`crate::registry::ModelHandle::weight_status`]).
+/// that the tensors it cares about are public in the statement ([`Statement::modes`]: whoever proves chooses what
+/// to hide, and a statement with hidden outputs says almost nothing), and what it requires of the model
+/// (see [`crate::registry::ModelHandle::weight_status`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verified {
     statement: StatementDigest,
