@@ -13,21 +13,25 @@ use std::sync::Arc;
 use zkonnx_quantize::{graph::Graph, model::LayoutChoice};
 
 /// Seconds for each row, whatever the columns: quotient, openings, generator folds.
-const PER_ROW: f64 = 1.7e-4;
+const PER_ROW: f64 = 2.2e-4;
 /// Seconds for each advice column, whatever the rows.
-const PER_COLUMN: f64 = 6.0e-4;
+const PER_COLUMN: f64 = 2.0e-4;
 /// Seconds for each row of an advice column of full-size field elements.
-const PER_FULL_CELL: f64 = 1.0e-5;
+const PER_FULL_CELL: f64 = 7.5e-6;
 /// Seconds for each row of a word column.
-const PER_WORD_CELL: f64 = 4.2e-6;
+const PER_WORD_CELL: f64 = 3.2e-6;
 /// Seconds for each parameter and each element that relations read.
 const PER_LINEAR: f64 = 6.0e-8;
 /// Bytes for each row of an advice column: values, coefficients, the extended domain.
-const BYTES_PER_CELL: usize = 32 * 9;
+const BYTES_PER_CELL: usize = 440;
 /// Bytes for each row, whatever the columns.
-const BYTES_PER_ROW: usize = 32 * 160;
+const BYTES_PER_ROW: usize = 5000;
 /// Bytes of a process that does nothing.
-const BYTES_FIXED: usize = 24 << 20;
+const BYTES_FIXED: usize = 12 << 20;
+/// What a byte of proof is worth in seconds of proving, when a layout is chosen: a kilobyte, ten milliseconds.
+const SECONDS_PER_PROOF_BYTE: f64 = 1.0e-5;
+/// Bytes of proof for each advice column: a commitment and an evaluation.
+const PROOF_BYTES_PER_COLUMN: f64 = 64.0;
 
 /// A prediction.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,7 +70,13 @@ fn predict_shape(shape: &CircuitShape) -> Cost {
     Cost { seconds, memory, advice_columns: advice, lookups: 0 }
 }
 
-/// The cheapest layout for a graph whose inputs and outputs are public, with `k` or the limb width given or free.
+/// What the choice of a layout minimises: proving time, and a little the length of the proof.
+#[allow(clippy::cast_precision_loss)]
+fn weight(cost: &Cost) -> f64 {
+    cost.seconds + cost.advice_columns as f64 * PROOF_BYTES_PER_COLUMN * SECONDS_PER_PROOF_BYTE
+}
+
+/// The best layout for a graph whose inputs and outputs are public, with `k` or the limb width given or free.
 ///
 /// # Errors
 /// The last [`LowerError`] when no layout works.
@@ -84,7 +94,7 @@ pub fn choose_layout(
             match CompiledModel::new(Arc::clone(graph), Modes::public(graph), layout) {
                 Ok(model) => {
                     let cost = predict(&model);
-                    if best.is_none_or(|(_, b)| cost.seconds < b.seconds) {
+                    if best.is_none_or(|(_, b)| weight(&cost) < weight(&b)) {
                         best = Some((layout, cost));
                     }
                 }
@@ -94,7 +104,7 @@ pub fn choose_layout(
         // Larger circuits only get dearer once a row alone costs more than the best so far.
         #[allow(clippy::cast_precision_loss)]
         let least = (1_u64 << (k + 1)) as f64 * PER_ROW;
-        if best.is_some_and(|(_, b)| least > b.seconds) {
+        if best.is_some_and(|(_, b)| least > weight(&b)) {
             break;
         }
     }
