@@ -54,7 +54,7 @@ impl Bench {
         once("load", started);
         let inputs = self.inputs(&model)?;
         let started = Instant::now();
-        let params = files::params(model.layout.k.into())?;
+        let params = files::params(model.layout.k.into()).map_err(|e| Failure::at(&self.model, e.message))?;
         once("params", started);
         let started = Instant::now();
         let modes = Modes::public(&model.graph);
@@ -101,7 +101,7 @@ impl Bench {
                     (*name, serde_json::json!({ "median": median, "min": min, "max": max }))
                 })
                 .collect();
-            println!(
+            say!(
                 "{:#}",
                 serde_json::json!({
                     "model_id": prover.id.to_string(),
@@ -125,22 +125,26 @@ impl Bench {
             );
             return Ok(Outcome::Done);
         }
-        println!(
+        say!(
             "k = {}, limbs of {} bits, {} advice columns, {} lookups; {} runs, every proof verified",
-            layout.k, layout.limb_bits, cost.advice_columns, cost.lookups, self.runs
+            layout.k,
+            layout.limb_bits,
+            cost.advice_columns,
+            cost.lookups,
+            self.runs
         );
-        println!("{:24} {:>10}", "once", "seconds");
+        say!("{:24} {:>10}", "once", "seconds");
         for (name, seconds) in &stages {
-            println!("{name:24} {seconds:>10.4}");
+            say!("{name:24} {seconds:>10.4}");
         }
-        println!("{:24} {:>10} {:>10} {:>10}", "stage", "median", "min", "max");
+        say!("{:24} {:>10} {:>10} {:>10}", "stage", "median", "min", "max");
         for name in PROVE_STAGES.into_iter().chain(["prove", "verify"]) {
             let (median, min, max) = spread(name);
-            println!("{name:24} {median:>10.4} {min:>10.4} {max:>10.4}");
+            say!("{name:24} {median:>10.4} {min:>10.4} {max:>10.4}");
         }
         let memory = |peak: Option<usize>| peak.map_or("unknown".into(), files::bytes);
-        println!("peak memory              {} to prepare, {} to prove", memory(prepare_peak), memory(prove_peak));
-        println!(
+        say!("peak memory              {} to prepare, {} to prove", memory(prepare_peak), memory(prove_peak));
+        say!(
             "proof {}, statement {}, zkv {}; predicted {:.3} s, {}",
             files::bytes(proof_bytes),
             files::bytes(statement_bytes),
@@ -155,11 +159,8 @@ impl Bench {
         match &self.input {
             None => Ok((0..4).map(|seed| pseudo_random(&model.graph, seed)).collect()),
             Some(path) => {
-                let samples = files::samples(&model.graph, path)?;
-                if samples.is_empty() {
-                    return Err(Failure::at(path, "no sample"));
-                }
-                (0..samples.len()).map(|s| files::quantise(&model.graph, &samples, s, false)).collect()
+                let samples = files::samples(path, &files::input_specs(&model.graph))?;
+                (0..samples.len()).map(|s| files::quantise(&model.graph, (path, &samples), s, false)).collect()
             }
         }
     }

@@ -21,11 +21,17 @@ struct ContextFile {
 /// Reads a context file; without one, everything is zero.
 pub(super) fn read(path: Option<&Path>) -> Result<Context, Failure> {
     let Some(path) = path else { return Ok(Context::default()) };
-    let file: ContextFile = serde_json::from_slice(&files::read(path)?).map_err(|e| {
-        Failure::at(path, e).hint("fields: domain, job_id, requester, payee (64 hex digits), nonce, not_after")
-    })?;
+    let bytes = files::read(path)?;
+    let refuse = |message: String| {
+        Failure::at(path, message).hint("fields: domain, job_id, requester, payee (64 hex digits), nonce, not_after")
+    };
+    // serde would take a list for the fields in their order.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(refuse("not a JSON object".into()));
+    }
+    let file: ContextFile = serde_json::from_slice(&bytes).map_err(|e| refuse(e.to_string()))?;
     let field = |name: &str, text: &str| {
-        parse_hex(text).ok_or_else(|| Failure::at(path, format!("'{name}' is not 64 hexadecimal digits")))
+        parse_hex(text).ok_or_else(|| refuse(format!("'{name}' is not 64 hexadecimal digits")))
     };
     Ok(Context {
         domain: field("domain", &file.domain)?,

@@ -32,7 +32,7 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) fn run(&self) -> Result<Outcome, Failure> {
-        println!("1. A LeNet, trained on MNIST: 44,426 weights, 0.28 million multiply-accumulates.");
+        say!("1. A LeNet, trained on MNIST: 44,426 weights, 0.28 million multiply-accumulates.");
         let started = Instant::now();
         let onnx = OnnxModel::from_bytes(MODEL, &BTreeMap::new()).map_err(Failure::new)?;
         let samples =
@@ -40,33 +40,33 @@ impl Demo {
         let (model, _) = quantize(&onnx, Some(&samples), &Recipe::default()).map_err(Failure::new)?;
         let built = build(model, false, (None, None))?;
         let layout = built.model.layout;
-        println!(
+        say!(
             "   quantised and committed in {:.2} s: model id {}, 2^{} rows",
             started.elapsed().as_secs_f64(),
             &built.id.to_string()[..16],
             layout.k
         );
 
-        println!("2. Keys, rebuilt from the model (there is no key file).");
+        say!("2. Keys, rebuilt from the model (there is no key file).");
         let started = Instant::now();
         let params = files::params(layout.k.into())?;
         let modes = Modes::public(&built.model.graph);
         let prover = ProverModel::new(built.model, modes, params.clone()).map_err(Failure::new)?;
-        println!("   prover ready in {:.2} s", started.elapsed().as_secs_f64());
+        say!("   prover ready in {:.2} s", started.elapsed().as_secs_f64());
         let started = Instant::now();
         let mut registry = Registry::new();
         registry.insert_params(params);
         let handle = registry.register(&built.zkv).map_err(Failure::new)?;
-        println!(
+        say!(
             "   verifier ready in {:.2} s, from {} that hold no weight",
             started.elapsed().as_secs_f64(),
             files::bytes(built.zkv.len())
         );
 
-        println!("3. Real images, never seen in training.");
+        say!("3. Real images, never seen in training.");
         let (images, labels) = held_out(&onnx)?;
         let mut last: Option<(Statement, Vec<u8>)> = None;
-        for index in 0..self.images.clamp(1, images.len()) {
+        for (index, label) in labels.iter().enumerate().take(self.images.clamp(1, images.len())) {
             let input = &prover.model.graph.inputs[0];
             let pixels = quantise_input(input, images.sample(index)[0]).map_err(Failure::new)?.values;
             draw(&pixels);
@@ -78,15 +78,14 @@ impl Demo {
             let verifying = started.elapsed().as_secs_f64() * 1e3;
             let logits = zkonnx_verifier::verify::public_values(&statement).1.remove(0);
             let digit = (0..logits.len()).max_by_key(|i| (logits[*i], std::cmp::Reverse(*i))).unwrap_or(0);
-            println!(
-                "   the model says {digit}, the label is {}: proven in {proving:.2} s, {}, verified in {verifying:.1} ms",
-                labels[index],
+            say!(
+                "   the model says {digit}, the label is {label}: proven in {proving:.2} s, {}, verified in {verifying:.1} ms",
                 files::bytes(proof.len())
             );
             last = Some((statement, proof));
         }
 
-        println!("4. Lies are refused.");
+        say!("4. Lies are refused.");
         let (statement, proof) = last.ok_or_else(|| Failure::new("no image was proven"))?;
         let mut changed = proof.clone();
         changed[proof.len() / 2] ^= 1;
@@ -106,7 +105,7 @@ impl Demo {
 fn refused<T>(lie: &str, verdict: Result<T, VerifyError>) -> Result<(), Failure> {
     match verdict {
         Err(error) => {
-            println!("   {lie}: {error}");
+            say!("   {lie}: {error}");
             Ok(())
         }
         Ok(_) => Err(Failure::new(format!("{lie}: ACCEPTED, which must never happen"))),
@@ -151,6 +150,6 @@ fn draw(pixels: &[i64]) {
                 (false, false) => ' ',
             })
             .collect();
-        println!("      {line}");
+        say!("      {line}");
     }
 }

@@ -5,7 +5,13 @@ use crate::params_cache::{self, ParamsOrigin};
 use halo2_proofs::poly::commitment::Params;
 use indicatif::{ProgressBar, ProgressStyle};
 use pasta_curves::EqAffine;
-use std::{collections::BTreeMap, io::IsTerminal, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::IsTerminal,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 use zkonnx_quantize::{
     data::{quantise_input, read_samples, InputSpec, Samples},
     graph::Graph,
@@ -15,11 +21,6 @@ use zkonnx_quantize::{
 /// Reads a whole file.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|e| Failure::at(path, e))
-}
-
-/// Writes a file whole or not at all.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    params_cache::write_atomically(path, bytes).map_err(|e| Failure::at(path, e))
 }
 
 /// Reads a `model.zkq`.
@@ -44,6 +45,11 @@ pub(super) fn params(k: u32) -> Result<Arc<Params<EqAffine>>, Failure> {
     Ok(Arc::new(params))
 }
 
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
 /// `NAME=VALUE` of `--dim`.
 pub(super) fn parse_dim(text: &str) -> Result<(String, u32), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
@@ -61,21 +67,31 @@ pub(super) fn input_specs(graph: &Graph) -> Vec<InputSpec> {
     graph.inputs.iter().map(InputSpec::from).collect()
 }
 
-/// Samples of a data file for a quantised model.
-pub(super) fn samples(graph: &Graph, path: &Path) -> Result<Samples, Failure> {
-    read_samples(path, &input_specs(graph)).map_err(|e| Failure::at(path, e))
+/// Samples of a data file, at least one.
+pub(super) fn samples(path: &Path, specs: &[InputSpec]) -> Result<Samples, Failure> {
+    let samples = read_samples(path, specs).map_err(|e| Failure::at(path, e).hint(takes(specs)))?;
+    if samples.is_empty() {
+        return Err(Failure::at(path, "no samples").hint(takes(specs)));
+    }
+    Ok(samples)
 }
 
-/// The integers of one sample. Values outside of the declared range are clamped and said, or refused.
+/// What a data file must hold, for people.
+fn takes(specs: &[InputSpec]) -> String {
+    let inputs: Vec<String> = specs.iter().map(|s| format!("'{}' {:?}", s.name, s.shape)).collect();
+    format!("the model takes {} from a .npy, .npz, .json or .csv file", inputs.join(", "))
+}
+
+/// The integers of one sample of a file. Values outside of the declared range are clamped and said, or refused.
 pub(super) fn quantise(
     graph: &Graph,
-    samples: &Samples,
+    (path, samples): (&Path, &Samples),
     sample: usize,
     strict: bool,
 ) -> Result<Vec<Vec<i64>>, Failure> {
     let mut inputs = Vec::new();
     for (input, values) in graph.inputs.iter().zip(samples.sample(sample)) {
-        let quantised = quantise_input(input, values).map_err(Failure::new)?;
+        let quantised = quantise_input(input, values).map_err(|e| Failure::at(path, e))?;
         if quantised.clamped > 0 {
             let scale = input.scale.to_f64();
             #[allow(clippy::cast_precision_loss)] // for people
@@ -87,9 +103,9 @@ pub(super) fn quantise(
                 values.len()
             );
             if strict {
-                return Err(Failure::new(message).hint("without --strict-range they are clamped"));
+                return Err(Failure::at(path, message).hint("without --strict-range they are clamped"));
             }
-            eprintln!("warning: {message}; they are clamped");
+            eprintln!("warning: {}: {message}; they are clamped", path.display());
         }
         inputs.push(quantised.values);
     }

@@ -41,16 +41,19 @@ impl Inspect {
                     "memory_bytes": cost.memory,
                 })
             });
-            println!("{:#}", serde_json::json!({ "model": inspection, "predicted": predicted }));
+            say!("{:#}", serde_json::json!({ "model": inspection, "predicted": predicted }));
             return Ok(Outcome::Done);
         }
-        print!("{inspection}");
+        say!("{}", inspection.to_string().trim_end());
         if let Some((layout, cost)) = predicted {
-            println!(
+            say!(
                 "predicted  k = {}, limbs of {} bits, {} advice columns, {} lookups",
-                layout.k, layout.limb_bits, cost.advice_columns, cost.lookups
+                layout.k,
+                layout.limb_bits,
+                cost.advice_columns,
+                cost.lookups
             );
-            println!(
+            say!(
                 "predicted  {:.2} s to prove on two cores, {} (ranges from random inputs: calibrate for better)",
                 cost.seconds,
                 files::bytes(cost.memory)

@@ -1,13 +1,21 @@
 //! The command line.
 //!
 //! Exit codes: 0 accepted or done, 1 rejected, 2 could not run. Errors are one line with the file and a
-//! hint. Progress is shown on a terminal only.
+//! hint. Progress is shown on a terminal only. A command that fails writes no file.
+
+/// Prints a line to standard output. A reader that went away is no error; anything else ends in exit code 2.
+macro_rules! say {
+    ($($argument:tt)*) => {
+        $crate::cli::output::line(format_args!($($argument)*))
+    };
+}
 
 mod bench;
 mod context;
 mod demo;
 mod files;
 mod inspect;
+mod output;
 mod prove;
 mod quantize;
 mod run;
@@ -15,7 +23,7 @@ mod stages;
 mod verify;
 
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 /// Proves that a quantised ONNX model, run on given inputs, gave given outputs.
 #[derive(Debug, Parser)]
@@ -64,8 +72,13 @@ impl Failure {
         Self { message: message.to_string(), hint: None }
     }
 
+    /// A message that names the file, once.
     fn at(path: &std::path::Path, message: impl std::fmt::Display) -> Self {
-        Self::new(format!("{}: {message}", path.display()))
+        let (path, message) = (path.display().to_string(), message.to_string());
+        if message.contains(&path) {
+            return Self::new(message);
+        }
+        Self::new(format!("{path}: {message}"))
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -87,16 +100,38 @@ pub fn main() -> ExitCode {
         Command::Demo(command) => command.run(),
         Command::Bench(command) => command.run(),
     };
-    match result {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Rejected) => ExitCode::from(1),
-        Err(Failure { message, hint }) => {
-            let line = message.replace('\n', "; ");
-            match hint {
-                Some(hint) => eprintln!("error: {line} (hint: {hint})"),
-                None => eprintln!("error: {line}"),
-            }
-            ExitCode::from(2)
-        }
+    let failure = match (result, output::failure()) {
+        (Ok(Outcome::Rejected), _) => return ExitCode::from(1),
+        (Ok(Outcome::Done), None) => return ExitCode::SUCCESS,
+        (Ok(Outcome::Done), Some(error)) => Failure::new(format!("standard output: {error}")),
+        (Err(failure), _) => failure,
+    };
+    let hint = failure.hint.map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
+    // Nobody is left to be told when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "error: {}{hint}", one_line(&failure.message));
+    ExitCode::from(2)
+}
+
+/// The lines of a message in one; names in hostile files get no control over the terminal.
+fn one_line(message: &str) -> String {
+    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join("; ").replace(":; ", ": ").replace(char::is_control, "\u{fffd}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn a_message_is_one_line_without_control_characters() {
+        assert_eq!(one_line("2 nodes:\n  Einsum\n  NonZero\n"), "2 nodes: Einsum; NonZero");
+        assert_eq!(one_line("name \u{1b}[2J"), "name \u{fffd}[2J");
+    }
+
+    #[test]
+    fn a_file_is_named_once() {
+        assert_eq!(Failure::at(Path::new("a.npy"), "'a.npy' is malformed").message, "'a.npy' is malformed");
+        assert_eq!(Failure::at(Path::new("a.npy"), "malformed").message, "a.npy: malformed");
     }
 }

@@ -1,6 +1,6 @@
 //! `zkonnx prove`.
 
-use super::{context, files, Failure, Outcome};
+use super::{context, files, output, Failure, Outcome};
 use crate::{keys::ProverModel, prove::prove};
 use clap::Args;
 use std::{path::PathBuf, time::Instant};
@@ -34,18 +34,22 @@ pub(super) struct Prove {
 
 impl Prove {
     pub(super) fn run(&self) -> Result<Outcome, Failure> {
+        output::check(&[Some(&self.output)], &[Some(&self.model), Some(&self.input), self.context.as_ref()])?;
         let model = files::read_model(&self.model)?;
         let context = context::read(self.context.as_deref())?;
-        let samples = files::samples(&model.graph, &self.input)?;
+        if context.not_after != 0 && context.not_after < files::now() {
+            eprintln!("warning: the context has expired already: verifiers will refuse the proof");
+        }
+        let samples = files::samples(&self.input, &files::input_specs(&model.graph))?;
         if samples.len() != 1 {
             return Err(Failure::at(&self.input, format!("{} samples; `prove` proves one", samples.len()))
                 .hint("split the file, or evaluate all of them with `zkonnx run`; `zkonnx batch` will prove many"));
         }
-        let inputs = files::quantise(&model.graph, &samples, 0, self.strict_range)?;
+        let inputs = files::quantise(&model.graph, (&self.input, &samples), 0, self.strict_range)?;
         let modes = modes(&model.graph, &self.hide)?;
         let started = Instant::now();
         let bar = files::spinner("parameters");
-        let params = files::params(model.layout.k.into())?;
+        let params = files::params(model.layout.k.into()).map_err(|e| Failure::at(&self.model, e.message))?;
         bar.set_message("keys");
         let prover = ProverModel::new(model, modes, params.clone()).map_err(|e| Failure::at(&self.model, e))?;
         let prepared = started.elapsed();
@@ -62,9 +66,9 @@ impl Prove {
         bar.finish_and_clear();
         let proof_bytes = proof.len();
         let bytes = ProofFile { statement, proof }.to_bytes();
-        files::write(&self.output, &bytes)?;
+        output::write(&[(&self.output, &bytes)])?;
         if self.json {
-            println!(
+            say!(
                 "{}",
                 serde_json::json!({
                     "model_id": prover.id.to_string(),
@@ -76,7 +80,7 @@ impl Prove {
                 })
             );
         } else {
-            println!(
+            say!(
                 "{}: proof of {}, file of {}; keys {:.2} s, proof {:.2} s",
                 self.output.display(),
                 files::bytes(proof_bytes),
@@ -94,17 +98,19 @@ fn modes(graph: &Graph, hide: &[String]) -> Result<Modes, Failure> {
     let mut modes = Modes::public(graph);
     let inputs = graph.inputs.iter().map(|i| &i.name).zip(&mut modes.inputs);
     let outputs = graph.outputs.iter().map(|o| &o.name).zip(&mut modes.outputs);
-    let mut found = 0;
     for (name, mode) in inputs.chain(outputs) {
         if hide.contains(name) {
             *mode = Mode::Hidden;
-            found += 1;
         }
     }
-    if found < hide.len() {
+    let known = |name: &&String| {
+        graph.inputs.iter().any(|i| i.name == **name) || graph.outputs.iter().any(|o| o.name == **name)
+    };
+    if let Some(unknown) = hide.iter().find(|name| !known(name)) {
         let names: Vec<&str> =
             graph.inputs.iter().map(|i| i.name.as_str()).chain(graph.outputs.iter().map(|o| o.name.as_str())).collect();
-        return Err(Failure::new(format!("--hide names no input or output; there are {}", names.join(", "))));
+        return Err(Failure::new(format!("--hide {unknown}: the model has no such input or output"))
+            .hint(format!("there are {}", names.join(", "))));
     }
     if modes.inputs.contains(&Mode::Hidden) && !modes.outputs.contains(&Mode::Public) {
         eprintln!("warning: with inputs and all outputs hidden the statement says almost nothing");

@@ -1,6 +1,6 @@
 //! `zkonnx quantize`.
 
-use super::{files, Failure, Outcome};
+use super::{files, output, Failure, Outcome};
 use crate::{
     generators::Generators,
     keys::{verifier_model, ParamColumns},
@@ -8,12 +8,12 @@ use crate::{
 use clap::Args;
 use std::{path::PathBuf, sync::Arc, time::Instant};
 use zkonnx_circuits::{
-    compiled::CompiledModel,
+    compiled::{CompiledModel, K_RANGE},
     cost::{choose_layout, predict},
     lower::Modes,
 };
 use zkonnx_quantize::{
-    data::{read_samples, Samples},
+    data::Samples,
     model::{LayoutChoice, QuantizedModel, WeightPrivacy},
     onnx::OnnxModel,
     quantize,
@@ -52,10 +52,10 @@ pub(super) struct Quantize {
     #[arg(long)]
     private_weights: bool,
     /// Fail when the largest output error is above this
-    #[arg(long, value_name = "E")]
+    #[arg(long, value_name = "E", value_parser = parse_limit)]
     max_error: Option<f64>,
     /// Fail when top-1 agreement with the float model is below this share
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = parse_limit)]
     min_top1: Option<f64>,
     /// Write the accuracy report here, as JSON
     #[arg(long, value_name = "R.json")]
@@ -77,6 +77,11 @@ fn parse_range(text: &str) -> Result<(f64, f64), String> {
     Ok((number(lo)?, number(hi)?))
 }
 
+/// A limit that can be compared with.
+fn parse_limit(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|limit: &f64| limit.is_finite()).ok_or_else(|| format!("'{text}' is no number"))
+}
+
 /// A quantised model with its verifier's file.
 #[derive(Debug)]
 pub(super) struct Built {
@@ -91,6 +96,9 @@ pub(super) fn build(
     private: bool,
     (k, limb_bits): (Option<u8>, Option<u8>),
 ) -> Result<Built, Failure> {
+    if let Some(k) = k.filter(|k| !K_RANGE.contains(k)) {
+        return Err(Failure::new(format!("k = {k} is not supported ({} to {})", K_RANGE.start(), K_RANGE.end())));
+    }
     let graph = Arc::new(model.graph.clone());
     model.layout = match (k, limb_bits) {
         (Some(k), Some(limb_bits)) => LayoutChoice { k, limb_bits },
@@ -113,6 +121,7 @@ pub(super) fn build(
 impl Quantize {
     pub(super) fn run(&self) -> Result<Outcome, Failure> {
         let started = Instant::now();
+        let zkv = self.check_files()?;
         let bar = files::spinner("importing");
         let dims = files::dims(&self.dims);
         let onnx = OnnxModel::from_path(&self.model, &dims)
@@ -127,7 +136,8 @@ impl Quantize {
         bar.set_message("quantising");
         let (model, notes) = quantize(&onnx, calibration.as_ref(), &recipe).map_err(|e| Failure::at(&self.model, e))?;
         bar.set_message("committing");
-        let built = build(model, self.private_weights, (self.k, self.limb_bits))?;
+        let built = build(model, self.private_weights, (self.k, self.limb_bits))
+            .map_err(|e| Failure::at(&self.model, e.message))?;
         let seconds = started.elapsed().as_secs_f64();
         bar.set_message("measuring accuracy");
         let report = match &held_out {
@@ -141,19 +151,31 @@ impl Quantize {
         // The report is worth having, above all when it says no.
         if let (Some(path), Some(report)) = (&self.report, &report) {
             let json = serde_json::json!({ "model_id": built.id.to_string(), "accuracy": report, "notes": notes });
-            files::write(path, format!("{json:#}\n").as_bytes())?;
+            output::write(&[(path, format!("{json:#}\n").as_bytes())])?;
         }
         self.check(report.as_ref())?;
-        let zkv = self.output.with_extension("zkv");
         let bytes = built.model.to_bytes();
-        files::write(&zkv, &built.zkv)?;
-        files::write(&self.output, &bytes)?;
+        output::write(&[(&zkv, &built.zkv), (&self.output, &bytes)])?;
         self.print(&built, report.as_ref(), (bytes.len(), seconds))
+    }
+
+    /// The verifier's file; refuses names that would do harm.
+    fn check_files(&self) -> Result<PathBuf, Failure> {
+        if self.output.extension().is_none_or(|e| e != "zkq") {
+            return Err(Failure::at(&self.output, "the output needs the extension .zkq")
+                .hint("the verifier's file goes beside it with the extension .zkv"));
+        }
+        let zkv = self.output.with_extension("zkv");
+        let outputs = [Some(&self.output), Some(&zkv), self.report.as_ref()];
+        let inputs = [Some(&self.model), self.calibrate.as_ref(), self.evaluate.as_ref()];
+        output::check(&outputs, &inputs)?;
+        Ok(zkv)
     }
 
     /// Samples for calibration, and others for the report.
     fn samples(&self, onnx: &OnnxModel) -> Result<(Option<Samples>, Option<Samples>), Failure> {
-        let read = |path: &PathBuf| read_samples(path, &onnx.inputs()).map_err(|e| Failure::at(path, e));
+        let specs = onnx.inputs();
+        let read = |path: &PathBuf| files::samples(path, &specs);
         let calibration = self.calibrate.as_ref().map(read).transpose()?;
         let held_out = self.evaluate.as_ref().map(read).transpose()?;
         match (calibration, held_out) {
@@ -173,8 +195,8 @@ impl Quantize {
             return Err(Failure::new("--max-error and --min-top1 need samples").hint("give --calibrate or --evaluate"));
         }
         for output in report.iter().flat_map(|r| &r.outputs) {
-            let hint = "raise --bits, or calibrate on more samples; nothing was written";
-            if let Some(limit) = self.max_error.filter(|limit| output.max_error > *limit) {
+            let hint = "raise --bits, or calibrate on more samples; no model was written";
+            if let Some(limit) = self.max_error.filter(|limit| output.max_error.is_nan() || output.max_error > *limit) {
                 let message = format!("output '{}' is off by up to {}, above {limit}", output.name, output.max_error);
                 return Err(Failure::new(message).hint(hint));
             }
@@ -199,7 +221,7 @@ impl Quantize {
         let cost = predict(&compiled);
         let layout = built.model.layout;
         if self.json {
-            println!(
+            say!(
                 "{}",
                 serde_json::json!({
                     "model_id": built.id.to_string(),
@@ -216,15 +238,18 @@ impl Quantize {
             return Ok(Outcome::Done);
         }
         if let Some(report) = report {
-            println!("{report}");
+            say!("{report}");
         }
-        println!("model id   {}", built.id);
-        println!(
+        say!("model id   {}", built.id);
+        say!(
             "layout     k = {}, limbs of {} bits, {} advice columns, {} lookups",
-            layout.k, layout.limb_bits, cost.advice_columns, cost.lookups
+            layout.k,
+            layout.limb_bits,
+            cost.advice_columns,
+            cost.lookups
         );
-        println!("predicted  {:.2} s to prove, {}", cost.seconds, files::bytes(cost.memory));
-        println!(
+        say!("predicted  {:.2} s to prove, {}", cost.seconds, files::bytes(cost.memory));
+        say!(
             "written    {} ({}), {} ({}) in {seconds:.2} s",
             self.output.display(),
             files::bytes(zkq_bytes),

@@ -1,6 +1,6 @@
 //! `zkonnx run`.
 
-use super::{files, Failure, Outcome};
+use super::{files, output, Failure, Outcome};
 use clap::Args;
 use std::path::PathBuf;
 use zkonnx_quantize::{
@@ -28,11 +28,12 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(&self) -> Result<Outcome, Failure> {
+        output::check(&[self.output.as_ref()], &[Some(&self.model), Some(&self.input)])?;
         let model = files::read_model(&self.model)?;
-        let samples = files::samples(&model.graph, &self.input)?;
+        let samples = files::samples(&self.input, &files::input_specs(&model.graph))?;
         let mut results: Vec<NamedTensor> = Vec::new();
         for sample in 0..samples.len() {
-            let inputs = files::quantise(&model.graph, &samples, sample, self.strict_range)?;
+            let inputs = files::quantise(&model.graph, (&self.input, &samples), sample, self.strict_range)?;
             let trace = evaluate(&model, &inputs).map_err(Failure::new)?;
             for (i, (output, integers)) in model.graph.outputs.iter().zip(&trace.outputs).enumerate() {
                 let mut tensor = dequantise_output(output, integers);
@@ -47,24 +48,43 @@ impl Run {
                 }
             }
         }
-        if samples.len() != 1 {
-            for result in &mut results {
+        let Some(path) = &self.output else {
+            if samples.len() != 1 {
+                results.iter_mut().for_each(|result| result.shape.insert(0, samples.len()));
+            }
+            say!("{}", if self.raw { integers_to_json(&results) } else { to_json(&results) });
+            return Ok(Outcome::Done);
+        };
+        let is_csv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+        for result in &mut results {
+            if is_csv {
+                // One sample per row.
+                result.shape = vec![samples.len(), result.data.len() / samples.len()];
+            } else if samples.len() != 1 {
                 result.shape.insert(0, samples.len());
             }
         }
-        match &self.output {
-            Some(path) => write_outputs(path, &results).map_err(|e| Failure::at(path, e))?,
-            None => println!("{}", to_json(&results)),
-        }
+        output::write_with(path, |path| write_outputs(path, &results))?;
         Ok(Outcome::Done)
     }
 }
 
 /// `{"name": {"shape": […], "data": […]}}`.
 pub(super) fn to_json(tensors: &[NamedTensor]) -> serde_json::Value {
+    json_of(tensors, |v| v.into())
+}
+
+/// The same for tensors that hold integers.
+#[allow(clippy::cast_possible_truncation)] // they are integers
+fn integers_to_json(tensors: &[NamedTensor]) -> serde_json::Value {
+    json_of(tensors, |v| (v as i64).into())
+}
+
+fn json_of(tensors: &[NamedTensor], number: impl Fn(f64) -> serde_json::Value) -> serde_json::Value {
+    let data = |t: &NamedTensor| t.data.iter().map(|v| number(*v)).collect::<serde_json::Value>();
     tensors
         .iter()
-        .map(|t| (t.name.clone(), serde_json::json!({ "shape": t.shape, "data": t.data })))
+        .map(|t| (t.name.clone(), serde_json::json!({ "shape": t.shape, "data": data(t) })))
         .collect::<serde_json::Map<_, _>>()
         .into()
 }

@@ -2,10 +2,7 @@
 
 use super::{context::hex, files, run::to_json, Failure, Outcome};
 use clap::Args;
-use std::{
-    path::PathBuf,
-    time::{Instant, SystemTime, UNIX_EPOCH},
-};
+use std::{path::PathBuf, time::Instant};
 use zkonnx_quantize::data::NamedTensor;
 use zkonnx_verifier::{
     proof_file::ProofFile,
@@ -30,20 +27,18 @@ pub(super) struct Verify {
 impl Verify {
     pub(super) fn run(&self) -> Result<Outcome, Failure> {
         let model = files::read(&self.model)?;
-        let file = ProofFile::from_bytes(&files::read(&self.proof)?);
-        let file = match file {
-            Ok(file) => file,
-            Err(error) => return Ok(self.reject(&format!("malformed: {error}"))),
-        };
         // The layout stands in the file: read it before parameters are looked for.
         let parsed = VerifierModel::from_bytes(&model)
             .map_err(|e| Failure::at(&self.model, e).hint("a .zkv file is written by `zkonnx quantize`"))?;
+        let file = match ProofFile::from_bytes(&files::read(&self.proof)?) {
+            Ok(file) => file,
+            Err(error) => return Ok(self.reject(&error.to_string())),
+        };
         let mut registry = Registry::new();
         registry.insert_params(files::params(parsed.layout.k.into()).map_err(|e| Failure::at(&self.model, e.message))?);
         let handle = registry.register(&model).map_err(|e| Failure::at(&self.model, e))?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         let started = Instant::now();
-        let verdict = verify(&handle, &file.statement, &file.proof, Some(now));
+        let verdict = verify(&handle, &file.statement, &file.proof, Some(files::now()));
         let seconds = started.elapsed().as_secs_f64();
         let verified = match verdict {
             Ok(verified) => verified,
@@ -61,7 +56,7 @@ impl Verify {
             file.statement.outputs.iter().filter_map(|e| in_units(e, scales(e).1?.to_f64())).collect();
         let context = file.statement.context;
         if self.json {
-            println!(
+            say!(
                 "{}",
                 serde_json::json!({
                     "verdict": "accepted",
@@ -75,36 +70,36 @@ impl Verify {
             );
             return Ok(Outcome::Done);
         }
-        println!("accepted in {:.1} ms", seconds * 1e3);
-        println!("model id   {}", verified.model_id());
-        println!("statement  {}", verified.statement_digest());
+        say!("accepted in {:.1} ms", seconds * 1e3);
+        say!("model id   {}", verified.model_id());
+        say!("statement  {}", verified.statement_digest());
         match handle.declared_weights() {
-            DeclaredWeights::Public => println!("weights    declared public (not recomputed here)"),
-            DeclaredWeights::Private => println!("weights    private, not range-proven"),
+            DeclaredWeights::Public => say!("weights    declared public (not recomputed here)"),
+            DeclaredWeights::Private => say!("weights    private, not range-proven"),
         }
         for (what, entries, tensors) in
             [("input", &file.statement.inputs, &inputs), ("output", &file.statement.outputs, &outputs)]
         {
             for entry in entries {
                 match tensors.iter().find(|t| t.name == entry.name) {
-                    Some(tensor) => println!("{what:10} {} {:?} = {}", entry.name, entry.shape, shorten(&tensor.data)),
-                    None => println!("{what:10} {} {:?} hidden", entry.name, entry.shape),
+                    Some(tensor) => say!("{what:10} {} {:?} = {}", entry.name, entry.shape, shorten(&tensor.data)),
+                    None => say!("{what:10} {} {:?} hidden", entry.name, entry.shape),
                 }
             }
         }
         if context == Context::default() {
-            println!("context    none");
+            say!("context    none");
         } else {
-            println!("context    {}", context_json(&context));
+            say!("context    {}", context_json(&context));
         }
         Ok(Outcome::Done)
     }
 
     fn reject(&self, reason: &str) -> Outcome {
         if self.json {
-            println!("{}", serde_json::json!({ "verdict": "rejected", "reason": reason }));
+            say!("{}", serde_json::json!({ "verdict": "rejected", "reason": reason }));
         } else {
-            println!("REJECTED: {}: {reason}", self.proof.display());
+            say!("REJECTED: {}: {reason}", self.proof.display());
         }
         Outcome::Rejected
     }
