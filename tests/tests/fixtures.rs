@@ -1,0 +1,203 @@
+//! The trained models in `tests/models`: witness against evaluator, golden identities, proofs of real and of extreme images.
+//!
+//! Accuracy on the held-out images is tested in `quantize/tests/models.rs`.
+#![cfg(feature = "onnx")]
+
+use ff::PrimeField;
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use zkonnx_circuits::{
+    compiled::CompiledModel, cost::choose_layout, lower::Modes, relations::TensorCells, witness::assign,
+};
+use zkonnx_prover::prove::prove;
+use zkonnx_quantize::{
+    data::{quantise_input, read_npz, read_samples, NamedTensor},
+    eval::evaluate,
+    graph::Input,
+    model::QuantizedModel,
+    quantize, OnnxModel, Recipe,
+};
+use zkonnx_tests::setup::Sides;
+use zkonnx_verifier::{statement::Context, verify::verify};
+
+/// What may only change on purpose: the model id with quantiser, layout or file format; the digest of the verifying key
+/// with the circuit; the proof's length with either. To renew, run
+/// `cargo test --release -p zkonnx-tests --test fixtures golden` and copy what the failures print; then raise
+/// the version numbers (`SEMANTICS_VERSION`, `FORMAT_VERSION`, `SUITE`) that the change calls for.
+struct Golden {
+    model_id: &'static str,
+    vk_digest: &'static str,
+    proof_length: usize,
+}
+
+struct Fixture {
+    name: &'static str,
+    images: &'static str,
+    golden: Golden,
+}
+
+const LENET: Fixture = Fixture {
+    name: "lenet",
+    images: "mnist",
+    golden: Golden {
+        model_id: "1db046ab14738fc076e2a1fa931dc21d9a6986fb5ada5281e510c6ff0f8593d7",
+        vk_digest: "9d996c0adbbb9c4eb67371b86e4a770ade8606f37d6c2808a6dee27fec4b9b13",
+        proof_length: 10_592,
+    },
+};
+
+const MLP: Fixture = Fixture {
+    name: "mlp",
+    images: "mnist",
+    golden: Golden {
+        model_id: "ac09f5337201cdfdfd42cd6b3785eff5a6cc50be409325a7d3ddfdf4f3922af3",
+        vk_digest: "c32dfe0042624012e75653d219622e7c595b8c1a3ea1a04b807de9f3236bb917",
+        proof_length: 3456,
+    },
+};
+
+const CIFAR: Fixture = Fixture {
+    name: "cifar",
+    images: "cifar",
+    golden: Golden {
+        model_id: "ed2acf637a5492aa7d30ffd5b1625ee1bb6eadff7e7b541af22532d18ab00823",
+        vk_digest: "59a0ba2bf71aa0efe4836246b62934c25186f695b90d66e7d5f228696b605b0d",
+        proof_length: 21_920,
+    },
+};
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("models").join(name)
+}
+
+impl Fixture {
+    fn model(&self) -> QuantizedModel {
+        let onnx = OnnxModel::from_path(&path(&format!("{}.onnx", self.name)), &BTreeMap::new()).expect("a model");
+        let calibration = path(&format!("{}_calibration.npz", self.name));
+        let samples = read_samples(&calibration, &onnx.inputs()).expect("samples");
+        let (mut model, _) = quantize(&onnx, Some(&samples), &Recipe::default()).expect("a quantised model");
+        model.layout = choose_layout(&Arc::new(model.graph.clone()), None, None).expect("a layout").0;
+        model
+    }
+
+    /// Integers of the first held-out images.
+    fn images(&self, model: &QuantizedModel, count: usize) -> Vec<Vec<i64>> {
+        let arrays = read_npz(&path(&format!("{}_heldout.npz", self.images))).expect("images");
+        let is_images = |a: &&NamedTensor| a.name == "images";
+        let images = arrays.iter().find(is_images).expect("images");
+        let input = &model.graph.inputs[0];
+        images
+            .data
+            .chunks_exact(len(input))
+            .take(count)
+            .map(|pixels| {
+                #[allow(clippy::cast_possible_truncation)] // pixels are bytes
+                let units: Vec<f64> = pixels.iter().map(|v| f64::from(*v as f32 / 255.0)).collect();
+                quantise_input(input, &units).expect("finite").values
+            })
+            .collect()
+    }
+
+    fn is_golden(&self) {
+        let sides = Sides::new(self.model());
+        let hex: String = sides.prover.keys.vk_digest.to_repr().iter().map(|b| format!("{b:02x}")).collect();
+        let actual = (sides.prover.id.to_string(), hex, sides.prover.keys.proof_length);
+        assert_eq!(sides.handle.id(), sides.prover.id);
+        let golden = (self.golden.model_id.to_owned(), self.golden.vk_digest.to_owned(), self.golden.proof_length);
+        assert_eq!(actual, golden, "{}: see Golden", self.name);
+    }
+
+    /// The cells hold the evaluator's tensors, for real and for extreme images.
+    fn has_the_trace_for_a_witness(&self) {
+        let quantized = self.model();
+        let modes = Modes::public(&quantized.graph);
+        let graph = Arc::new(quantized.graph.clone());
+        let model = CompiledModel::new(graph, modes, quantized.layout).expect("a circuit");
+        for image in self.images(&quantized, 3).into_iter().chain(extremes(&quantized.graph.inputs[0])) {
+            let trace = evaluate(&quantized, &[image]).expect("an image as declared");
+            let cells = assign(&model, &trace);
+            let mut compared = 0;
+            for (tensor, values) in model.lowered.tensors.iter().zip(&trace.tensors) {
+                let TensorCells::Word { offset, coef, word } = *tensor else { continue };
+                for (element, value) in values.iter().enumerate() {
+                    let read = i128::from(offset) + i128::from(coef) * cells.read(&model, word, element);
+                    assert_eq!(read, i128::from(*value), "{}, element {element}", self.name);
+                }
+                compared += 1;
+            }
+            assert_eq!(compared, quantized.graph.nodes.len(), "every node has cells");
+        }
+    }
+
+    fn proves(&self, images: usize, extreme: usize) {
+        let sides = Sides::new(self.model());
+        let input = &sides.prover.model.graph.inputs[0];
+        let images =
+            self.images(&sides.prover.model, images).into_iter().chain(extremes(input).into_iter().take(extreme));
+        for (i, image) in images.enumerate() {
+            let expected = evaluate(&sides.prover.model, std::slice::from_ref(&image)).expect("as declared").outputs;
+            let (statement, proof) = prove(&sides.prover, &[image], Context::default()).expect("a proof");
+            assert_eq!(proof.len(), self.golden.proof_length, "{}, image {i}", self.name);
+            if let Err(error) = verify(&sides.handle, &statement, &proof, None) {
+                panic!("{}, image {i}: {error}", self.name);
+            }
+            assert_eq!(zkonnx_verifier::verify::public_values(&statement).1, expected);
+        }
+    }
+}
+
+fn len(input: &Input) -> usize {
+    input.shape.iter().map(|s| *s as usize).product()
+}
+
+/// A checkerboard, noise, all at the lower and all at the upper end.
+fn extremes(input: &Input) -> Vec<Vec<i64>> {
+    let (lo, hi, len) = (input.bounds.lo, input.bounds.hi, len(input));
+    let side = *input.shape.last().expect("an axis") as usize;
+    let side = if side == len { len.isqrt() } else { side };
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut noise = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        lo + i64::try_from(state % (hi.abs_diff(lo) + 1)).expect("within the interval")
+    };
+    let board = (0..len).map(|i| if (i % side + i / side) % 2 == 0 { lo } else { hi }).collect();
+    vec![board, (0..len).map(|_| noise()).collect(), vec![lo; len], vec![hi; len]]
+}
+
+#[test]
+fn lenet_is_golden() {
+    LENET.is_golden();
+}
+
+#[test]
+fn mlp_is_golden() {
+    MLP.is_golden();
+}
+
+#[test]
+fn cifar_is_golden() {
+    CIFAR.is_golden();
+}
+
+#[test]
+fn every_model_has_the_trace_for_a_witness() {
+    for fixture in [LENET, MLP, CIFAR] {
+        fixture.has_the_trace_for_a_witness();
+    }
+}
+
+#[test]
+fn lenet_proves_real_and_extreme_images() {
+    LENET.proves(3, 4);
+}
+
+#[test]
+fn mlp_proves_real_and_extreme_images() {
+    MLP.proves(3, 4);
+}
+
+#[test]
+fn cifar_proves_real_and_extreme_images() {
+    CIFAR.proves(2, 1);
+}
