@@ -85,6 +85,9 @@ pub fn choose_layout(
     k: Option<u8>,
     limb_bits: Option<u8>,
 ) -> Result<(LayoutChoice, Cost), LowerError> {
+    if let Some(k) = k.filter(|k| !K_RANGE.contains(k)) {
+        return Err(LowerError::K(k));
+    }
     let mut best: Option<(LayoutChoice, Cost)> = None;
     let mut error = LowerError::TooWide;
     // Below k = 8 nothing is gained.

@@ -53,7 +53,7 @@ fn outputs_of_many_samples_are_written_in_every_format() {
     }
     assert_eq!(dir.list(), ["x.npy", "y.csv", "y.json", "y.npy", "y.npz"]);
     // serde_json reads numbers to the last bit but one.
-    let equal = |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
+    let equal = |a: &[f64], b: &[f64]| a == b;
     let written = read_npz(Path::new(&dir.path("y.npz"))).unwrap().remove(0);
     assert_eq!(written.shape, [2, 1, 10]);
     assert!(equal(&written.data, &expected));
