@@ -332,12 +332,13 @@ fn configure_lookups(meta: &mut ConstraintSystem<Fp>, config: &Config, shape: &C
             [config.is_first, config.has_next, config.is_last].map(|column| cells.query_fixed(column));
         let sum = cells.query_advice(config.sum, Rotation::cur());
         let next = cells.query_advice(config.sum, Rotation::next());
+        let mut query = |column: &Column<Advice>| cells.query_advice(*column, Rotation::cur());
         let mut after = sum.clone();
-        for helper in &config.helpers {
-            after = after + cells.query_advice(*helper, Rotation::cur());
+        if let Some(helpers) = balanced_sum(config.helpers.iter().map(&mut query).collect()) {
+            after = after + helpers;
         }
-        for helper in &config.table_helpers {
-            after = after - cells.query_advice(*helper, Rotation::cur());
+        if let Some(helpers) = balanced_sum(config.table_helpers.iter().map(&mut query).collect()) {
+            after = after - helpers;
         }
         [
             ("starts at zero", first * sum),
@@ -345,6 +346,22 @@ fn configure_lookups(meta: &mut ConstraintSystem<Fp>, config: &Config, shape: &C
             ("ends at zero", last * after),
         ]
     });
+}
+
+/// The sum of expressions as a balanced tree: halo2 walks expressions recursively, and there may be thousands.
+fn balanced_sum(mut terms: Vec<Expression<Fp>>) -> Option<Expression<Fp>> {
+    while terms.len() > 1 {
+        let mut pairs = terms.into_iter();
+        let mut next = Vec::new();
+        while let Some(first) = pairs.next() {
+            next.push(match pairs.next() {
+                Some(second) => first + second,
+                None => first,
+            });
+        }
+        terms = next;
+    }
+    terms.pop()
 }
 
 fn lookup_fingerprint(

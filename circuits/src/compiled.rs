@@ -14,6 +14,8 @@ use zkonnx_quantize::{graph::Graph, model::LayoutChoice};
 
 /// More columns of words than this are refused.
 pub const MAX_COLUMNS: usize = 1 << 12;
+/// More advice and fixed columns than this are refused.
+pub const MAX_ALL_COLUMNS: usize = 1 << 13;
 /// Contractions over more index bits than this are refused: their tables would not fit memory.
 pub const MAX_VARIABLES: usize = 24;
 /// Smallest and largest `k`.
@@ -52,18 +54,16 @@ impl CompiledModel {
         let lowered = lower(&graph, &modes, layout.limb_bits)?;
         let num_rows = 1_usize << layout.k;
         let active = num_rows - UNUSABLE_ROWS;
-        // Every word needs at least so many columns; refuse before anything is allocated by it.
-        let least: usize = lowered.words.iter().map(|(len, limbs)| len / active * limbs.len()).sum();
-        if least > MAX_COLUMNS {
-            return Err(LowerError::TooManyColumns { actual: least, limit: MAX_COLUMNS });
-        }
-        let mut placement = place(&lowered.words, &lowered.blocks, active);
+        let too_many = |actual| LowerError::TooManyColumns { actual, limit: MAX_COLUMNS };
+        let mut placement = place(&lowered.words, &lowered.blocks, active, MAX_COLUMNS).map_err(too_many)?;
         table::fill_unused(&graph, &mut placement.columns);
-        if placement.columns.len() > MAX_COLUMNS {
-            return Err(LowerError::TooManyColumns { actual: placement.columns.len(), limit: MAX_COLUMNS });
-        }
         let table = table_rows(&graph, &placement.columns);
         let shape = CircuitShape::new(layout.k.into(), placement.columns.clone(), placement.lanes.clone(), table);
+        // Tables may span many columns more.
+        let all = shape.num_advice_columns() + shape.num_fixed_columns();
+        if all > MAX_ALL_COLUMNS {
+            return Err(LowerError::TooManyColumns { actual: all, limit: MAX_ALL_COLUMNS });
+        }
         let params = ParamLayout::new(&graph, num_rows);
         let sumcheck = collect_products(&graph, &lowered, num_rows);
         if sumcheck.widest > MAX_VARIABLES {

@@ -62,6 +62,14 @@ pub enum LowerError {
         /// In the graph.
         actual: usize,
     },
+    /// More words than the limit.
+    #[error("the graph needs {actual} words and more, the limit is {limit}")]
+    TooManyWords {
+        /// How many it needs at least.
+        actual: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
     /// A contraction over more index bits than the limit.
     #[error("a contraction runs over {actual} index bits, the limit is {limit}")]
     TooManyVariables {
@@ -110,6 +118,9 @@ pub struct Lowered {
     pub nodes: Vec<NodeWords>,
 }
 
+/// More words than this are refused: every one has relations of its own.
+pub const MAX_WORDS: usize = 1 << 17;
+
 /// Absolute values on both sides of a relation stay below `2^126`: far below half the field's size.
 const SIDE_LIMIT: i128 = 1 << 126;
 
@@ -145,6 +156,9 @@ pub fn lower(graph: &Graph, modes: &Modes, limb_bits: u8) -> Result<Lowered, Low
     }
     let mut nodes = Vec::new();
     for (i, node) in graph.nodes.iter().enumerate() {
+        if builder.words.len() > MAX_WORDS {
+            return Err(LowerError::TooManyWords { actual: builder.words.len(), limit: MAX_WORDS });
+        }
         let form = FormRef::Node(i);
         nodes.push(match &node.op {
             Op::Clamp { lo, hi, under } => {

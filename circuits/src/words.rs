@@ -6,7 +6,7 @@
 //! representation. A *lane* is the set of columns that a gate binds row by row; blocks of elements
 //! with the same kind of lane share its columns, one after another.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A word, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -158,8 +158,8 @@ impl Word {
 pub struct Place {
     /// Position of the first element in the lane's stream.
     pub start: usize,
-    /// The columns of the stream, in order.
-    pub columns: Vec<usize>,
+    /// The columns of the stream, in order; all limbs of one stream share them.
+    pub columns: Arc<[usize]>,
 }
 
 impl Place {
@@ -216,8 +216,15 @@ type LaneKey = (Lane, Vec<Vec<Limb>>);
 ///
 /// Blocks of one kind of lane follow each other in that lane's columns; limbs that no gate binds
 /// are pooled by width, whatever word they belong to.
-#[must_use]
-pub fn place(words: &[(usize, Vec<Limb>)], blocks: &[Block], active_rows: usize) -> Placement {
+///
+/// # Errors
+/// The number of columns, when it is above `most_columns`; nothing is laid out then.
+pub fn place(
+    words: &[(usize, Vec<Limb>)],
+    blocks: &[Block],
+    active_rows: usize,
+    most_columns: usize,
+) -> Result<Placement, usize> {
     let mut streams: BTreeMap<LaneKey, Vec<(usize, usize)>> = BTreeMap::new();
     for (b, block) in blocks.iter().enumerate() {
         if block.lane == Lane::Range {
@@ -232,6 +239,20 @@ pub fn place(words: &[(usize, Vec<Limb>)], blocks: &[Block], active_rows: usize)
             streams.entry((block.lane, limbs)).or_default().push((b, usize::MAX));
         }
     }
+    let len_of = |member: &(usize, usize)| match member {
+        (b, usize::MAX) => words[blocks[*b].words[0].0].0,
+        (w, _) => words[*w].0,
+    };
+    let copies_of = |members: &[(usize, usize)]| {
+        let total = members.iter().map(len_of).fold(0, usize::saturating_add);
+        total.div_ceil(active_rows).max(1)
+    };
+    let num_columns = streams.iter().fold(0_usize, |sum, ((_, limbs), members)| {
+        sum.saturating_add(copies_of(members).saturating_mul(limbs.iter().map(Vec::len).sum()))
+    });
+    if num_columns > most_columns {
+        return Err(num_columns);
+    }
     let mut placement = Placement {
         words: words
             .iter()
@@ -240,12 +261,7 @@ pub fn place(words: &[(usize, Vec<Limb>)], blocks: &[Block], active_rows: usize)
         ..Placement::default()
     };
     for ((lane, limbs), members) in streams {
-        let len_of = |member: &(usize, usize)| match member {
-            (b, usize::MAX) => words[blocks[*b].words[0].0].0,
-            (w, _) => words[*w].0,
-        };
-        let total: usize = members.iter().map(len_of).sum();
-        let copies = total.div_ceil(active_rows).max(1);
+        let copies = copies_of(&members);
         // columns[copy][word][limb]
         let mut columns: Vec<Vec<Vec<usize>>> = Vec::new();
         for _ in 0..copies {
@@ -269,9 +285,15 @@ pub fn place(words: &[(usize, Vec<Limb>)], blocks: &[Block], active_rows: usize)
             }
             columns.push(copy);
         }
+        // The columns of each limb, shared by all members.
+        let shared: Vec<Vec<Arc<[usize]>>> = limbs
+            .iter()
+            .enumerate()
+            .map(|(w, word)| (0..word.len()).map(|l| columns.iter().map(|copy| copy[w][l]).collect()).collect())
+            .collect();
         let mut start = 0;
         for member in &members {
-            let place = |w: usize, l: usize| Place { start, columns: columns.iter().map(|copy| copy[w][l]).collect() };
+            let place = |w: usize, l: usize| Place { start, columns: Arc::clone(&shared[w][l]) };
             if member.1 == usize::MAX {
                 for (w, word) in blocks[member.0].words.iter().enumerate() {
                     for l in 0..limbs[w].len() {
@@ -284,7 +306,7 @@ pub fn place(words: &[(usize, Vec<Limb>)], blocks: &[Block], active_rows: usize)
             start += len_of(member);
         }
     }
-    placement
+    Ok(placement)
 }
 
 /// The part of `value` that the limb holds.

@@ -4,7 +4,11 @@ use crate::{
     compiled::CompiledModel,
     relations::{Left, Right},
 };
-use zkonnx_quantize::{graph::Form, index::IndexMap};
+use zkonnx_quantize::{
+    contraction::{volume, ProductAxes},
+    graph::Form,
+    index::IndexMap,
+};
 
 /// Largest work of a registered model, in field multiplications (about ten seconds).
 pub const MAX_VERIFICATION_WORK: usize = 1 << 28;
@@ -27,7 +31,9 @@ fn form_work(form: &Form) -> usize {
     let products = form.products.iter().flat_map(|p| {
         [&p.left, &p.right].map(|o| {
             let axes: Vec<u32> = form.shape.iter().chain(&p.summed).chain(&o.sums).copied().collect();
-            map_work(&o.map, &axes).saturating_mul(4)
+            // Beside the map itself: χ of every axis, and weights of all axes.
+            let vectors = axes.iter().fold(0_usize, |sum, s| sum.saturating_add(*s as usize));
+            map_work(&o.map, &axes).saturating_add(vectors).saturating_mul(4)
         })
     });
     terms.chain(products).fold(0, usize::saturating_add)
@@ -36,7 +42,7 @@ fn form_work(form: &Form) -> usize {
 /// Field multiplications that building the linear system of the model takes, roughly.
 #[must_use]
 pub fn verification_work(model: &CompiledModel) -> usize {
-    model.lowered.relations.iter().fold(0_usize, |work, relation| {
+    let relations = model.lowered.relations.iter().fold(0_usize, |work, relation| {
         let own = |terms: &[crate::relations::WordTerm]| {
             terms.iter().map(|t| map_work(&t.map, &relation.shape)).fold(0, usize::saturating_add)
         };
@@ -48,6 +54,14 @@ pub fn verification_work(model: &CompiledModel) -> usize {
             Right::Words(terms, _) => own(terms),
             Right::Form(form) => form.resolve(&model.graph).map_or(0, form_work),
         };
-        work.saturating_add(left).saturating_add(right)
+        let vectors = relation.shape.iter().fold(0_usize, |sum, s| sum.saturating_add(*s as usize));
+        work.saturating_add(left).saturating_add(right).saturating_add(vectors)
+    });
+    // Contractions of a parameter with a public input enumerate rows × columns.
+    model.sumcheck.linear.iter().fold(relations, |work, (relation, product)| {
+        let Right::Form(form) = &model.lowered.relations[*relation].right else { return work };
+        let Some(form) = form.resolve(&model.graph) else { return work };
+        let axes = ProductAxes::new(form, &form.products[*product]);
+        work.saturating_add(volume(&axes.rows).saturating_mul(volume(&axes.inner())))
     })
 }

@@ -49,11 +49,15 @@ impl ParamColumns {
         let _span = tracing::info_span!("commit parameters").entered();
         let layout = ParamLayout::new(&model.graph, generators.row.len());
         let columns = layout.columns(&model.graph, &model.weights);
+        let contents = match model.privacy {
+            WeightPrivacy::Public => Vec::new(),
+            WeightPrivacy::Private { .. } => Blake2b::new().hash_length(32).hash(&model.to_bytes()).as_bytes().to_vec(),
+        };
         let blinds: Vec<Fp> = (0_u64..)
             .take(columns.len())
             .map(|column| match model.privacy {
                 WeightPrivacy::Public => Fp::ZERO,
-                WeightPrivacy::Private { blind_seed } => private_blind(&blind_seed, column),
+                WeightPrivacy::Private { blind_seed } => private_blind(&blind_seed, &contents, column),
             })
             .collect();
         let points: Vec<_> = columns
@@ -73,9 +77,12 @@ impl ParamColumns {
 }
 
 /// The blind of a parameter column of a model with private weights.
-fn private_blind(seed: &[u8; 32], column: u64) -> Fp {
+///
+/// It depends on the whole model (graph, weights, layout): two models that share a seed share no blind, so
+/// the difference of their commitments tells nothing.
+fn private_blind(seed: &[u8; 32], model: &[u8], column: u64) -> Fp {
     let mut state = Blake2b::new().hash_length(64).key(seed).personal(b"zkonnx.blind.v1_").to_state();
-    state.update(&column.to_le_bytes());
+    state.update(model).update(&column.to_le_bytes());
     Fp::from_uniform_bytes(state.finalize().as_array())
 }
 

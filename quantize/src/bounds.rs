@@ -11,27 +11,35 @@ pub const FORM_LIMIT: i128 = 1 << 62;
 
 type Wide = (i128, i128);
 
-fn scale_interval((lo, hi): Wide, coef: i64) -> Wide {
-    let coef = i128::from(coef);
-    if coef >= 0 {
-        (lo.saturating_mul(coef), hi.saturating_mul(coef))
-    } else {
-        (hi.saturating_mul(coef), lo.saturating_mul(coef))
-    }
+// All arithmetic is checked: an interval that leaves 128 bits is no interval, and saturating ones could be
+// made to cancel.
+
+fn scale_interval(interval: Wide, coef: i64) -> Option<Wide> {
+    times(interval, (coef.into(), coef.into()))
 }
 
-fn add((a, b): Wide, (c, d): Wide) -> Wide {
-    (a.saturating_add(c), b.saturating_add(d))
+fn add((a, b): Wide, (c, d): Wide) -> Option<Wide> {
+    Some((a.checked_add(c)?, b.checked_add(d)?))
 }
 
-fn times((a, b): Wide, (c, d): Wide) -> Wide {
-    let all = [a.saturating_mul(c), a.saturating_mul(d), b.saturating_mul(c), b.saturating_mul(d)];
-    let fold = |pick: fn(i128, i128) -> i128| all.iter().copied().reduce(pick).unwrap_or(0);
-    (fold(i128::min), fold(i128::max))
+fn times((a, b): Wide, (c, d): Wide) -> Option<Wide> {
+    let all = [a.checked_mul(c)?, a.checked_mul(d)?, b.checked_mul(c)?, b.checked_mul(d)?];
+    Some((all.iter().copied().min()?, all.iter().copied().max()?))
 }
 
-fn count(sizes: &[u32]) -> i128 {
-    sizes.iter().map(|s| i128::from(*s)).product()
+fn count(sizes: &[u32]) -> Option<i128> {
+    sizes.iter().try_fold(1_i128, |n, s| n.checked_mul(i128::from(*s)))
+}
+
+/// `n` times the interval.
+fn repeated(interval: Wide, n: Option<i128>) -> Option<Wide> {
+    let n = n?;
+    times(interval, (n, n))
+}
+
+/// The largest absolute value of an interval.
+fn magnitude((lo, hi): Wide) -> Option<i128> {
+    Some(lo.checked_abs()?.max(hi.checked_abs()?))
 }
 
 fn declared(source: Source, tensors: &[TensorInfo], params: &[Param]) -> Option<Wide> {
@@ -58,26 +66,32 @@ fn read((lo, hi): Wide, map: &IndexMap, sizes: &dyn Fn(u8) -> u32) -> Wide {
 
 /// Bounds of a form from the declared intervals of tensors and parameters alone.
 ///
-/// `None` when it refers to something that is not there.
+/// `None` when it refers to something that is not there, or when the absolute values of its parts add up to
+/// [`FORM_LIMIT`]: so no partial sum of an evaluation leaves 62 bits either.
 #[must_use]
 pub fn conservative_bounds(form: &Form, tensors: &[TensorInfo], params: &[Param]) -> Option<Wide> {
     let mut total: Wide = (i128::from(form.constant), i128::from(form.constant));
+    let mut absolute = magnitude(total)?;
     for term in &form.terms {
         let value = declared(term.source, tensors, params)?;
         let value = read(value, &term.map, &|a| size_of(form, &[], &term.sums, a));
-        total = add(total, scale_interval(times(value, (count(&term.sums), count(&term.sums))), term.coef));
+        let sum = repeated(value, count(&term.sums))?;
+        let part = scale_interval(sum, term.coef)?;
+        absolute = absolute.checked_add(magnitude(sum)?.max(magnitude(part)?))?;
+        total = add(total, part)?;
     }
     for product in &form.products {
         let side = |operand: &crate::graph::Operand| {
             let value = declared(operand.source, tensors, params)?;
             let value = read(value, &operand.map, &|a| size_of(form, &product.summed, &operand.sums, a));
-            Some(times(value, (count(&operand.sums), count(&operand.sums))))
+            repeated(value, count(&operand.sums))
         };
-        let value = times(side(&product.left)?, side(&product.right)?);
-        let terms = count(&product.summed);
-        total = add(total, scale_interval(times(value, (terms, terms)), product.coef));
+        let sum = repeated(times(side(&product.left)?, side(&product.right)?)?, count(&product.summed))?;
+        let part = scale_interval(sum, product.coef)?;
+        absolute = absolute.checked_add(magnitude(sum)?.max(magnitude(part)?))?;
+        total = add(total, part)?;
     }
-    Some(total)
+    (absolute < FORM_LIMIT).then_some(total)
 }
 
 fn size_of(form: &Form, summed: &[u32], sums: &[u32], axis: u8) -> u32 {
@@ -98,7 +112,7 @@ pub fn tight_bounds(form: &Form, tensors: &[TensorInfo], params: &[Param], weigh
         let ids: Vec<u8> = (0..form.shape.len() + term.sums.len()).filter_map(|a| u8::try_from(a).ok()).collect();
         let sizes: Vec<u32> = form.shape.iter().chain(&term.sums).copied().collect();
         let addresses = term.map.addresses(&ids, &sizes);
-        let width = usize::try_from(count(&term.sums)).ok()?;
+        let width = usize::try_from(count(&term.sums)?).ok()?;
         for (e, row) in addresses.chunks(width).enumerate() {
             for address in row.iter().flatten() {
                 let value = match term.source {
@@ -108,9 +122,8 @@ pub fn tight_bounds(form: &Form, tensors: &[TensorInfo], params: &[Param], weigh
                         (v, v)
                     }
                 };
-                let (l, h) = scale_interval(value, term.coef);
-                lo[e] += l;
-                hi[e] += h;
+                let (l, h) = scale_interval(value, term.coef)?;
+                (lo[e], hi[e]) = add((lo[e], hi[e]), (l, h))?;
             }
         }
     }
@@ -126,9 +139,8 @@ pub fn tight_bounds(form: &Form, tensors: &[TensorInfo], params: &[Param], weigh
             stride *= axis.size;
         }
         for (e, address) in map.addresses(&axes, &form.shape).into_iter().enumerate() {
-            let (l, h) = scale_interval(*bounds.get(address? as usize)?, product.coef);
-            lo[e] += l;
-            hi[e] += h;
+            let part = scale_interval(*bounds.get(address? as usize)?, product.coef)?;
+            (lo[e], hi[e]) = add((lo[e], hi[e]), part)?;
         }
     }
     let lo = i64::try_from(lo.into_iter().min()?).ok()?;
@@ -147,14 +159,13 @@ fn product_bounds(
     let own: Vec<Axis> = axes.batch.iter().chain(&axes.rows).copied().collect();
     let right = declared(product.right.source, tensors, params)?;
     let right = read(right, &product.right.map, &|a| size_of(form, &product.summed, &product.right.sums, a));
-    let right = times(right, (count(&product.right.sums), count(&product.right.sums)));
+    let right = repeated(right, count(&product.right.sums))?;
     let left_sums = ProductAxes::own_sums(form, product, &product.left);
     let Source::Param(id) = product.left.source else {
         let left = declared(product.left.source, tensors, params)?;
         let left = read(left, &product.left.map, &|a| size_of(form, &product.summed, &product.left.sums, a));
-        let left = times(left, (count(&product.left.sums), count(&product.left.sums)));
-        let terms = count(&product.summed);
-        return Some(vec![times(times(left, right), (terms, terms)); volume(&own)]);
+        let left = repeated(left, count(&product.left.sums))?;
+        return Some(vec![repeated(times(left, right)?, count(&product.summed))?; volume(&own)]);
     };
     let values = weights.get(id.0 as usize)?;
     let order: Vec<Axis> = own.iter().chain(&axes.summed).chain(&left_sums).copied().collect();
@@ -170,7 +181,7 @@ fn product_bounds(
                 let weight = sums.iter().flatten().try_fold(0_i128, |sum, address| {
                     Some(sum + i128::from(*values.get((product.left.map.base + address) as usize)?))
                 })?;
-                Some(add(total, times((weight, weight), right)))
+                add(total, times((weight, weight), right)?)
             })
         })
         .collect()

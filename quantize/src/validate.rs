@@ -30,7 +30,7 @@ impl Limits {
     /// Largest shift.
     pub const SHIFT: u8 = 40;
     /// Largest window of a maximum.
-    pub const WINDOW: usize = 1 << 16;
+    pub const WINDOW: usize = 1 << 14;
 }
 
 /// Why a graph is invalid.
@@ -130,6 +130,17 @@ fn interval(bounds: Interval) -> Result<(), Problem> {
 /// [`ModelError`], naming the first part that is not valid.
 pub fn validate_graph(graph: &Graph) -> Result<(), ModelError> {
     let at = |place: String| move |problem| ModelError { place, problem };
+    for names in
+        [graph.inputs.iter().map(|i| &i.name).collect::<Vec<_>>(), graph.outputs.iter().map(|o| &o.name).collect()]
+    {
+        let mut unique = std::collections::BTreeSet::new();
+        if !names.iter().all(|name| unique.insert(*name)) {
+            return Err(at("graph".into())(Problem::Rule("two inputs or two outputs have the same name")));
+        }
+        if names.iter().any(|name| name.chars().any(char::is_control)) {
+            return Err(at("graph".into())(Problem::Rule("a name has control characters")));
+        }
+    }
     for (what, count) in [
         ("the number of inputs", graph.inputs.len()),
         ("the number of nodes", graph.nodes.len()),
@@ -231,7 +242,7 @@ fn validate_scalars(node: &Node) -> Result<(), Problem> {
     }
 }
 
-/// Points that the factors of all maps enumerate, and coordinates that they span.
+/// Points that all terms and the factors of all maps enumerate, and coordinates that they span.
 fn graph_work(graph: &Graph) -> usize {
     let map_work = |map: &IndexMap, axes: &[u32]| {
         let points = |f: &crate::index::Factor| {
@@ -240,8 +251,11 @@ fn graph_work(graph: &Graph) -> usize {
         map.factors.iter().fold(0_usize, |work, f| work.saturating_add(points(f)).saturating_add(f.size as usize))
     };
     let form_work = |form: &Form| {
-        let terms =
-            form.terms.iter().map(|t| map_work(&t.map, &form.shape.iter().chain(&t.sums).copied().collect::<Vec<_>>()));
+        let terms = form.terms.iter().map(|t| {
+            let axes: Vec<u32> = form.shape.iter().chain(&t.sums).copied().collect();
+            let visits = axes.iter().fold(1_usize, |v, s| v.saturating_mul(*s as usize));
+            visits.saturating_add(map_work(&t.map, &axes))
+        });
         let products = form.products.iter().flat_map(|p| {
             [&p.left, &p.right].map(|o| {
                 map_work(&o.map, &form.shape.iter().chain(&p.summed).chain(&o.sums).copied().collect::<Vec<_>>())
@@ -339,11 +353,9 @@ fn validate_form(graph: &Graph, form: &Form, tensors: &[TensorInfo]) -> Result<(
             validate_weight_operand(graph, form, &product.left, id.0)?;
         }
     }
-    let (lo, hi) =
-        conservative_bounds(form, tensors, &graph.params).ok_or_else(|| Problem::Undefined("a source".into()))?;
-    if lo <= -FORM_LIMIT || hi >= FORM_LIMIT {
-        return Err(Problem::Bounds { lo, hi, why: "the exact form may reach 2^62" });
-    }
+    let Some((lo, hi)) = conservative_bounds(form, tensors, &graph.params) else {
+        return Err(Problem::Rule("the parts of an exact form may add up to 2^62"));
+    };
     let declared = form.bounds;
     if i128::from(declared.lo) < lo || i128::from(declared.hi) > hi {
         return Err(Problem::Bounds {
@@ -351,6 +363,18 @@ fn validate_form(graph: &Graph, form: &Form, tensors: &[TensorInfo]) -> Result<(
             hi: declared.hi.into(),
             why: "wider than the declared widths allow",
         });
+    }
+    // Without parameters the bounds can be checked here and now. Too narrow ones would drop clamps that bind.
+    let mut sources = form.terms.iter().map(|t| t.source).chain(form.products.iter().map(|p| p.left.source));
+    if !sources.any(|source| matches!(source, Source::Param(_))) {
+        let tight = tight_bounds(form, tensors, &graph.params, &[]);
+        if tight.is_none_or(|tight| tight.lo < declared.lo || tight.hi > declared.hi) {
+            return Err(Problem::Bounds {
+                lo: declared.lo.into(),
+                hi: declared.hi.into(),
+                why: "the form can leave its declared bounds",
+            });
+        }
     }
     Ok(())
 }
@@ -415,6 +439,22 @@ fn validate_map(map: &IndexMap, axes: &[u32], length: usize, most_visits: usize)
         return Err(Problem::OutOfRange { address: extent.into(), length });
     }
     Ok(())
+}
+
+/// Whether every form declares just the bounds that follow from declared intervals: so nothing in the graph
+/// tells anything of the values of parameters, and no clamp is dropped by somebody's word.
+#[must_use]
+pub fn has_conservative_bounds(graph: &Graph) -> bool {
+    let infos = graph.tensors();
+    let denominators = graph.nodes.iter().filter_map(|node| match &node.op {
+        Op::Div { denominator } => Some(denominator),
+        _ => None,
+    });
+    let outputs = graph.outputs.iter().map(|o| &o.form);
+    let mut forms = graph.nodes.iter().map(|n| &n.form).chain(denominators).chain(outputs);
+    forms.all(|form| {
+        conservative_bounds(form, &infos, &graph.params) == Some((form.bounds.lo.into(), form.bounds.hi.into()))
+    })
 }
 
 /// Checks weights against a valid graph: lengths, declared intervals, and that the bounds of every

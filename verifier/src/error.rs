@@ -110,6 +110,12 @@ pub enum RegisterError {
     /// A parameter commitment is no point.
     #[error("parameter commitment {0} is not a point of the curve")]
     Point(usize),
+    /// Private weights with bounds that do not follow from declared widths.
+    #[error("the model has private weights, and bounds that do not follow from its declared widths")]
+    Bounds,
+    /// The weights given are not those of the commitments.
+    #[error("parameter commitment {0} is not that of the given weights")]
+    OtherWeights(usize),
     /// halo2 could not make a key.
     #[error("no verifying key: {0}")]
     Keygen(String),

@@ -8,24 +8,34 @@ use crate::{
     transcript::KeyDigest,
     zkv::{DeclaredWeights, VerifierModel},
 };
-use group::GroupEncoding;
+use ff::Field;
+use group::{Curve, GroupEncoding};
 use halo2_proofs::{
     plonk::{keygen_vk, Circuit, ConstraintSystem, VerifyingKey},
-    poly::commitment::Params,
+    poly::{
+        commitment::{Blind, Params},
+        EvaluationDomain,
+    },
 };
 use pasta_curves::{EqAffine, Fp};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use zkonnx_circuits::{
     circuit::{with_shape, ModelCircuit},
     compiled::CompiledModel,
+    field::from_i64,
     lower::Modes,
+    params::ParamLayout,
     shape::UNUSABLE_ROWS,
     work::{verification_work, MAX_VERIFICATION_WORK},
 };
-use zkonnx_quantize::{graph::Graph, model::LayoutChoice};
+use zkonnx_quantize::{
+    graph::Graph,
+    model::LayoutChoice,
+    validate::{has_conservative_bounds, validate_weights},
+};
 
 /// Choices of modes whose keys a handle keeps.
 const MAX_KEPT_MODES: usize = 8;
@@ -89,6 +99,7 @@ impl ModelKeys {
 #[derive(Clone, Debug)]
 pub struct ModelHandle {
     inner: Arc<Registered>,
+    status: WeightStatus,
 }
 
 #[derive(Debug)]
@@ -112,6 +123,9 @@ impl ModelHandle {
         params: impl FnOnce(u32) -> Result<Arc<Params<EqAffine>>, RegisterError>,
     ) -> Result<Self, RegisterError> {
         let VerifierModel { graph, layout, weights, commitments } = VerifierModel::from_bytes(bytes)?;
+        if weights == DeclaredWeights::Private && !has_conservative_bounds(&graph) {
+            return Err(RegisterError::Bounds);
+        }
         let graph = Arc::new(graph);
         let modes = Modes::public(&graph);
         // Compile before any parameters are derived: a hostile k costs nothing.
@@ -137,6 +151,7 @@ impl ModelHandle {
                 params,
                 keys: Mutex::new(BTreeMap::from([(modes, keys)])),
             }),
+            status: WeightStatus::Unchecked,
         })
     }
 
@@ -164,10 +179,10 @@ impl ModelHandle {
         self.inner.declared
     }
 
-    /// What is known of the weights. A file's word counts as unchecked.
+    /// What is known of the weights. A file's word counts as unchecked; see [`ModelHandle::recompute`].
     #[must_use]
     pub fn weight_status(&self) -> WeightStatus {
-        WeightStatus::Unchecked
+        self.status
     }
 
     /// The commitments of the parameter columns.
@@ -187,18 +202,61 @@ impl ModelHandle {
     /// # Errors
     /// [`RegisterError`] when there is no circuit with these modes.
     pub fn keys(&self, modes: &Modes) -> Result<Arc<ModelKeys>, RegisterError> {
-        let mut keys = self.inner.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(keys) = keys.get(modes) {
-            return Ok(Arc::clone(keys));
+        if let Some(keys) = self.known_keys(modes) {
+            return Ok(keys);
         }
+        // Made without the lock: others go on verifying meanwhile.
         let made = ModelKeys::new(Arc::clone(&self.inner.graph), modes.clone(), self.inner.layout, &self.inner.params)?;
         let made = Arc::new(made);
+        let mut keys = self.lock();
         // Statements choose the modes: keep memory bounded whatever strangers send.
         if keys.len() >= MAX_KEPT_MODES {
             keys.pop_last();
         }
         keys.insert(modes.clone(), Arc::clone(&made));
         Ok(made)
+    }
+
+    /// The exact length of a proof with these modes, in bytes; no key is made for it.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when there is no circuit with these modes.
+    pub fn proof_length(&self, modes: &Modes) -> Result<usize, RegisterError> {
+        if let Some(keys) = self.known_keys(modes) {
+            return Ok(keys.proof_length);
+        }
+        let graph = Arc::clone(&self.inner.graph);
+        Ok(proof_length(&CompiledModel::new(graph, modes.clone(), self.inner.layout)?))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Modes, Arc<ModelKeys>>> {
+        self.inner.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known_keys(&self, modes: &Modes) -> Option<Arc<ModelKeys>> {
+        self.lock().get(modes).map(Arc::clone)
+    }
+
+    /// A handle to the same model for a caller who has its public weights: the graph's bounds are checked against
+    /// them, and every commitment is recomputed.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when the bounds do not hold, or a commitment is not that of the weights.
+    pub fn recompute(&self, weights: &[Vec<i64>]) -> Result<Self, RegisterError> {
+        validate_weights(&self.inner.graph, weights)?;
+        let layout = ParamLayout::new(&self.inner.graph, 1 << self.inner.layout.k);
+        let domain = EvaluationDomain::<Fp>::new(1, self.inner.layout.k.into());
+        for (i, column) in layout.columns(&self.inner.graph, weights).into_iter().enumerate() {
+            let mut poly = domain.empty_lagrange();
+            for (cell, value) in poly.iter_mut().zip(column) {
+                *cell = from_i64(value);
+            }
+            let point = self.inner.params.commit_lagrange(&poly, Blind(Fp::ZERO)).to_affine();
+            if self.inner.points.get(i) != Some(&point) {
+                return Err(RegisterError::OtherWeights(i));
+            }
+        }
+        Ok(Self { inner: Arc::clone(&self.inner), status: WeightStatus::Recomputed })
     }
 }
 

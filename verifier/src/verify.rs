@@ -124,7 +124,8 @@ pub fn defer<'p>(
     }
     let (theta, phi) = lookup_challenges(&digest, keys.vk_digest, 0, &raw);
 
-    let mut transcript = Blake2bRead::<_, EqAffine, Challenge>::init(proof);
+    let mut rest = proof;
+    let mut transcript = Blake2bRead::<_, EqAffine, Challenge>::init(&mut rest);
     let absorbed = absorb_header(&mut transcript, &digest);
     absorbed.map_err(|e| malformed(e.to_string()))?;
     let instance: [&[Fp]; 1] = [&[phi, theta]];
@@ -151,6 +152,10 @@ pub fn defer<'p>(
         Ok((system, linear))
     };
     let (system, linear) = read().map_err(|e| malformed(e.to_string()))?;
+    drop(transcript);
+    if !rest.is_empty() {
+        return Err(malformed(format!("{} bytes after the end", rest.len())));
+    }
     Ok(Deferred { halo2, linear, system })
 }
 

@@ -6,7 +6,7 @@ use super::{
     LowerError, Lowering,
 };
 use crate::{
-    bounds::{conservative_bounds, tight_bounds, FORM_LIMIT},
+    bounds::{conservative_bounds, tight_bounds},
     calibrate::Range,
     graph::{round_shift, Form, Graph, Interval, Node, Op, TensorId},
     scale::Scale,
@@ -31,10 +31,7 @@ impl Lowering<'_> {
             self.weights.push(values);
         }
         let (params, tensors) = (&self.graph.params, &self.tensors);
-        let (lo, hi) = conservative_bounds(&emitted.form, tensors, params).ok_or(LowerError::Internal("bounds"))?;
-        if lo <= -FORM_LIMIT || hi >= FORM_LIMIT {
-            return Err(LowerError::TooWide);
-        }
+        let (lo, hi) = conservative_bounds(&emitted.form, tensors, params).ok_or(LowerError::TooWide)?;
         let narrow = |v: i128| i64::try_from(v).map_err(|_| LowerError::TooWide);
         emitted.form.bounds = if recipe.private_weights {
             Interval::new(narrow(lo)?, narrow(hi)?)

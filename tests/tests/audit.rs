@@ -1,0 +1,176 @@
+//! What a reading of the code with fresh eyes has found: one test for each finding.
+
+use std::sync::Arc;
+use zkonnx_circuits::{
+    compiled::CompiledModel,
+    lower::{LowerError, Modes},
+    work::{verification_work, MAX_VERIFICATION_WORK},
+};
+use zkonnx_prover::{generators::Generators, keys::ParamColumns};
+use zkonnx_quantize::{
+    graph::{Form, Graph, Input, Interval, Node, Op, Operand, Output, Product, Source, TensorId},
+    index::IndexMap,
+    model::{LayoutChoice, WeightPrivacy},
+    scale::Scale,
+    table::{Function, Table},
+    validate::{validate_graph, Problem},
+};
+use zkonnx_tests::{
+    graphs::{self, form, read, GraphBuilder},
+    setup::{params, Sides},
+};
+use zkonnx_verifier::{
+    error::RegisterError,
+    registry::{Registry, WeightStatus},
+    zkv::{DeclaredWeights, VerifierModel},
+};
+
+fn input(name: &str, lo: i64, hi: i64) -> Input {
+    Input { name: name.into(), shape: vec![1], bounds: Interval::new(lo, hi), scale: Scale::ONE }
+}
+
+fn output(form: Form) -> Output {
+    Output { name: "y".into(), shape: form.shape.clone(), form, scale: Scale::ONE }
+}
+
+#[test]
+fn bounds_without_parameters_are_checked_when_a_graph_is() {
+    // x in [0, 100], clamped at 60, with bounds that say it never exceeds 60: the clamp would be dropped.
+    let mut clamped = form(&[1]);
+    clamped.terms.push(read(1, TensorId(0), &[1]));
+    clamped.bounds = Interval::new(0, 60);
+    let op = Op::Clamp { lo: None, hi: Some(60), under: false };
+    let node = Node { name: "clamp".into(), form: clamped, shift: 0, op, scale: Scale::ONE };
+    let mut last = form(&[1]);
+    last.terms.push(read(1, TensorId(1), &[1]));
+    last.bounds = Interval::new(0, 60);
+    let mut graph =
+        Graph { inputs: vec![input("x", 0, 100)], nodes: vec![node], outputs: vec![output(last)], ..Graph::default() };
+    let error = validate_graph(&graph).expect_err("a clamp that would vanish");
+    assert!(matches!(error.problem, Problem::Bounds { lo: 0, hi: 60, .. }), "{error}");
+    graph.nodes[0].form.bounds = Interval::new(0, 100);
+    validate_graph(&graph).expect("honest bounds");
+}
+
+#[test]
+fn private_weights_need_bounds_from_declared_widths() {
+    // Bounds of this model come from its weights: a private model must not show them.
+    let prover = Sides::new(graphs::mlp((10, 6, 3), 6, 4, 1)).prover;
+    let mut model = VerifierModel::from_bytes(&prover.zkv).expect("a valid file");
+    model.weights = DeclaredWeights::Private;
+    let mut registry = Registry::new();
+    registry.insert_params(params(6));
+    assert_eq!(registry.register(&model.to_bytes()).err(), Some(RegisterError::Bounds));
+}
+
+#[test]
+fn weights_are_recomputed_by_whoever_has_them() {
+    let sides = Sides::new(graphs::lenet_like(6, 4, 5));
+    assert_eq!(sides.handle.weight_status(), WeightStatus::Unchecked);
+    let weights = &sides.prover.model.weights;
+    let handle = sides.handle.recompute(weights).expect("the right weights");
+    assert_eq!((handle.weight_status(), handle.id()), (WeightStatus::Recomputed, sides.handle.id()));
+    let mut others = weights.clone();
+    let last = others[0].last_mut().expect("a weight");
+    *last = -*last + i64::from(*last == 0);
+    assert!(sides.handle.recompute(&others).is_err());
+    assert!(sides.handle.recompute(&weights[1..]).is_err());
+}
+
+#[test]
+fn intervals_that_cancel_after_overflowing_are_refused() {
+    // Four constants of 2^61 each squared, with signs that cancel: every partial sum is far above 2^62.
+    let big = 1_i64 << 61;
+    let mut sums = form(&[1]);
+    for coef in [1, 1, -1, -1] {
+        let side =
+            || Operand { source: Source::Tensor(TensorId(0)), sums: Vec::new(), map: IndexMap::identity(&[1], 0) };
+        sums.products.push(Product { coef, summed: Vec::new(), left: side(), right: side() });
+    }
+    let graph = Graph { inputs: vec![input("x", big, big)], outputs: vec![output(sums)], ..Graph::default() };
+    assert!(matches!(validate_graph(&graph).expect_err("overflow").problem, Problem::Rule(_)));
+}
+
+#[test]
+fn names_are_unique_and_printable() {
+    let mut out = form(&[1]);
+    out.terms.push(read(1, TensorId(0), &[1]));
+    out.bounds = Interval::new(0, 1);
+    let graph = |first: &str, second: &str| Graph {
+        inputs: vec![input(first, 0, 1), input(second, 0, 1)],
+        outputs: vec![output(out.clone())],
+        ..Graph::default()
+    };
+    validate_graph(&graph("a", "b")).expect("two names");
+    for (first, second) in [("a", "a"), ("a", "\u{1b}[2Jb"), ("a\n", "b")] {
+        assert!(matches!(validate_graph(&graph(first, second)).expect_err("bad names").problem, Problem::Rule(_)));
+    }
+}
+
+#[test]
+fn a_long_table_in_a_short_circuit_is_refused_before_keys_are_made() {
+    let mut b = GraphBuilder::new(1);
+    let x = b.input(&[1], 0, 9);
+    let entries = (0..1 << 17).map(|i| i & 7).collect();
+    let (input_scale, output_scale) = (Scale::ONE, Scale::ONE);
+    b.graph.tables.push(Table { function: Function::Custom, input_scale, output_scale, lo: 0, entries });
+    let mut looked_up = form(&[1]);
+    looked_up.terms.push(read(1, x, &[1]));
+    let y = b.node(looked_up, 0, Op::Table { table: 0 });
+    let mut out = form(&[1]);
+    out.terms.push(read(1, y, &[1]));
+    b.output(out);
+    let model = b.finish(4, 4);
+    let graph = Arc::new(model.graph);
+    let compiled = CompiledModel::new(Arc::clone(&graph), Modes::public(&graph), model.layout);
+    assert!(matches!(compiled, Err(LowerError::TooManyColumns { .. })));
+    let layout = LayoutChoice { k: 14, limb_bits: 4 };
+    CompiledModel::new(Arc::clone(&graph), Modes::public(&graph), layout).expect("a circuit with more rows");
+}
+
+#[test]
+fn wide_maxima_in_a_short_circuit_are_refused_before_they_are_laid_out() {
+    let mut b = GraphBuilder::new(1);
+    let x = b.input(&[4, 128, 64], -200, 200);
+    let mut window = form(&[4, 128, 64]);
+    window.terms.push(read(1, x, &[4, 128, 64]));
+    let y = b.node(window, 0, Op::Max { axes: 2, lo: None, hi: None });
+    let mut out = form(&[4]);
+    out.terms.push(read(1, y, &[4]));
+    b.output(out);
+    let model = b.finish(4, 4);
+    let graph = Arc::new(model.graph);
+    let compiled = CompiledModel::new(Arc::clone(&graph), Modes::public(&graph), model.layout);
+    assert!(matches!(compiled, Err(LowerError::TooManyColumns { .. })));
+}
+
+#[test]
+fn work_counts_rows_times_columns_of_linear_products() {
+    // A parameter of one row, read by two large axes that do not move the address.
+    let mut b = GraphBuilder::new(1);
+    let x = b.input(&[64], 0, 3);
+    let w = b.param(1, 64, 3);
+    let mut out = form(&[1 << 12]);
+    let mut product = graphs::dense(w, x, 1, 64);
+    product.left.map.factors[0] = zkonnx_quantize::index::Factor::affine(&[(0, 0)], 0, 1, 64);
+    out.products.push(product);
+    b.output(out);
+    let model = b.finish(8, 6);
+    let graph = Arc::new(model.graph);
+    let compiled = CompiledModel::new(Arc::clone(&graph), Modes::public(&graph), model.layout).expect("a circuit");
+    let work = verification_work(&compiled);
+    assert!((1 << 18..MAX_VERIFICATION_WORK).contains(&work), "{work}");
+}
+
+#[test]
+fn private_blinds_are_never_shared_between_models() {
+    let generators = Generators::new(&params(6)).expect("halo2's parameters");
+    let mut model = graphs::mlp((10, 6, 3), 6, 4, 1);
+    model.privacy = WeightPrivacy::Private { blind_seed: [7; 32] };
+    let first = ParamColumns::new(&model, &generators);
+    let mut other = graphs::with_weight(&model, 0, 0, 1);
+    let second = ParamColumns::new(&other, &generators);
+    assert!(first.blinds.iter().all(|blind| !second.blinds.contains(blind)));
+    other = model.clone();
+    assert_eq!(ParamColumns::new(&other, &generators).points, first.points);
+}
