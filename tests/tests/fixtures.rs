@@ -40,7 +40,7 @@ const LENET: Fixture = Fixture {
     images: "mnist",
     golden: Golden {
         model_id: "1db046ab14738fc076e2a1fa931dc21d9a6986fb5ada5281e510c6ff0f8593d7",
-        vk_digest: "9d996c0adbbb9c4eb67371b86e4a770ade8606f37d6c2808a6dee27fec4b9b13",
+        vk_digest: "10ec15f457bb4ad48ac6e5087c84b6971f3565b9354636806a780bce29ae0009",
         proof_length: 10_592,
     },
 };
@@ -50,7 +50,7 @@ const MLP: Fixture = Fixture {
     images: "mnist",
     golden: Golden {
         model_id: "ac09f5337201cdfdfd42cd6b3785eff5a6cc50be409325a7d3ddfdf4f3922af3",
-        vk_digest: "c32dfe0042624012e75653d219622e7c595b8c1a3ea1a04b807de9f3236bb917",
+        vk_digest: "4bfc40b948cbd8c9e10bd6e4990c39eb736407c91dca26c2e463baeb54790e3b",
         proof_length: 3456,
     },
 };
@@ -60,7 +60,7 @@ const CIFAR: Fixture = Fixture {
     images: "cifar",
     golden: Golden {
         model_id: "ed2acf637a5492aa7d30ffd5b1625ee1bb6eadff7e7b541af22532d18ab00823",
-        vk_digest: "59a0ba2bf71aa0efe4836246b62934c25186f695b90d66e7d5f228696b605b0d",
+        vk_digest: "8cc0dd523f7af23cb12610cc1927b0c1d15c045991338069f555491f42c47300",
         proof_length: 21_920,
     },
 };
