@@ -1,12 +1,14 @@
 //! What a reading of the code with fresh eyes has found: one test for each finding.
 
+use group::{Curve, GroupEncoding};
+use pasta_curves::Eq;
 use std::sync::Arc;
 use zkonnx_circuits::{
     compiled::CompiledModel,
     lower::{LowerError, Modes},
     work::{verification_work, MAX_VERIFICATION_WORK},
 };
-use zkonnx_prover::{generators::Generators, keys::ParamColumns};
+use zkonnx_prover::{generators::Generators, keys::ParamColumns, prove::prove};
 use zkonnx_quantize::{
     graph::{Form, Graph, Input, Interval, Node, Op, Operand, Output, Product, Source, TensorId},
     index::IndexMap,
@@ -20,8 +22,10 @@ use zkonnx_tests::{
     setup::{params, Sides},
 };
 use zkonnx_verifier::{
-    error::RegisterError,
+    error::{RegisterError, Step, VerifyError},
     registry::{Registry, WeightStatus},
+    statement::Context,
+    verify::verify,
     zkv::{DeclaredWeights, VerifierModel},
 };
 
@@ -173,4 +177,22 @@ fn private_blinds_are_never_shared_between_models() {
     assert!(first.blinds.iter().all(|blind| !second.blinds.contains(blind)));
     other = model.clone();
     assert_eq!(ParamColumns::new(&other, &generators).points, first.points);
+}
+
+#[test]
+fn rejects_a_parameter_point_with_a_component_on_u() {
+    // The owner of a model shifts a registered point by U: nothing that a prover sends afterwards cancels it.
+    let Sides { mut prover, .. } = Sides::new(graphs::mlp((10, 6, 3), 6, 4, 1));
+    let mut file = VerifierModel::from_bytes(&prover.zkv).expect("a valid file");
+    let shifted = (prover.columns.points[0] + Eq::from(prover.generators.value)).to_affine();
+    file.commitments[0] = shifted.to_bytes();
+    prover.zkv = file.to_bytes();
+    prover.id = VerifierModel::id_of(&prover.zkv);
+    let mut registry = Registry::new();
+    registry.insert_params(params(6));
+    let handle = registry.register(&prover.zkv).expect("a point is a point");
+    let inputs = GraphBuilder::random_inputs(&prover.model, 3);
+    let (statement, proof) = prove(&prover, &inputs, Context::default()).expect("a proof");
+    let error = verify(&handle, &statement, &proof, None).expect_err("a component on U");
+    assert!(matches!(error, VerifyError::Rejected { step: Step::Linear, .. }), "{error}");
 }
