@@ -5,7 +5,7 @@ use pasta_curves::Eq;
 use std::sync::Arc;
 use zkonnx_circuits::{
     compiled::CompiledModel,
-    lower::{LowerError, Modes},
+    lower::{LowerError, Modes, NodeWords},
     work::{verification_work, MAX_VERIFICATION_WORK},
 };
 use zkonnx_prover::{generators::Generators, keys::ParamColumns, prove::prove};
@@ -25,7 +25,7 @@ use zkonnx_verifier::{
     error::{RegisterError, Step, VerifyError},
     registry::{Registry, WeightStatus},
     statement::Context,
-    verify::verify,
+    verify::{public_values, verify},
     zkv::{DeclaredWeights, VerifierModel},
 };
 
@@ -54,6 +54,35 @@ fn bounds_without_parameters_are_checked_when_a_graph_is() {
     assert!(matches!(error.problem, Problem::Bounds { lo: 0, hi: 60, .. }), "{error}");
     graph.nodes[0].form.bounds = Interval::new(0, 100);
     validate_graph(&graph).expect("honest bounds");
+}
+
+#[test]
+fn no_clamp_is_dropped_by_the_word_of_a_file() {
+    // The same with a parameter: only its owner knows that the form reaches 100, and says that it stays below 60.
+    let mut b = GraphBuilder::new(1);
+    let x = b.input(&[1], 0, 100);
+    let w = b.param(1, 1, 1);
+    b.weights[0][0] = 1;
+    for (lo, hi) in [(None, Some(60)), (Some(0), Some(60)), (Some(-3), Some(60))] {
+        let mut product = form(&[1]);
+        product.products.push(graphs::dense(w, x, 1, 1));
+        let y = b.node(product, 0, Op::Clamp { lo, hi, under: false });
+        let mut out = form(&[1]);
+        out.terms.push(read(1, y, &[1]));
+        b.output(out);
+    }
+    let mut model = b.finish(6, 6);
+    for node in &mut model.graph.nodes {
+        node.form.bounds = Interval::new(0, 60);
+    }
+    let sides = Sides::new(model);
+    let (statement, proof) = prove(&sides.prover, &[vec![100]], Context::default()).expect("a proof");
+    verify(&sides.handle, &statement, &proof, None).expect("the evaluator's answer");
+    assert_eq!(public_values(&statement).1, vec![vec![60]; 3]);
+    for node in &sides.prover.keys.compiled.lowered.nodes {
+        let NodeWords::Clamp(words) = node else { panic!("a clamp") };
+        assert!(words.clamp.over.is_some() || words.clamp.coef == -1, "the upper bound has no word");
+    }
 }
 
 #[test]

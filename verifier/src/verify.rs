@@ -152,7 +152,6 @@ pub fn defer<'p>(
         Ok((system, linear))
     };
     let (system, linear) = read().map_err(|e| malformed(e.to_string()))?;
-    drop(transcript);
     if !rest.is_empty() {
         return Err(malformed(format!("{} bytes after the end", rest.len())));
     }

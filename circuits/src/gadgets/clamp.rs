@@ -1,6 +1,6 @@
 //! Clamping, of which ReLU and the identity are cases.
 //!
-//! For `y = min(max(q, lo), hi)`, with only those bounds that can bind:
+//! For `y = min(max(q, lo), hi)`, with only those bounds that `y'` could go beyond:
 //!
 //! | bounds | cells | gates | `q` | guarantees |
 //! |---|---|---|---|---|
@@ -98,9 +98,7 @@ pub fn words(
     (lo, hi): (Option<i64>, Option<i64>),
     keep_under: bool,
 ) -> Result<ClampWords, LowerError> {
-    let lo = lo.filter(|lo| keep_under || range.lo < *lo);
-    let hi = hi.filter(|hi| range.hi > *hi);
-    match (lo, hi) {
+    match binding(range, (lo, hi), keep_under, builder.limb_bits) {
         (None, None) => {
             let value = builder.loose_word(len, width(range)?);
             builder.block(Lane::Range, &[value]);
@@ -121,7 +119,7 @@ pub fn words(
                 builder.loose_word(len, span)
             };
             let under = builder.loose_word(len, width(Interval::new(range.lo.min(lo), lo))?);
-            let over = builder.loose_word(len, width(Interval::new(hi, range.hi))?);
+            let over = builder.loose_word(len, width(Interval::new(hi, range.hi.max(hi)))?);
             let complement = (!exact).then(|| builder.loose_word(len, span));
             let lane = Lane::Clamp { under: true, over: Some(span.unsigned_abs()), complement: complement.is_some() };
             let all: Vec<WordId> = [value, under, over].into_iter().chain(complement).collect();
@@ -129,6 +127,33 @@ pub fn words(
             Ok(ClampWords { value, under: Some(under), over: Some(over), complement, offset: lo, coef: 1, span })
         }
     }
+}
+
+/// The bounds that get words.
+///
+/// A bound that cannot bind for `q` in `range` needs none, but only if the words that are left cannot go
+/// beyond it either: words are wider than `range`, and `range` may be no more than somebody's word.
+fn binding(
+    range: Interval,
+    (lo, hi): (Option<i64>, Option<i64>),
+    keep_under: bool,
+    limb_bits: u8,
+) -> (Option<i64>, Option<i64>) {
+    let capacity = |max: i128| {
+        let bits = u32::from(bits_of(max).max(1).div_ceil(limb_bits)) * u32::from(limb_bits);
+        (1_i128 << bits.min(120)) - 1
+    };
+    let wide = i128::from;
+    let mut low = lo.filter(|lo| keep_under || range.lo < *lo);
+    let mut high = hi.filter(|hi| range.hi > *hi);
+    if high.is_none() {
+        let floor = wide(low.unwrap_or(range.lo));
+        high = hi.filter(|hi| floor + capacity((wide(range.hi) - floor).max(0)) > wide(*hi));
+    }
+    if let (None, Some(top)) = (low, high) {
+        low = lo.filter(|lo| wide(top) - capacity((wide(top) - wide(range.lo)).max(0)) < wide(*lo));
+    }
+    (low, high)
 }
 
 fn one_sided(
