@@ -14,13 +14,7 @@ use zkonnx_quantize::{
 pub const MAX_VERIFICATION_WORK: usize = 1 << 28;
 
 fn map_work(map: &IndexMap, axes: &[u32]) -> usize {
-    let outer = map.factors.iter().fold(1_usize, |work, f| work.saturating_mul(f.size as usize));
-    let own = map.factors.iter().fold(0_usize, |work, f| {
-        let points =
-            f.axes.iter().fold(1_usize, |p, a| p.saturating_mul(axes.get(usize::from(*a)).map_or(1, |s| *s as usize)));
-        work.saturating_add(points)
-    });
-    outer.saturating_add(own)
+    map.num_coordinates().saturating_add(map.num_points(axes))
 }
 
 fn form_work(form: &Form) -> usize {

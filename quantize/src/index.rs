@@ -130,6 +130,20 @@ impl IndexMap {
         })
     }
 
+    /// Points that the factors enumerate, each over its own axes, for an index space of these sizes.
+    #[must_use]
+    pub fn num_points(&self, axes: &[u32]) -> usize {
+        let size = |axis: &u8| axes.get(usize::from(*axis)).map_or(1, |s| *s as usize);
+        let points = self.factors.iter().map(|f| f.axes.iter().map(size).fold(1, usize::saturating_mul));
+        points.fold(0, usize::saturating_add)
+    }
+
+    /// Coordinates that all factors together span: what a functional on the source visits.
+    #[must_use]
+    pub fn num_coordinates(&self) -> usize {
+        self.factors.iter().fold(1, |n, f| n.saturating_mul(f.size as usize))
+    }
+
     /// Whether the map reads the axis.
     #[must_use]
     pub fn uses(&self, axis: usize) -> bool {

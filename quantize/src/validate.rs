@@ -245,10 +245,7 @@ fn validate_scalars(node: &Node) -> Result<(), Problem> {
 /// Points that all terms and the factors of all maps enumerate, and coordinates that they span.
 fn graph_work(graph: &Graph) -> usize {
     let map_work = |map: &IndexMap, axes: &[u32]| {
-        let points = |f: &crate::index::Factor| {
-            f.axes.iter().fold(1_usize, |p, a| p.saturating_mul(axes.get(usize::from(*a)).map_or(1, |s| *s as usize)))
-        };
-        map.factors.iter().fold(0_usize, |work, f| work.saturating_add(points(f)).saturating_add(f.size as usize))
+        map.factors.iter().fold(map.num_points(axes), |work, f| work.saturating_add(f.size as usize))
     };
     let form_work = |form: &Form| {
         let terms = form.terms.iter().map(|t| {
@@ -432,8 +429,7 @@ fn validate_map(map: &IndexMap, axes: &[u32], length: usize, most_visits: usize)
             _ => return Err(Problem::Map("a coordinate does not fit its axes")),
         }
     }
-    let points = map.factors.iter().fold(1_usize, |v, f| v.saturating_mul(f.size as usize));
-    cap("the coordinates of a map", points, Limits::ELEMENTS)?;
+    cap("the coordinates of a map", map.num_coordinates(), Limits::ELEMENTS)?;
     let extent = map.extent().ok_or(Problem::Map("the addresses overflow"))?;
     if extent as usize > length {
         return Err(Problem::OutOfRange { address: extent.into(), length });
