@@ -14,17 +14,6 @@ pub fn from_i64(value: i64) -> Fp {
     }
 }
 
-/// The image of a signed 128-bit integer.
-#[must_use]
-pub fn from_i128(value: i128) -> Fp {
-    let magnitude = <Fp as ff::PrimeField>::from_u128(value.unsigned_abs());
-    if value < 0 {
-        -magnitude
-    } else {
-        magnitude
-    }
-}
-
 /// Number of index bits of an axis: the least `b` with `2^b ≥ size`.
 #[must_use]
 pub fn index_bits(size: u32) -> usize {

@@ -303,15 +303,16 @@ impl Accumulator<'_> {
         let sizes: Vec<u32> = inner.iter().map(|a| a.size).collect();
         let addresses = product.left.map.addresses(&ids, &sizes);
         let mut cols = vec![Fp::ZERO; addresses.iter().flatten().max().map_or(0, |a| *a as usize + 1)];
+        // First bit and size of every inner axis.
+        let mut bits: Vec<(usize, usize)> = Vec::new();
+        let mut first_bit = 0;
+        for axis in &inner {
+            bits.push((first_bit, axis.size as usize));
+            first_bit += index_bits(axis.size);
+        }
         for (point, address) in addresses.iter().enumerate() {
             let Some(address) = address else { continue };
             let (mut rest, mut index, mut weight) = (point, 0, scale);
-            let mut bits: Vec<(usize, usize)> = Vec::new();
-            let mut at = 0;
-            for axis in &inner {
-                bits.push((at, axis.size as usize));
-                at += index_bits(axis.size);
-            }
             for (axis, (at, size)) in inner.iter().zip(&bits).rev() {
                 let i = rest % size;
                 rest /= size;

@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use std::sync::Arc;
 use zkonnx_circuits::{
     circuit::{with_shape, ModelCircuit},
+    compiled::CompiledModel,
     field::from_i64,
     lower::Modes,
     params::ParamLayout,
@@ -26,6 +27,7 @@ use zkonnx_quantize::{
     model::{QuantizedModel, WeightPrivacy},
 };
 use zkonnx_verifier::{
+    error::RegisterError,
     registry::ModelKeys,
     statement::ModelId,
     zkv::{DeclaredWeights, VerifierModel},
@@ -135,7 +137,8 @@ impl ProverModel {
         let zkv = verifier_model(&model, &columns).to_bytes();
         let graph: Arc<Graph> = Arc::new(model.graph.clone());
         let _span = tracing::info_span!("keys").entered();
-        let keys = ModelKeys::new(graph, modes, model.layout, &params)?;
+        let keys =
+            ModelKeys::new(CompiledModel::new(graph, modes, model.layout).map_err(RegisterError::from)?, &params)?;
         let circuit = ModelCircuit { shape: &keys.compiled.shape, assignment: None };
         let pk = with_shape(&keys.compiled.shape, || keygen_pk(&params, keys.vk.clone(), &circuit))?;
         Ok(Self { id: VerifierModel::id_of(&zkv), model, zkv, params, generators, keys, pk, columns })

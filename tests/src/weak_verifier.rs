@@ -1,16 +1,11 @@
 //! Verifiers that lack one defence, to show that an attack on it is real.
 //!
-//! [`accepts_without`] is written from the protocol's text, not from the verifier's code; without
+//! [`outcome_without`] is written from the protocol's text, not from the verifier's code; without
 //! any weakness it must agree with [`zkonnx_verifier::verify::verify`], which the tests check too.
 
 use crate::setup::Sides;
 use ff::Field;
-use halo2_proofs::{
-    arithmetic::best_fft,
-    plonk::{verify_proof, Error, VerificationStrategy},
-    poly::commitment::{Guard, MSM},
-    transcript::{Blake2bRead, EncodedChallenge},
-};
+use halo2_proofs::{arithmetic::best_fft, plonk::verify_proof, transcript::Blake2bRead};
 use pasta_curves::group::GroupEncoding as _;
 use pasta_curves::{EqAffine, Fp};
 use zkonnx_circuits::{field::inner_product, functional::linear_system, functional::PublicTensors};
@@ -22,7 +17,7 @@ use zkonnx_verifier::{
     length::num_fold_rounds,
     statement::Statement,
     transcript::{absorb_header, compress, lookup_challenges, Challenge},
-    verify::public_values,
+    verify::{public_values, Defer},
 };
 
 /// What a weak verifier lacks.
@@ -47,18 +42,6 @@ pub struct Outcome {
     pub linear: bool,
     /// Their sum, with `r`, holds.
     pub joint: bool,
-}
-
-struct Defer<'p>(MSM<'p, EqAffine>);
-
-impl<'p> VerificationStrategy<'p, EqAffine> for Defer<'p> {
-    type Output = MSM<'p, EqAffine>;
-    fn process<E: EncodedChallenge<EqAffine>>(
-        self,
-        f: impl FnOnce(MSM<'p, EqAffine>) -> Result<Guard<'p, EqAffine, E>, Error>,
-    ) -> Result<Self::Output, Error> {
-        Ok(f(self.0)?.use_challenges())
-    }
 }
 
 /// Verifies without one defence. The statement must be one about the model.

@@ -64,17 +64,11 @@ pub struct ModelKeys {
 }
 
 impl ModelKeys {
-    /// Compiles a graph and makes its key.
+    /// Makes the key of a compiled model.
     ///
     /// # Errors
-    /// [`RegisterError`] when there is no circuit or no key.
-    pub fn new(
-        graph: Arc<Graph>,
-        modes: Modes,
-        layout: LayoutChoice,
-        params: &Params<EqAffine>,
-    ) -> Result<Self, RegisterError> {
-        let compiled = CompiledModel::new(graph, modes, layout)?;
+    /// [`RegisterError`] when verifying would cost too much, or there is no key.
+    pub fn new(compiled: CompiledModel, params: &Params<EqAffine>) -> Result<Self, RegisterError> {
         let work = verification_work(&compiled);
         if work > MAX_VERIFICATION_WORK {
             return Err(RegisterError::TooExpensive { actual: work, limit: MAX_VERIFICATION_WORK });
@@ -140,7 +134,7 @@ impl ModelHandle {
             .map(|(i, bytes)| Option::from(EqAffine::from_bytes(bytes)).ok_or(RegisterError::Point(i)))
             .collect::<Result<Vec<EqAffine>, _>>()?;
         let params = params(layout.k.into())?;
-        let keys = Arc::new(ModelKeys::new(Arc::clone(&graph), modes.clone(), layout, &params)?);
+        let keys = Arc::new(ModelKeys::new(compiled, &params)?);
         Ok(Self {
             inner: Arc::new(Registered {
                 id: VerifierModel::id_of(bytes),
@@ -206,8 +200,7 @@ impl ModelHandle {
             return Ok(keys);
         }
         // Made without the lock: others go on verifying meanwhile.
-        let made = ModelKeys::new(Arc::clone(&self.inner.graph), modes.clone(), self.inner.layout, &self.inner.params)?;
-        let made = Arc::new(made);
+        let made = Arc::new(ModelKeys::new(self.compile(modes)?, &self.inner.params)?);
         let mut keys = self.lock();
         // Statements choose the modes: keep memory bounded whatever strangers send.
         if keys.len() >= MAX_KEPT_MODES {
@@ -225,8 +218,11 @@ impl ModelHandle {
         if let Some(keys) = self.known_keys(modes) {
             return Ok(keys.proof_length);
         }
-        let graph = Arc::clone(&self.inner.graph);
-        Ok(proof_length(&CompiledModel::new(graph, modes.clone(), self.inner.layout)?))
+        Ok(proof_length(&self.compile(modes)?))
+    }
+
+    fn compile(&self, modes: &Modes) -> Result<CompiledModel, RegisterError> {
+        Ok(CompiledModel::new(Arc::clone(&self.inner.graph), modes.clone(), self.inner.layout)?)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Modes, Arc<ModelKeys>>> {

@@ -43,8 +43,9 @@ impl Verified {
     }
 }
 
-/// Leaves the multi-scalar multiplication of halo2's verification to us.
-struct Defer<'p>(MSM<'p, EqAffine>);
+/// Leaves the multi-scalar multiplication of halo2's verification to the caller.
+#[derive(Debug)]
+pub struct Defer<'p>(pub MSM<'p, EqAffine>);
 
 impl<'p> VerificationStrategy<'p, EqAffine> for Defer<'p> {
     type Output = MSM<'p, EqAffine>;
