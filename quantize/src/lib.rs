@@ -7,6 +7,7 @@ pub mod bounds;
 #[cfg(feature = "onnx")]
 pub mod calibrate;
 pub mod contraction;
+pub mod curve;
 #[cfg(feature = "onnx")]
 pub mod data;
 pub mod eval;

@@ -1,6 +1,6 @@
 //! Tables: total functions on an interval of integers, part of the model.
 
-use crate::{graph::Interval, scale::Scale};
+use crate::{curve::Curve, graph::Interval, scale::Scale};
 use bincode::{Decode, Encode};
 
 /// A named real function.
@@ -17,17 +17,31 @@ pub enum Function {
     Exp,
     /// Some other function: the entries are all that is known of it.
     Custom,
+    /// A curve at the argument.
+    Curve(Curve),
+    /// The middle of a segment of a curve: entry `x` is `(f(x − ½) + 2 f(x) + f(x + ½)) / 4` in steps of the
+    /// argument's unit, halfway between the curve and its chord.
+    Middle(Curve),
+    /// The rise of a curve over a segment: entry `x` is `f(x + ½) − f(x − ½)` in steps of the argument's unit.
+    Rise(Curve),
 }
 
 impl Function {
-    /// The value at `x`; `None` for a custom function.
+    /// The value at `x`, for arguments in steps of `unit`; `None` for a custom function.
     #[must_use]
-    pub fn evaluate(self, x: f64) -> Option<f64> {
+    pub fn evaluate(self, x: f64, unit: f64) -> Option<f64> {
+        let half = unit / 2.0;
         match self {
-            Self::Sigmoid => Some(1.0 / (1.0 + libm::exp(-x))),
-            Self::Tanh => Some(libm::tanh(x)),
-            Self::Exp => Some(libm::exp(x)),
+            Self::Sigmoid => Some(Curve::Sigmoid.evaluate(x)),
+            Self::Tanh => Some(Curve::Tanh.evaluate(x)),
+            Self::Exp => Some(Curve::Exp.evaluate(x)),
             Self::Custom => None,
+            Self::Curve(curve) => Some(curve.evaluate(x)),
+            Self::Middle(curve) => {
+                let f = |x| curve.evaluate(x);
+                Some((f(x - half) + 2.0 * f(x) + f(x + half)) / 4.0)
+            }
+            Self::Rise(curve) => Some(curve.evaluate(x + half) - curve.evaluate(x - half)),
         }
     }
 }
@@ -56,7 +70,8 @@ impl Table {
         let entries = (domain.lo..=domain.hi)
             .map(|x| {
                 #[allow(clippy::cast_precision_loss)] // domains are small
-                let value = function.evaluate(x as f64 * input_scale.to_f64())? / output_scale.to_f64();
+                let value = function.evaluate(x as f64 * input_scale.to_f64(), input_scale.to_f64())?;
+                let value = value / output_scale.to_f64();
                 let rounded = libm::floor(value + 0.5);
                 #[allow(clippy::cast_possible_truncation)] // checked
                 (rounded.abs() <= f64::from(i32::MAX)).then_some(rounded as i32)

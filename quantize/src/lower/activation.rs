@@ -55,6 +55,7 @@ impl Lowering<'_> {
                 let domain = self.domain(input, TANH_END);
                 self.function(node, Function::Tanh, domain, 1.0 / levels(self.recipe.bits - 1))
             }
+            Unary::Floor | Unary::Curve(_) => Err(LowerError::Internal("todo")),
             Unary::Exp => {
                 let range = self.ranges[input.0];
                 let top = libm::exp(range.hi.min(700.0));

@@ -140,6 +140,9 @@ impl Lowering<'_> {
         if matches!(binary, Binary::Max | Binary::Min) {
             return self.extremum(node, binary == Binary::Max);
         }
+        if binary.is_comparison() {
+            return self.compare(node, binary);
+        }
         let expr = self.with(&[a, b], |axes, operands| {
             let (b, a) = (pop(operands)?, pop(operands)?);
             match binary {
@@ -302,10 +305,12 @@ fn moved(axes: &mut Axes, x: &mut Expr, op: &FloatOp, output: &[u32]) -> Result<
         FloatOp::Gather { axis: dim, indices, .. } => {
             let axis = x.single_axis(axes, *dim)?;
             let picked = axes.list(u32::try_from(indices.len()).map_err(|_| Blocked)?);
-            let entries =
-                indices.iter().map(|i| i32::try_from(*i).map_err(|_| Blocked)).collect::<Result<Vec<_>, _>>()?;
+            let entries = indices
+                .iter()
+                .map(|i| i.map_or(Ok(-1), |i| i32::try_from(i).map_err(|_| Blocked)))
+                .collect::<Result<Vec<_>, _>>()?;
             let coord = match entries.as_slice() {
-                [one] => Coord::Affine { coefs: vec![], offset: i64::from(*one) },
+                [one] if *one >= 0 => Coord::Affine { coefs: vec![], offset: i64::from(*one) },
                 _ => Coord::Table(entries),
             };
             x.substitute(axes, &Substitution { axis, by: picked.clone(), coord })?;

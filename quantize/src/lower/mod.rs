@@ -12,6 +12,7 @@ mod expr;
 mod linear;
 mod pool;
 mod requantise;
+mod selection;
 mod softmax;
 
 use crate::{
@@ -144,6 +145,10 @@ impl<'a> Lowering<'a> {
             FloatOp::Reduce(Reduction::Max, axes) => self.reduce_max(node, axes)?,
             FloatOp::Reduce(reduction, axes) => self.reduce(node, *reduction, axes)?,
             FloatOp::Softmax(axis) => self.softmax(node, *axis)?,
+            FloatOp::Where => self.choose_where(node)?,
+            FloatOp::ArgMax { axis, last } => self.arg_max(node, *axis, *last)?,
+            FloatOp::TopK { axis, k, indices } => self.top_k(node, *axis, *k, *indices)?,
+            FloatOp::OneHot(depth) => self.one_hot(node, *depth)?,
             _ => self.movement(node)?,
         };
         self.values[node.output.0] = Some(lazy);

@@ -75,10 +75,13 @@ pub struct UnsupportedNode {
     pub name: String,
     /// The operator set version.
     pub opset: i64,
+    /// Which variant of a supported operator it is.
+    pub reason: Option<String>,
 }
 
 fn list(nodes: &[UnsupportedNode]) -> String {
-    nodes.iter().map(|n| format!("\n  {} (node '{}', opset {})", n.op, n.name, n.opset)).collect()
+    let reason = |n: &UnsupportedNode| n.reason.as_ref().map_or(String::new(), |r| format!(": {r}"));
+    nodes.iter().map(|n| format!("\n  {} (node '{}', opset {}){}", n.op, n.name, n.opset, reason(n))).collect()
 }
 
 /// What is wrong with a graph input.
@@ -141,7 +144,7 @@ pub enum TensorProblem {
 }
 
 /// What is wrong with a node.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeProblem {
     /// An input that the operator needs.
@@ -178,4 +181,7 @@ pub enum NodeProblem {
     /// A variant of the operator that is not supported.
     #[error("not supported: {0}")]
     Variant(&'static str),
+    /// Something in the body of a control-flow operator.
+    #[error("{0}")]
+    Body(Box<ImportError>),
 }

@@ -22,6 +22,8 @@ pub struct Value {
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
+    /// Whether it holds integers or booleans.
+    pub integer: bool,
     /// Its value, where it does not depend on the inputs.
     pub constant: Option<Arc<Tensor>>,
 }
@@ -82,13 +84,33 @@ pub enum FloatOp {
     Gather {
         /// The axis.
         axis: usize,
-        /// The indices.
-        indices: Vec<usize>,
+        /// The indices; `None` reads zero.
+        indices: Vec<Option<usize>>,
         /// The shape that replaces the axis.
         shape: Vec<usize>,
     },
     /// Softmax over one axis.
     Softmax(usize),
+    /// Inputs condition, a, b: a where the condition is not zero, else b; with broadcasting.
+    Where,
+    /// The index of the largest element of an axis, which stays with size 1.
+    ArgMax {
+        /// The axis.
+        axis: usize,
+        /// Of several largest ones the last counts, not the first.
+        last: bool,
+    },
+    /// The largest elements of an axis in falling order (of equal ones the first comes first), or their indices.
+    TopK {
+        /// The axis.
+        axis: usize,
+        /// How many.
+        k: usize,
+        /// The indices instead of the values.
+        indices: bool,
+    },
+    /// A new last axis of this size with a one at the index that an integer element gives, and zeros.
+    OneHot(usize),
 }
 
 /// A node.

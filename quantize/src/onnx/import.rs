@@ -1,11 +1,11 @@
 //! From an ONNX protobuf to the float graph.
 
 use super::{
+    context::Context,
     error::{ImportError, InputProblem, NodeProblem, UnsupportedNode},
     graph::{FloatGraph, FloatNode, FloatOp, Value, ValueId},
-    node::{self, Imported},
     ops,
-    proto::{self, checked_volume},
+    proto::{self, checked_volume, Attributes},
     tensor::Tensor,
 };
 use std::{
@@ -13,21 +13,31 @@ use std::{
     sync::Arc,
 };
 use tract_onnx::pb::{
-    tensor_shape_proto::dimension::Value as Dim, type_proto::Value as TypeValue, GraphProto, ModelProto, NodeProto,
-    ValueInfoProto,
+    tensor_proto::DataType, tensor_shape_proto::dimension::Value as Dim, type_proto::Value as TypeValue, GraphProto,
+    ModelProto, NodeProto, ValueInfoProto,
 };
 
 /// The float graph under construction.
-struct Importer {
-    graph: FloatGraph,
+pub(crate) struct Importer {
+    pub(crate) graph: FloatGraph,
     /// Values by name; `None` is the result of an unsupported node.
     names: HashMap<String, Option<ValueId>>,
     unsupported: Vec<UnsupportedNode>,
-    opset: i64,
+    /// Versions of operator sets by domain; the default domain is empty.
+    opsets: HashMap<String, i64>,
+}
+
+/// What an importer is told besides the file.
+#[derive(Clone, Debug, Default)]
+pub struct ImportOptions {
+    /// Sizes of symbolic dimensions, by name.
+    pub dims: BTreeMap<String, u32>,
+    /// Graph inputs that are no inputs but these constants.
+    pub constants: BTreeMap<String, Tensor>,
 }
 
 /// Builds the float graph of a model with its dimensions bound.
-pub(crate) fn import(model: &ModelProto, dims: &BTreeMap<String, u32>) -> Result<FloatGraph, ImportError> {
+pub(crate) fn import(model: &ModelProto, options: &ImportOptions) -> Result<FloatGraph, ImportError> {
     let graph = model.graph.as_ref().ok_or(ImportError::NotOnnx("it holds no graph"))?;
     if model.ir_version == 0 && model.opset_import.is_empty() {
         return Err(ImportError::NotOnnx("it names no format version and no operator set"));
@@ -35,40 +45,43 @@ pub(crate) fn import(model: &ModelProto, dims: &BTreeMap<String, u32>) -> Result
     if graph.node.is_empty() && graph.output.is_empty() {
         return Err(ImportError::NotOnnx("its graph is empty"));
     }
-    let default_domain = |d: &str| d.is_empty() || d == "ai.onnx";
-    let opset = model.opset_import.iter().find(|o| default_domain(&o.domain)).map_or(1, |o| o.version);
-    let mut importer = Importer { graph: FloatGraph::default(), names: HashMap::new(), unsupported: Vec::new(), opset };
-    importer.run(graph, dims)?;
+    let opsets = model.opset_import.iter().map(|o| (domain(&o.domain).to_owned(), o.version)).collect();
+    let mut importer =
+        Importer { graph: FloatGraph::default(), names: HashMap::new(), unsupported: Vec::new(), opsets };
+    importer.run(graph, options)?;
     let mut graph = importer.graph;
     drop_unused(&mut graph);
     Ok(graph)
 }
 
+/// A domain by its short name.
+fn domain(name: &str) -> &str {
+    if name == "ai.onnx" {
+        ""
+    } else {
+        name
+    }
+}
+
 impl Importer {
-    fn run(&mut self, graph: &GraphProto, dims: &BTreeMap<String, u32>) -> Result<(), ImportError> {
-        for proto in &graph.initializer {
-            let fail = |problem| ImportError::Initializer { name: proto.name.clone(), problem };
-            let tensor = proto::tensor(proto).map_err(fail)?;
-            if let Some(at) = tensor.data.iter().position(|v| !v.is_finite()) {
-                // Infinite bounds of a clip are scalars; elsewhere nothing infinite has a meaning.
-                if tensor.data.len() != 1 || tensor.data[0].is_nan() {
-                    return Err(fail(super::error::TensorProblem::NotFinite(at)));
-                }
-            }
-            self.constant(&proto.name, tensor);
-        }
+    fn run(&mut self, graph: &GraphProto, options: &ImportOptions) -> Result<(), ImportError> {
+        self.initializers(graph)?;
         for info in &graph.input {
             if self.names.contains_key(&info.name) {
                 continue; // an initialiser that old files also list as an input
             }
-            let shape =
-                input_shape(info, dims).map_err(|problem| ImportError::Input { name: info.name.clone(), problem })?;
-            let id = self.value(&info.name, shape);
+            if let Some(tensor) = options.constants.get(&info.name) {
+                let id = self.constant(&info.name, tensor.clone());
+                self.define(&info.name, id);
+                continue;
+            }
+            let fail = |problem| ImportError::Input { name: info.name.clone(), problem };
+            let (shape, kind) = input_type(info, &options.dims).map_err(fail)?;
+            let id = self.value(&info.name, shape, kind != InputKind::Float);
+            self.define(&info.name, id);
             self.graph.inputs.push(id);
         }
-        for proto in &graph.node {
-            self.node(proto)?;
-        }
+        self.nodes(graph)?;
         if !self.unsupported.is_empty() {
             return Err(ImportError::Unsupported(std::mem::take(&mut self.unsupported)));
         }
@@ -81,39 +94,85 @@ impl Importer {
         Ok(())
     }
 
-    fn value(&mut self, name: &str, shape: Vec<usize>) -> ValueId {
+    fn initializers(&mut self, graph: &GraphProto) -> Result<(), ImportError> {
+        for proto in &graph.initializer {
+            let fail = |problem| ImportError::Initializer { name: proto.name.clone(), problem };
+            let tensor = proto::tensor(proto).map_err(fail)?;
+            if let Some(at) = tensor.data.iter().position(|v| v.is_nan()) {
+                return Err(fail(super::error::TensorProblem::NotFinite(at)));
+            }
+            let id = self.constant(&proto.name, tensor);
+            self.define(&proto.name, id);
+        }
+        Ok(())
+    }
+
+    fn nodes(&mut self, graph: &GraphProto) -> Result<(), ImportError> {
+        graph.node.iter().try_for_each(|proto| self.node(proto))
+    }
+
+    /// The outputs of a subgraph (a branch, the body of a loop) whose inputs are these values; it also sees all
+    /// values of the graph around it.
+    ///
+    /// `None` when something in it is not supported: that is noted.
+    pub(crate) fn subgraph(
+        &mut self,
+        graph: &GraphProto,
+        inputs: &[ValueId],
+    ) -> Result<Option<Vec<ValueId>>, ImportError> {
+        let outer = self.names.clone();
+        for (info, id) in graph.input.iter().zip(inputs) {
+            self.names.insert(info.name.clone(), Some(*id));
+        }
+        self.initializers(graph)?;
+        self.nodes(graph)?;
+        let mut outputs = Some(Vec::new());
+        for output in &graph.output {
+            match (self.names.get(&output.name), &mut outputs) {
+                (Some(Some(id)), Some(outputs)) => outputs.push(*id),
+                (Some(None), _) => outputs = None,
+                (None, _) => return Err(ImportError::MissingOutput(output.name.clone())),
+                (_, None) => {}
+            }
+        }
+        self.names = outer;
+        Ok(outputs)
+    }
+
+    fn value(&mut self, name: &str, shape: Vec<usize>, integer: bool) -> ValueId {
         let id = ValueId(self.graph.values.len());
-        self.graph.values.push(Value { name: name.into(), shape, constant: None });
-        self.names.insert(name.into(), Some(id));
+        self.graph.values.push(Value { name: name.into(), shape, integer, constant: None });
         id
     }
 
-    fn constant(&mut self, name: &str, tensor: Tensor) -> ValueId {
-        let id = self.value(name, tensor.shape.clone());
+    /// A constant.
+    pub(crate) fn constant(&mut self, name: &str, tensor: Tensor) -> ValueId {
+        let id = self.value(name, tensor.shape.clone(), tensor.integer);
         self.graph.values[id.0].constant = Some(Arc::new(tensor));
         id
     }
 
+    fn define(&mut self, name: &str, id: ValueId) {
+        self.names.insert(name.into(), Some(id));
+    }
+
     fn node(&mut self, proto: &NodeProto) -> Result<(), ImportError> {
         let output = proto.output.first().cloned().unwrap_or_default();
-        let name = if proto.name.is_empty() { output.clone() } else { proto.name.clone() };
-        let refuse = |this: &mut Self| {
-            let op = if proto.domain.is_empty() || proto.domain == "ai.onnx" {
-                proto.op_type.clone()
-            } else {
-                format!("{}.{}", proto.domain, proto.op_type)
-            };
-            this.unsupported.push(UnsupportedNode { op, name: name.clone(), opset: this.opset });
+        let name = if proto.name.is_empty() { output } else { proto.name.clone() };
+        let domain = domain(&proto.domain);
+        let opset = self.opsets.get(domain).copied().unwrap_or(1);
+        let refuse = |this: &mut Self, reason: Option<String>| {
+            let op = if domain.is_empty() { proto.op_type.clone() } else { format!("{domain}.{}", proto.op_type) };
+            this.unsupported.push(UnsupportedNode { op, name: name.clone(), opset, reason });
             for output in &proto.output {
                 this.names.insert(output.clone(), None);
             }
         };
-        if !node::is_known(proto) {
-            refuse(self);
+        let Some(import) = ops::find(domain, &proto.op_type) else {
+            refuse(self, None);
             return Ok(());
-        }
-        let fail =
-            |problem| ImportError::Node { name: name.clone(), op: proto.op_type.clone(), opset: self.opset, problem };
+        };
+        let fail = |problem| ImportError::Node { name: name.clone(), op: proto.op_type.clone(), opset, problem };
         let mut inputs = Vec::with_capacity(proto.input.len());
         for input in &proto.input {
             match self.names.get(input) {
@@ -129,55 +188,46 @@ impl Importer {
                 None => return Err(fail(NodeProblem::Undefined(input.clone()))),
             }
         }
-        match node::import(&self.graph, proto, &inputs, self.opset).map_err(fail)? {
-            Imported::Unsupported => refuse(self),
-            Imported::Constant(tensor) => {
-                self.constant(&output, tensor);
-            }
-            Imported::Alias(id) => {
-                self.names.insert(output, Some(id));
-            }
-            Imported::Op(op, inputs) => {
-                self.push(proto, &name, &output, op, inputs)?;
-            }
-            Imported::Chain(mut value, chain) => {
-                for op in chain {
-                    value = self.push(proto, &name, &output, op, vec![value])?;
+        let first = self.graph.values.len();
+        let attributes = Attributes(proto);
+        let mut context = Context { importer: self, node: proto, attributes, inputs, opset, name: name.clone() };
+        match import(&mut context) {
+            Ok(outputs) => {
+                for (output, id) in proto.output.iter().zip(outputs).filter(|(o, _)| !o.is_empty()) {
+                    if id.0 >= first {
+                        self.graph.values[id.0].name.clone_from(output);
+                    }
+                    self.define(output, id);
                 }
+                Ok(())
             }
-            Imported::Fold(binary, values) => {
-                let mut rest = values.into_iter();
-                let Some(mut sum) = rest.next() else { return Ok(()) };
-                self.names.insert(output.clone(), Some(sum));
-                for value in rest {
-                    sum = self.push(proto, &name, &output, FloatOp::Binary(binary), vec![sum, value])?;
-                }
+            Err(NodeProblem::Variant(reason)) => {
+                refuse(self, Some(reason.into()));
+                Ok(())
             }
+            Err(NodeProblem::Body(error)) => Err(*error),
+            Err(problem) => Err(fail(problem)),
         }
-        Ok(())
     }
 
     /// Adds a node, or its value if it is constant; an operator that changes nothing is skipped.
-    fn push(
+    pub(crate) fn push(
         &mut self,
-        proto: &NodeProto,
         name: &str,
-        output: &str,
+        op_type: &str,
         op: FloatOp,
-        inputs: Vec<ValueId>,
-    ) -> Result<ValueId, ImportError> {
+        inputs: &[ValueId],
+    ) -> Result<ValueId, NodeProblem> {
         let shapes: Vec<&[usize]> = inputs.iter().map(|i| self.graph.shape(*i)).collect();
-        let fail =
-            |problem| ImportError::Node { name: name.into(), op: proto.op_type.clone(), opset: self.opset, problem };
         let constants: Option<Vec<Arc<Tensor>>> = inputs.iter().map(|i| self.graph.constant(*i).cloned()).collect();
-        let shape = ops::output_shape(&op, &shapes).map_err(fail)?;
+        let shape = ops::output_shape(&op, &shapes)?;
         if let Some(constants) = constants {
             let constants: Vec<&Tensor> = constants.iter().map(AsRef::as_ref).collect();
             let tensor = ops::evaluate(&op, &constants, &shape);
-            return Ok(self.constant(output, tensor));
+            return Ok(self.constant(name, tensor));
         }
         if shape.contains(&0) {
-            return Err(fail(NodeProblem::Size(shape)));
+            return Err(NodeProblem::Size(shape));
         }
         let unchanged = match &op {
             FloatOp::Reshape(_) | FloatOp::Expand(_) | FloatOp::Slice(_) | FloatOp::Pad(..) => {
@@ -187,11 +237,12 @@ impl Importer {
             _ => false,
         };
         if unchanged {
-            self.names.insert(output.into(), Some(inputs[0]));
             return Ok(inputs[0]);
         }
-        let id = self.value(output, shape);
-        self.graph.nodes.push(FloatNode { name: name.into(), op_type: proto.op_type.clone(), op, inputs, output: id });
+        let kinds: Vec<bool> = inputs.iter().map(|i| self.graph.values[i.0].integer).collect();
+        let id = self.value(name, shape, ops::is_integer(&op, &kinds));
+        let (name, op_type, inputs) = (name.into(), op_type.into(), inputs.to_vec());
+        self.graph.nodes.push(FloatNode { name, op_type, op, inputs, output: id });
         Ok(id)
     }
 }
@@ -212,15 +263,33 @@ fn drop_unused(graph: &mut FloatGraph) {
     graph.nodes.retain(|n| needed[n.output.0]);
 }
 
-/// The fixed shape of a graph input.
-fn input_shape(info: &ValueInfoProto, dims: &BTreeMap<String, u32>) -> Result<Vec<usize>, InputProblem> {
+/// What a graph input holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InputKind {
+    Float,
+    Integer,
+}
+
+/// The fixed shape of a graph input, and its kind.
+fn input_type(info: &ValueInfoProto, dims: &BTreeMap<String, u32>) -> Result<(Vec<usize>, InputKind), InputProblem> {
     let Some(TypeValue::TensorType(tensor)) = info.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
         return Err(InputProblem::NoShape);
     };
-    // Float, double, half.
-    if !matches!(tensor.elem_type, 0 | 1 | 10 | 11) {
-        return Err(InputProblem::Type(tensor.elem_type));
-    }
+    let kind = match DataType::try_from(tensor.elem_type) {
+        Ok(DataType::Undefined | DataType::Float | DataType::Double | DataType::Float16) => InputKind::Float,
+        Ok(
+            DataType::Bool
+            | DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::Uint8
+            | DataType::Uint16
+            | DataType::Uint32
+            | DataType::Uint64,
+        ) => InputKind::Integer,
+        _ => return Err(InputProblem::Type(tensor.elem_type)),
+    };
     let proto = tensor.shape.as_ref().ok_or(InputProblem::NoShape)?;
     let mut shape = Vec::with_capacity(proto.dim.len());
     for (axis, dim) in proto.dim.iter().enumerate() {
@@ -236,7 +305,7 @@ fn input_shape(info: &ValueInfoProto, dims: &BTreeMap<String, u32>) -> Result<Ve
         };
         shape.push(usize::try_from(size).ok().filter(|s| *s > 0).ok_or(InputProblem::Size { axis, size })?);
     }
-    checked_volume(&shape).map(|_| shape).ok_or(InputProblem::TooLarge)
+    checked_volume(&shape).map(|_| (shape, kind)).ok_or(InputProblem::TooLarge)
 }
 
 /// Whether a symbol of the first axis is what exporters call the batch.

@@ -3,7 +3,8 @@
 use super::{
     error::{ImportError, UnsupportedNode},
     graph::FloatOp,
-    import, node, parse, proto,
+    import::{self, ImportOptions},
+    parse, proto,
 };
 use crate::data::InputSpec;
 use serde::Serialize;
@@ -62,7 +63,7 @@ pub fn inspect(path: &Path, dims: &BTreeMap<String, u32>) -> Result<Inspection, 
     };
     for node in &graph.node {
         *inspection.operators.entry(node.op_type.clone()).or_default() += 1;
-        if !node::is_known(node) {
+        if super::ops::find(&node.domain, &node.op_type).is_none() {
             inspection.unsupported.push((node.op_type.clone(), node.name.clone()));
         }
     }
@@ -70,7 +71,7 @@ pub fn inspect(path: &Path, dims: &BTreeMap<String, u32>) -> Result<Inspection, 
     let tensors = graph.initializer.iter().chain(constants.filter_map(|a| a.t.as_ref()));
     let tensors = tensors.filter_map(|t| proto::tensor(t).ok());
     inspection.weights = tensors.filter(|t| !t.integer).map(|t| t.data.len() as u64).sum();
-    match import::import(&model, dims) {
+    match import::import(&model, &ImportOptions { dims: dims.clone(), ..ImportOptions::default() }) {
         Ok(graph) => {
             let imported = super::OnnxModel { graph };
             (inspection.inputs, inspection.outputs) = (imported.inputs(), imported.outputs());

@@ -4,11 +4,11 @@
 //! fixed shapes and folded constants ([`graph`]). Its evaluator ([`FloatGraph::run`]) is what
 //! calibration and the accuracy report use; tests compare it with ONNX Runtime.
 
+mod context;
 pub mod error;
 pub mod graph;
 mod import;
 pub mod inspect;
-mod node;
 pub mod ops;
 mod proto;
 mod run;
@@ -16,6 +16,7 @@ pub mod tensor;
 
 pub use error::{ImportError, UnsupportedNode};
 pub use graph::FloatGraph;
+pub use import::ImportOptions;
 
 use crate::data::InputSpec;
 use ndarray::ArrayD;
@@ -56,7 +57,15 @@ impl OnnxModel {
     /// # Errors
     /// [`ImportError`]; unsupported nodes are listed all at once.
     pub fn from_bytes(bytes: &[u8], dims: &BTreeMap<String, u32>) -> Result<Self, ImportError> {
-        Ok(Self { graph: import::import(&parse(bytes)?, dims)? })
+        Self::from_bytes_with(bytes, &ImportOptions { dims: dims.clone(), ..ImportOptions::default() })
+    }
+
+    /// Imports the bytes of an ONNX file, some of whose inputs may be bound to constants.
+    ///
+    /// # Errors
+    /// [`ImportError`]; unsupported nodes are listed all at once.
+    pub fn from_bytes_with(bytes: &[u8], options: &ImportOptions) -> Result<Self, ImportError> {
+        Ok(Self { graph: import::import(&parse(bytes)?, options)? })
     }
 
     /// The float graph.

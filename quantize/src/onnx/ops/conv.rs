@@ -1,6 +1,21 @@
 //! Convolution over one or two spatial axes.
 
-use crate::onnx::{error::NodeProblem, proto::Attributes, tensor::Tensor};
+use crate::onnx::{
+    context::{Context, Outputs},
+    error::NodeProblem,
+    graph::FloatOp,
+    proto::Attributes,
+    tensor::Tensor,
+};
+
+pub(crate) const OPS: &[&str] = &["Conv"];
+
+pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
+    let conv = Conv::import(c.attributes, &c.shape(0)?, &c.shape(1)?)?;
+    let count = if c.has(2) { 3 } else { 2 };
+    (1..count).try_for_each(|i| c.constant(i).map(|_| ()))?;
+    c.op(FloatOp::Conv(conv), count)
+}
 
 /// How a window of `size` elements moves over one spatial axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

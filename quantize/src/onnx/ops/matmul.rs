@@ -1,6 +1,26 @@
 //! Matrix products.
 
-use crate::onnx::tensor::{broadcast_shapes, broadcast_strides, for_each_address, Tensor};
+use crate::onnx::{
+    context::{Context, Outputs},
+    graph::FloatOp,
+    tensor::{broadcast_shapes, broadcast_strides, for_each_address, Tensor},
+};
+
+pub(crate) const OPS: &[&str] = &["Gemm", "MatMul"];
+
+pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
+    if c.node.op_type == "MatMul" {
+        return c.op(FloatOp::MatMul, 2);
+    }
+    let op = FloatOp::Gemm {
+        alpha: c.attributes.float("alpha", 1.0),
+        beta: c.attributes.float("beta", 1.0),
+        trans_a: c.attributes.flag("transA"),
+        trans_b: c.attributes.flag("transB"),
+    };
+    let count = if c.has(2) { 3 } else { 2 };
+    c.op(op, count)
+}
 
 pub(crate) fn gemm_shape(
     a: &[usize],

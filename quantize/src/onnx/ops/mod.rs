@@ -1,18 +1,61 @@
 //! Operators of the float model, by family: reading attributes, shapes, evaluation.
 
+mod constant;
 pub mod conv;
 pub mod elementwise;
 pub mod matmul;
 pub mod movement;
+mod normalisation;
 pub mod pool;
 pub mod reduce;
+mod selection;
 
 use super::{
+    context::{Context, Outputs},
     error::NodeProblem,
     graph::FloatOp,
     proto::MAX_ELEMENTS,
     tensor::{broadcast_shapes, Tensor},
 };
+
+/// Imports one node.
+pub(crate) type Import = fn(&mut Context<'_>) -> Outputs;
+
+/// The families of the default domain: their operators and how they are imported.
+const FAMILIES: &[(&[&str], Import)] = &[
+    (constant::OPS, constant::import),
+    (conv::OPS, conv::import),
+    (elementwise::OPS, elementwise::import),
+    (matmul::OPS, matmul::import),
+    (movement::OPS, movement::import),
+    (normalisation::OPS, normalisation::import),
+    (pool::OPS, pool::import),
+    (reduce::OPS, reduce::import),
+];
+
+/// How an operator is imported; `None` when it is not supported.
+pub(crate) fn find(domain: &str, op: &str) -> Option<Import> {
+    let families = match domain {
+        "" => FAMILIES,
+        _ => return None,
+    };
+    families.iter().find(|(ops, _)| ops.contains(&op)).map(|(_, import)| *import)
+}
+
+/// Whether the result holds integers or booleans, for inputs that do or do not.
+pub(crate) fn is_integer(op: &FloatOp, inputs: &[bool]) -> bool {
+    match op {
+        FloatOp::Unary(unary) => unary.is_integer(inputs[0]),
+        FloatOp::Softmax(_) | FloatOp::AveragePool { .. } | FloatOp::BatchNorm { .. } => false,
+        FloatOp::Binary(binary) => binary.is_comparison() || inputs.iter().all(|i| *i),
+        FloatOp::Where => inputs[1..].iter().all(|i| *i),
+        FloatOp::ArgMax { .. } | FloatOp::OneHot(_) => true,
+        FloatOp::TopK { indices, .. } => *indices || inputs[0],
+        FloatOp::Reduce(reduction, _) => inputs[0] && *reduction != reduce::Reduction::Mean,
+        FloatOp::Conv(_) | FloatOp::Gemm { .. } | FloatOp::PRelu => false,
+        _ => inputs.iter().all(|i| *i),
+    }
+}
 
 /// The shape of an operator's result.
 pub(crate) fn output_shape(op: &FloatOp, inputs: &[&[usize]]) -> Result<Vec<usize>, NodeProblem> {
@@ -60,6 +103,18 @@ pub(crate) fn output_shape(op: &FloatOp, inputs: &[&[usize]]) -> Result<Vec<usiz
             x.iter().zip(pads).map(|(s, (b, e))| s.saturating_add(*b).saturating_add(*e)).collect()
         }
         FloatOp::Expand(shape) => shape.clone(),
+        FloatOp::Where => {
+            let both = broadcast_shapes(x, input(1)?).and_then(|s| broadcast_shapes(&s, inputs.get(2)?));
+            both.ok_or_else(|| misfit("they do not broadcast"))?
+        }
+        FloatOp::ArgMax { axis, .. } => (0..x.len()).map(|d| if d == *axis { 1 } else { x[d] }).collect(),
+        FloatOp::TopK { axis, k, .. } => {
+            if *k > x[*axis] {
+                return Err(misfit("there are fewer elements"));
+            }
+            (0..x.len()).map(|d| if d == *axis { *k } else { x[d] }).collect()
+        }
+        FloatOp::OneHot(depth) => x.iter().copied().chain([*depth]).collect(),
         FloatOp::Gather { axis, shape, .. } => x[..*axis].iter().chain(shape).chain(&x[axis + 1..]).copied().collect(),
     };
     let size = shape.iter().try_fold(1_usize, |v, s| v.checked_mul(*s)).filter(|v| *v <= MAX_ELEMENTS);
@@ -89,6 +144,10 @@ pub(crate) fn evaluate(op: &FloatOp, inputs: &[&Tensor], shape: &[usize]) -> Ten
         FloatOp::AveragePool { pool, count_include_pad } => pool.average(x, *count_include_pad, shape),
         FloatOp::Reduce(reduction, axes) => reduction.evaluate(x, axes, shape),
         FloatOp::Softmax(axis) => reduce::softmax(x, *axis),
+        FloatOp::Where => selection::choose(x, inputs[1], inputs[2], shape),
+        FloatOp::ArgMax { axis, last } => selection::arg_max(x, *axis, *last, shape),
+        FloatOp::TopK { axis, indices, .. } => selection::top_k(x, *axis, *indices, shape),
+        FloatOp::OneHot(depth) => selection::one_hot(x, *depth, shape),
         FloatOp::Reshape(_) => Tensor { shape: shape.to_vec(), data: x.data.clone(), integer: x.integer },
         FloatOp::Transpose(perm) => movement::transpose(x, perm, shape),
         FloatOp::Concat(axis) => movement::concat(inputs, *axis, shape),

@@ -1,7 +1,27 @@
 //! Pooling over one or two spatial axes.
 
 use super::conv::{as_planes, as_two, windows, Window};
-use crate::onnx::{error::NodeProblem, proto::Attributes, tensor::Tensor};
+use crate::onnx::{
+    context::{Context, Outputs},
+    error::NodeProblem,
+    graph::FloatOp,
+    proto::Attributes,
+    tensor::Tensor,
+};
+
+pub(crate) const OPS: &[&str] = &["AveragePool", "MaxPool"];
+
+pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
+    let pool = Pool::import(c.attributes, &c.shape(0)?)?;
+    if c.node.op_type == "AveragePool" {
+        let count_include_pad = c.attributes.flag("count_include_pad");
+        return c.op(FloatOp::AveragePool { pool, count_include_pad }, 1);
+    }
+    if c.wants(1) {
+        return Err(NodeProblem::Variant("the second output, indices"));
+    }
+    c.op(FloatOp::MaxPool(pool), 1)
+}
 
 /// The windows of a pooling, one per spatial axis.
 #[derive(Clone, Debug, PartialEq, Eq)]

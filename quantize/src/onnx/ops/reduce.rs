@@ -1,6 +1,57 @@
 //! Reductions and softmax.
 
-use crate::onnx::tensor::{for_each_address, strides, volume, Tensor};
+use crate::onnx::{
+    context::{axes, axis, Context, Outputs},
+    graph::FloatOp,
+    tensor::{for_each_address, strides, volume, Tensor},
+};
+
+pub(crate) const OPS: &[&str] =
+    &["GlobalAveragePool", "GlobalMaxPool", "ReduceMax", "ReduceMean", "ReduceSum", "Softmax"];
+
+pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
+    match c.node.op_type.as_str() {
+        "GlobalAveragePool" => c.op(FloatOp::Reduce(Reduction::Mean, (2..c.shape(0)?.len()).collect()), 1),
+        "GlobalMaxPool" => c.op(FloatOp::Reduce(Reduction::Max, (2..c.shape(0)?.len()).collect()), 1),
+        "ReduceMean" => reduce(c, Reduction::Mean),
+        "ReduceSum" => reduce(c, Reduction::Sum),
+        "ReduceMax" => reduce(c, Reduction::Max),
+        _ => import_softmax(c),
+    }
+}
+
+fn reduce(c: &mut Context<'_>, reduction: Reduction) -> Outputs {
+    let shape = c.shape(0)?;
+    let list = c.ints("axes", 1)?.unwrap_or_default();
+    let x = c.input(0)?;
+    if list.is_empty() && c.attributes.flag("noop_with_empty_axes") {
+        return Ok(vec![x]);
+    }
+    let axes = if list.is_empty() { (0..shape.len()).collect() } else { axes(&list, shape.len())? };
+    let keep = c.attributes.int("keepdims").unwrap_or(1) != 0;
+    let reduced = c.reduce(x, reduction, &axes)?;
+    if keep {
+        return Ok(vec![reduced]);
+    }
+    Ok(vec![c.reshape(reduced, (0..shape.len()).filter(|d| !axes.contains(d)).map(|d| shape[d]).collect())?])
+}
+
+fn import_softmax(c: &mut Context<'_>) -> Outputs {
+    let shape = c.shape(0)?;
+    let default = if c.opset >= 13 { -1 } else { 1 };
+    let given = c.attributes.int("axis").unwrap_or(default);
+    if c.opset >= 13 {
+        return c.op(FloatOp::Softmax(axis(given, shape.len(), "axis")?), 1);
+    }
+    // Before operator set 13 the input counts as a matrix.
+    let axis =
+        if given == i64::try_from(shape.len()).unwrap_or(-1) { shape.len() } else { axis(given, shape.len(), "axis")? };
+    let matrix = vec![shape[..axis].iter().product(), shape[axis..].iter().product()];
+    let x = c.input(0)?;
+    let x = c.reshape(x, matrix)?;
+    let y = c.push(FloatOp::Softmax(1), &[x])?;
+    Ok(vec![c.reshape(y, shape)?])
+}
 
 /// How elements are reduced to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,136 @@
+//! Real functions of one argument: what tables of the integer graph approximate.
+
+use bincode::{Decode, Encode};
+
+/// A finite real parameter of a curve, by the bits of its `f64`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct Real(u64);
+
+impl Real {
+    /// The parameter `value`.
+    #[must_use]
+    pub fn new(value: f64) -> Self {
+        Self(value.to_bits())
+    }
+    /// Its value.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        f64::from_bits(self.0)
+    }
+}
+
+/// A real function. All are computed with `libm`, so that values have the same bits on every machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+pub enum Curve {
+    /// `1 / (1 + e^-x)`.
+    Sigmoid,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// `e^x`.
+    Exp,
+    /// The error function.
+    Erf,
+    /// `x · (1 + erf(x / √2)) / 2`.
+    Gelu,
+    /// `x · (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2`.
+    GeluTanh,
+    /// `x · sigmoid(alpha x)`.
+    Swish(Real),
+    /// `x · tanh(softplus(x))`.
+    Mish,
+    /// `ln(1 + e^x)`.
+    Softplus,
+    /// `x / (1 + |x|)`.
+    Softsign,
+    /// `gamma · x` above zero, `gamma · alpha · (e^(x / scale) − 1)` below: Elu, Selu and Celu.
+    Elu {
+        /// Factor of the exponential.
+        alpha: Real,
+        /// Factor of everything.
+        gamma: Real,
+        /// Divisor of the exponent.
+        scale: Real,
+    },
+    /// Natural logarithm.
+    Log,
+    /// Square root.
+    Sqrt,
+    /// `1 / √x`.
+    Rsqrt,
+    /// `1 / x`.
+    Reciprocal,
+    /// `x^exponent`.
+    Pow(Real),
+    /// `base^x`.
+    PowerOf(Real),
+    /// Sine.
+    Sin,
+    /// Cosine.
+    Cos,
+    /// Tangent.
+    Tan,
+    /// Arc sine.
+    Asin,
+    /// Arc cosine.
+    Acos,
+    /// Arc tangent.
+    Atan,
+    /// Hyperbolic sine.
+    Sinh,
+    /// Hyperbolic cosine.
+    Cosh,
+    /// Inverse hyperbolic sine.
+    Asinh,
+    /// Inverse hyperbolic cosine.
+    Acosh,
+    /// Inverse hyperbolic tangent.
+    Atanh,
+}
+
+impl Curve {
+    /// The value at `x`; NaN or infinite outside of the function's domain.
+    #[must_use]
+    pub fn evaluate(self, x: f64) -> f64 {
+        let softplus = |x: f64| x.max(0.0) + libm::log1p(libm::exp(-x.abs()));
+        match self {
+            Self::Sigmoid => sigmoid(x),
+            Self::Tanh => libm::tanh(x),
+            Self::Exp => libm::exp(x),
+            Self::Erf => libm::erf(x),
+            Self::Gelu => x * 0.5 * libm::erfc(-x * core::f64::consts::FRAC_1_SQRT_2),
+            Self::GeluTanh => {
+                let inner = libm::sqrt(2.0 / core::f64::consts::PI) * (x + 0.044_715 * x * x * x);
+                0.5 * x * (1.0 + libm::tanh(inner))
+            }
+            Self::Swish(alpha) => x * sigmoid(alpha.get() * x),
+            Self::Mish => x * libm::tanh(softplus(x)),
+            Self::Softplus => softplus(x),
+            Self::Softsign => x / (1.0 + x.abs()),
+            Self::Elu { alpha, gamma, scale } => {
+                let below = alpha.get() * libm::expm1(x.min(0.0) / scale.get());
+                gamma.get() * if x > 0.0 { x } else { below }
+            }
+            Self::Log => libm::log(x),
+            Self::Sqrt => libm::sqrt(x),
+            Self::Rsqrt => 1.0 / libm::sqrt(x),
+            Self::Reciprocal => 1.0 / x,
+            Self::Pow(exponent) => libm::pow(x, exponent.get()),
+            Self::PowerOf(base) => libm::pow(base.get(), x),
+            Self::Sin => libm::sin(x),
+            Self::Cos => libm::cos(x),
+            Self::Tan => libm::tan(x),
+            Self::Asin => libm::asin(x),
+            Self::Acos => libm::acos(x),
+            Self::Atan => libm::atan(x),
+            Self::Sinh => libm::sinh(x),
+            Self::Cosh => libm::cosh(x),
+            Self::Asinh => libm::asinh(x),
+            Self::Acosh => libm::acosh(x),
+            Self::Atanh => libm::atanh(x),
+        }
+    }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + libm::exp(-x))
+}
