@@ -3,5 +3,7 @@
 pub mod debug_verifier;
 pub mod graphs;
 pub mod lies;
+#[cfg(feature = "onnx")]
+pub mod onnx_cases;
 pub mod setup;
 pub mod weak_verifier;
