@@ -47,6 +47,11 @@ impl Run {
     }
 }
 
+/// Paths are relative to the root of the checkout.
+fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 /// Everything, run once; `None`, said on the terminal, where there are no cases.
 fn all() -> Option<&'static Run> {
     static RUN: OnceLock<Option<Run>> = OnceLock::new();
@@ -60,7 +65,7 @@ fn all() -> Option<&'static Run> {
             return None;
         };
         static INDEX: OnceLock<Index> = OnceLock::new();
-        let index = INDEX.get_or_init(|| Index::load(&PathBuf::from(root)));
+        let index = INDEX.get_or_init(|| Index::load(&checkout().join(root)));
         assert_eq!(index.onnx, ONNX);
         assert_eq!(index.cases.iter().filter(|case| case.direct).count(), DIRECT);
         assert_eq!(index.cases.iter().filter(|case| case.is_float32()).count(), FLOAT32);
@@ -94,8 +99,7 @@ fn enough_cases_pass() {
 #[test]
 fn the_table_of_operators_is_true() {
     let Some(run) = all() else { return };
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operators.md");
-    let committed = std::fs::read_to_string(&path).expect("docs/operators.md");
+    let committed = std::fs::read_to_string(checkout().join("docs/operators.md")).expect("docs/operators.md");
     let actual = document(run.index, &run.reports);
     let different = committed.lines().zip(actual.lines()).find(|(committed, actual)| committed != actual);
     assert!(committed == actual, "docs/operators.md is not what its header's commands write; first: {different:#?}");

@@ -153,3 +153,24 @@ impl Case {
         sources
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_of_a_node_is_traced_to_the_inputs_of_the_graph() {
+        let node =
+            |inputs: &[&str], output: &str| serde_json::json!({"name": output, "inputs": inputs, "outputs": [output]});
+        let case = serde_json::json!({
+            "name": "case", "direct": false, "operators": [], "opset": {"": 18}, "outputs": [], "not_tensors": [],
+            "inputs": [{"name": "x", "type": "FLOAT"}, {"name": "axes", "type": "INT64"}, {"name": "k", "type": "INT64"}],
+            "nodes": [node(&["axes", "k"], "sum"), node(&["sum"], "shape"), node(&["x", "shape"], "y")],
+        });
+        let case: Case = serde_json::from_value(case).expect("a case");
+        let names = |node, input| case.sources(node, input).into_iter().collect::<Vec<_>>();
+        assert_eq!(names("y", 0), ["x"]);
+        assert_eq!(names("y", 1), ["axes", "k"]);
+        assert!(names("y", 2).is_empty() && names("no such node", 0).is_empty());
+    }
+}

@@ -267,3 +267,50 @@ fn not_quantised(error: &QuantizeError) -> Outcome {
     };
     refused(Stage::Quantise, reason, error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worst(kind: &str, expected: &[f64], actual: &[f64]) -> Worst {
+        let port = Port { name: "y".into(), kind: kind.into(), role: String::new() };
+        let tensor = |data: &[f64]| NamedTensor { name: "y".into(), shape: vec![data.len()], data: data.to_vec() };
+        compare_output(&port, &tensor(expected), &tensor(actual)).expect("the same shape")
+    }
+
+    #[test]
+    fn floats_may_differ_by_a_part_of_the_range() {
+        assert_eq!(worst("FLOAT", &[-1.0, 3.0], &[-1.03, 3.03]).wrong, 0);
+        let wrong = worst("FLOAT", &[-1.0, 3.0], &[-1.03, 3.05]);
+        assert_eq!((wrong.wrong, wrong.element, wrong.range), (1, 1, 4.0));
+    }
+
+    #[test]
+    fn the_range_of_a_constant_is_its_magnitude_and_that_of_zero_is_one() {
+        assert_eq!(worst("FLOAT16", &[-50.0, -50.0], &[-50.4, -50.0]).range, 50.0);
+        assert_eq!(worst("DOUBLE", &[0.0], &[0.009]).range, 1.0);
+        assert_eq!(worst("FLOAT", &[f64::INFINITY], &[1.0]).range, 1.0);
+    }
+
+    #[test]
+    fn integers_and_booleans_are_exact_once_rounded() {
+        assert_eq!(worst("INT64", &[0.0, 1000.0], &[0.4, 1000.0]).wrong, 0);
+        assert_eq!(worst("INT64", &[0.0, 1000.0], &[0.6, 1000.0]).wrong, 1);
+        assert_eq!(worst("BOOL", &[0.0, 1.0], &[1.0, 1.0]).wrong, 1);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_never_as_expected() {
+        for expected in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(worst("FLOAT", &[expected, 1.0], &[1.0, 1.0]).wrong, 1);
+            assert_eq!(worst("FLOAT", &[expected, 1.0], &[1.0, 1.0]).error, f64::INFINITY);
+        }
+    }
+
+    #[test]
+    fn another_shape_is_wrong() {
+        let port = Port { name: "y".into(), kind: "FLOAT".into(), role: String::new() };
+        let tensor = |shape: &[usize]| NamedTensor { name: "y".into(), shape: shape.to_vec(), data: vec![0.0; 6] };
+        assert!(compare_output(&port, &tensor(&[2, 3]), &tensor(&[3, 2])).is_err());
+    }
+}
