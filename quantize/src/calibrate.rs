@@ -2,7 +2,11 @@
 
 use crate::{
     data::Samples,
-    onnx::{graph::ValueId, tensor::Tensor, FloatGraph, ImportError},
+    onnx::{
+        graph::{FloatOp, ValueId},
+        tensor::{volume, Tensor},
+        FloatGraph, ImportError,
+    },
     recipe::Method,
 };
 use rayon::prelude::*;
@@ -25,14 +29,54 @@ impl Range {
     pub fn union(self, other: Self) -> Self {
         Self { lo: self.lo.min(other.lo), hi: self.hi.max(other.hi) }
     }
+    /// The range of some values. What stands for an infinity counts as [`FAR`] beyond the others.
     pub(crate) fn of(values: &[f64]) -> Self {
-        values.iter().fold(Self::EMPTY, |r, v| Self { lo: r.lo.min(*v), hi: r.hi.max(*v) })
+        let finite = |r: Self, v: f64| Self { lo: r.lo.min(v), hi: r.hi.max(v) };
+        let mut range = values.iter().filter(|v| !is_infinite(**v)).fold(Self::EMPTY, |r, v| finite(r, *v));
+        if range.lo > range.hi {
+            range = Self { lo: 0.0, hi: 0.0 };
+        }
+        for v in values.iter().filter(|v| is_infinite(**v)) {
+            let far = if *v < 0.0 { range.lo.min(0.0) - FAR } else { range.hi.max(0.0) + FAR };
+            return range.union(Self { lo: far, hi: far });
+        }
+        range
+    }
+
+    /// The range of the arguments of a softmax over an axis: what is far below the largest of its line counts for
+    /// nothing, wherever a mask put it.
+    fn of_softmax(x: &Tensor, axis: usize) -> Self {
+        let (outer, inner) = (volume(&x.shape[..axis]), volume(&x.shape[axis + 1..]));
+        let length = x.shape[axis];
+        let mut range = Self::EMPTY;
+        for line in 0..outer * inner {
+            let at = |k: usize| x.data[(line / inner * length + k) * inner + line % inner];
+            let largest = (0..length).map(at).fold(f64::NEG_INFINITY, f64::max);
+            if is_infinite(largest) {
+                continue;
+            }
+            let smallest = (0..length).map(at).fold(f64::INFINITY, f64::min);
+            range = range.union(Self { lo: smallest.max(largest - FAR), hi: largest });
+        }
+        if range.lo > range.hi {
+            Self { lo: 0.0, hi: 0.0 }
+        } else {
+            range
+        }
     }
     /// The larger absolute value.
     #[must_use]
     pub fn magnitude(self) -> f64 {
         self.lo.abs().max(self.hi.abs())
     }
+}
+
+/// By how much something infinite lies beyond what is finite: its exponential is nothing.
+const FAR: f64 = 32.0;
+
+/// Whether a number stands for an infinity, as masks have it.
+pub(crate) fn is_infinite(value: f64) -> bool {
+    value.abs() >= 1e30
 }
 
 /// Bins of a histogram.
@@ -45,12 +89,19 @@ const BINS: usize = 2048;
 pub fn calibrate(graph: &FloatGraph, samples: &Samples, method: Method, bits: u8) -> Result<Vec<Range>, ImportError> {
     let empty = || vec![Range::EMPTY; graph.values.len()];
     let union = |a: Vec<Range>, b: Vec<Range>| a.into_iter().zip(b).map(|(a, b)| a.union(b)).collect::<Vec<_>>();
+    let softmax = softmax_axes(graph);
     // Minimum and maximum do not depend on the order of samples.
     let ranges = (0..samples.len())
         .into_par_iter()
         .map(|s| {
             let mut ranges = empty();
-            graph.run(&samples.tensors(s), |id, tensor| ranges[id.0] = ranges[id.0].union(Range::of(&tensor.data)))?;
+            graph.run(&samples.tensors(s), |id, tensor| {
+                let range = match softmax[id.0] {
+                    Some(axis) => Range::of_softmax(tensor, axis),
+                    None => Range::of(&tensor.data),
+                };
+                ranges[id.0] = ranges[id.0].union(range);
+            })?;
             Ok(ranges)
         })
         .try_reduce(empty, |a, b| Ok(union(a, b)))?;
@@ -87,6 +138,19 @@ pub fn calibrate(graph: &FloatGraph, samples: &Samples, method: Method, bits: u8
             }
         })
         .collect())
+}
+
+/// For values that a softmax alone reads, its axis.
+fn softmax_axes(graph: &FloatGraph) -> Vec<Option<usize>> {
+    let readers = graph.num_readers();
+    let mut axes = vec![None; graph.values.len()];
+    for node in &graph.nodes {
+        if let FloatOp::Softmax(axis) = node.op {
+            let input = node.inputs[0];
+            axes[input.0] = (readers[input.0] == 1 && !graph.inputs.contains(&input)).then_some(axis);
+        }
+    }
+    axes
 }
 
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // BINS is small

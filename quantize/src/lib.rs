@@ -31,7 +31,7 @@ pub mod validate;
 #[cfg(feature = "onnx")]
 pub use {
     data::Samples,
-    lower::LowerError,
+    lower::{curve::TableNote, LowerError},
     onnx::{ImportError, OnnxModel},
     quantize::{quantize, QuantizeError, QuantizeNotes},
     recipe::Recipe,

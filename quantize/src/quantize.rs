@@ -4,7 +4,7 @@ use crate::{
     calibrate::{calibrate, Range},
     data::{DataError, InputSpec, NamedTensor, Samples},
     graph::{Input, Interval},
-    lower::{dims, LowerError, Lowering},
+    lower::{curve::TableNote, dims, LowerError, Lowering},
     model::{LayoutChoice, QuantizedModel, WeightPrivacy},
     onnx::{ImportError, OnnxModel},
     recipe::{Recipe, RecipeError},
@@ -20,6 +20,8 @@ pub struct QuantizeNotes {
     pub warnings: Vec<String>,
     /// How many samples the ranges come from; zero for made-up ones.
     pub calibration_samples: usize,
+    /// What the tables of functions reach.
+    pub tables: Vec<TableNote>,
 }
 
 /// Why a model is not quantised.
@@ -112,14 +114,17 @@ pub fn quantize(
                 "no calibration samples: inputs are declared on {} to {} and tensor ranges come from random inputs",
                 range.0, range.1
             ));
-            made_up = random_samples(&specs, range)?;
+            let integer: Vec<bool> = float.inputs.iter().map(|id| float.values[id.0].integer).collect();
+            made_up = random_samples(&specs, &integer, range)?;
             &made_up
         }
     };
     let ranges = calibrate(float, samples, recipe.calibration, recipe.bits)?;
     let mut lowering = Lowering::new(float, &ranges, recipe);
+    let dyadic = float.nodes.iter().any(|n| n.op.is_discontinuous());
     for (i, id) in float.inputs.iter().enumerate() {
-        lowering.input(*id, declare(&specs[i], samples.values(i), recipe, notes.calibration_samples == 0)?);
+        let kind = InputKind { made_up: notes.calibration_samples == 0, integer: float.values[id.0].integer, dyadic };
+        lowering.input(*id, declare(&specs[i], samples.values(i), recipe, kind)?);
     }
     for node in &float.nodes {
         lowering.node(node).map_err(|source| QuantizeError::Node {
@@ -129,6 +134,7 @@ pub fn quantize(
         })?;
     }
     lowering.outputs().map_err(|(name, source)| QuantizeError::Output { name, source })?;
+    notes.tables = std::mem::take(&mut lowering.tables);
     let model = QuantizedModel {
         graph: lowering.graph,
         weights: lowering.weights,
@@ -140,8 +146,20 @@ pub fn quantize(
     Ok((model, notes))
 }
 
+/// What is known of an input besides its values.
+#[derive(Clone, Copy)]
+struct InputKind {
+    /// The values are made up.
+    made_up: bool,
+    /// It holds integers.
+    integer: bool,
+    /// Its unit is a power of two: some operator jumps, and integers and halves have to be on the grid.
+    dyadic: bool,
+}
+
 /// Declares an input: its unit and interval.
-fn declare(spec: &InputSpec, values: &[f64], recipe: &Recipe, made_up: bool) -> Result<Input, QuantizeError> {
+fn declare(spec: &InputSpec, values: &[f64], recipe: &Recipe, kind: InputKind) -> Result<Input, QuantizeError> {
+    let InputKind { made_up, integer, dyadic } = kind;
     let input = |lo: i64, hi: i64, scale: Scale| Input {
         name: spec.name.clone(),
         shape: dims(&spec.shape),
@@ -153,7 +171,20 @@ fn declare(spec: &InputSpec, values: &[f64], recipe: &Recipe, made_up: bool) -> 
         .fold(Range { lo: f64::INFINITY, hi: f64::NEG_INFINITY }, |r, v| r.union(Range { lo: *v, hi: *v }));
     let fail = |range: Range| QuantizeError::Input { name: spec.name.clone(), lo: range.lo, hi: range.hi };
     let levels = libm::ldexp(1.0, recipe.input_bits.into()) - 1.0;
-    if recipe.input_range.is_none() && !made_up {
+    let whole = |v: &f64| *v == libm::floor(*v) && v.abs() < 1e15;
+    if integer {
+        if !values.iter().all(whole) {
+            return Err(fail(seen));
+        }
+        let (lo, hi) = recipe.input_range.unwrap_or((seen.lo, seen.hi));
+        #[allow(clippy::cast_possible_truncation)] // checked
+        let (lo, hi) = (libm::ceil(lo.max(-1e15)) as i64, libm::floor(hi.min(1e15)) as i64);
+        if recipe.input_range.is_some() && lo < hi {
+            return Ok(input(lo, hi, Scale::ONE));
+        }
+        return Ok(input(lo, lo.saturating_add_unsigned(cheap_width(lo, hi)), Scale::ONE));
+    }
+    if recipe.input_range.is_none() && !made_up && !(dyadic && !values.iter().all(whole)) {
         // Pixels, as k / 255.
         let on_grid = |v: &f64| (0.0..=1.0).contains(v) && (v * 255.0 - libm::round(v * 255.0)).abs() < 1e-4;
         if recipe.input_bits >= 8 && seen.hi > 0.0 && seen.hi * 255.0 > 1.5 && values.iter().all(on_grid) {
@@ -170,10 +201,7 @@ fn declare(spec: &InputSpec, values: &[f64], recipe: &Recipe, made_up: bool) -> 
             if (0..=255).contains(&lo) && (16..=255).contains(&hi) && recipe.input_bits >= 8 {
                 (lo, hi) = (0, 255);
             }
-            // A width of 2^b − 1 is the cheapest to prove.
-            let width = (hi - lo).unsigned_abs().next_power_of_two().max(2);
-            let width = if width == (hi - lo).unsigned_abs() { 2 * width } else { width } - 1;
-            return Ok(input(lo, lo.saturating_add_unsigned(width), Scale::ONE));
+            return Ok(input(lo, lo.saturating_add_unsigned(cheap_width(lo, hi)), Scale::ONE));
         }
     }
     let range = match recipe.input_range {
@@ -188,17 +216,40 @@ fn declare(spec: &InputSpec, values: &[f64], recipe: &Recipe, made_up: bool) -> 
         }
     };
     let unit = (range.hi - range.lo) / levels;
+    if dyadic {
+        let exponent = libm::floor(libm::log2(unit));
+        #[allow(clippy::cast_possible_truncation)] // an exponent
+        let scale = Scale::power_of_two(exponent.clamp(-1000.0, 1000.0) as i32).map_err(|_| fail(range))?;
+        let steps = |v: f64| integer_of(v / scale.to_f64()).ok_or_else(|| fail(range));
+        let lo = steps(libm::floor(range.lo))?.min(steps(range.lo)?);
+        return Ok(input(lo, lo.saturating_add_unsigned(cheap_width(lo, steps(range.hi)?)), scale));
+    }
     let scale = Scale::from_f64(unit).map_err(|_| fail(range))?;
-    #[allow(clippy::cast_possible_truncation)] // checked
-    let integer = |v: f64| (v.abs() < 1e15).then_some(v as i64).ok_or_else(|| fail(range));
+    let integer = |v: f64| integer_of(v).ok_or_else(|| fail(range));
     let lo = integer(libm::floor(range.lo / unit + 0.5))?;
     // The width is exactly 2^b − 1.
     Ok(input(lo, lo + integer(levels)?, scale))
 }
 
+/// The integer part of a float that has one.
+#[allow(clippy::cast_possible_truncation)] // checked
+fn integer_of(v: f64) -> Option<i64> {
+    (v.abs() < 1e15).then_some(v as i64)
+}
+
+/// The smallest width `2^b − 1 ≥ hi − lo`: it is the cheapest to prove.
+fn cheap_width(lo: i64, hi: i64) -> u64 {
+    let width = (hi - lo).unsigned_abs().next_power_of_two().max(2);
+    if width == (hi - lo).unsigned_abs() {
+        2 * width - 1
+    } else {
+        width - 1
+    }
+}
+
 /// Uniform pseudo-random inputs, the same everywhere.
 #[allow(clippy::cast_precision_loss)] // 53 bits
-fn random_samples(specs: &[InputSpec], (lo, hi): (f64, f64)) -> Result<Samples, DataError> {
+fn random_samples(specs: &[InputSpec], integer: &[bool], (lo, hi): (f64, f64)) -> Result<Samples, DataError> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
         // xorshift64*
@@ -209,10 +260,22 @@ fn random_samples(specs: &[InputSpec], (lo, hi): (f64, f64)) -> Result<Samples, 
     };
     let arrays = specs
         .iter()
-        .map(|s| NamedTensor {
-            name: s.name.clone(),
-            shape: [&[MADE_UP], s.shape.as_slice()].concat(),
-            data: (0..MADE_UP * s.shape.iter().product::<usize>()).map(|_| lo + (hi - lo) * next()).collect(),
+        .zip(integer)
+        .map(|(s, integer)| {
+            let mut value = |_| {
+                let value = lo + (hi - lo) * next();
+                // Integers, both ends included.
+                if *integer {
+                    libm::round(value)
+                } else {
+                    value
+                }
+            };
+            NamedTensor {
+                name: s.name.clone(),
+                shape: [&[MADE_UP], s.shape.as_slice()].concat(),
+                data: (0..MADE_UP * s.shape.iter().product::<usize>()).map(&mut value).collect(),
+            }
         })
         .collect();
     Samples::new(specs, arrays)

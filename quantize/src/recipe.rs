@@ -28,7 +28,8 @@ pub struct Recipe {
     pub weight_bits: u8,
     /// The largest weight of an output has this many bits, with its sign; outputs are exact, so it costs nothing.
     pub output_weight_bits: u8,
-    /// A table of a function has `2^table_bits` entries.
+    /// A table of a function has `2^table_bits` entries; where that is too coarse for `bits`, it is interpolated
+    /// between at most as many.
     pub table_bits: u8,
     /// A maximum over windows is scaled so that its argument's static interval has this many bits…
     pub max_range_bits: u8,
@@ -82,6 +83,26 @@ pub struct RecipeError {
 }
 
 impl Recipe {
+    /// The recipe for activations and inputs of this many bits, with all other widths to match.
+    #[must_use]
+    pub fn of_bits(bits: u8) -> Self {
+        let default = Self::default();
+        Self {
+            bits,
+            input_bits: bits,
+            weight_bits: default.weight_bits.max(bits.saturating_sub(3)),
+            output_weight_bits: default.output_weight_bits.max((bits + 4).min(24)),
+            max_range_bits: default.max_range_bits.max(bits + 1),
+            max_min_bits: default.max_min_bits.max(bits.saturating_sub(3)),
+            ..default
+        }
+    }
+
+    /// Bits of the largest factor of a tensor that is added to others.
+    pub(crate) fn factor_bits(&self) -> u8 {
+        self.bits.saturating_sub(4).max(6)
+    }
+
     /// Checks every field.
     ///
     /// # Errors

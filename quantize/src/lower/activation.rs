@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     calibrate::Range,
+    curve::Curve,
     graph::{Node, Op, TensorId},
     onnx::{
         graph::{FloatNode, ValueId},
@@ -23,8 +24,15 @@ const TANH_END: f64 = 6.0;
 impl Lowering<'_> {
     pub(super) fn unary(&mut self, node: &FloatNode, unary: Unary) -> Result<Lazy, LowerError> {
         let input = node.inputs[0];
+        if unary == Unary::Floor && self.is_integer(input) {
+            let expr = self.fetch(input)?;
+            return Ok(self.lazy(node, expr));
+        }
         let levels = |bits: u8| libm::ldexp(1.0, bits.into()) - 1.0;
         match unary {
+            Unary::Sigmoid if self.is_fine() => self.curve(node, Curve::Sigmoid),
+            Unary::Tanh if self.is_fine() => self.curve(node, Curve::Tanh),
+            Unary::Exp if self.is_fine() => self.curve(node, Curve::Exp),
             Unary::Relu => self.clamped(node, (0.0, f64::INFINITY)),
             Unary::Clip { lo, hi } => self.clamped(node, (lo, hi)),
             Unary::HardSigmoid { alpha, beta } => {
@@ -55,13 +63,19 @@ impl Lowering<'_> {
                 let domain = self.domain(input, TANH_END);
                 self.function(node, Function::Tanh, domain, 1.0 / levels(self.recipe.bits - 1))
             }
-            Unary::Floor | Unary::Curve(_) => Err(LowerError::Internal("todo")),
+            Unary::Floor => self.floor(node),
+            Unary::Curve(curve) => self.curve(node, curve),
             Unary::Exp => {
                 let range = self.ranges[input.0];
                 let top = libm::exp(range.hi.min(700.0));
                 self.function(node, Function::Exp, range, top / levels(self.recipe.bits))
             }
         }
+    }
+
+    /// Whether tables of the recipe's size are too coarse for its activations.
+    pub(super) fn is_fine(&self) -> bool {
+        self.recipe.bits > self.recipe.table_bits
     }
 
     /// The calibrated range of a value and an eighth more, cut to where a function still changes.
@@ -194,15 +208,16 @@ impl Lowering<'_> {
     }
 
     /// A unit at which an expression without weights is exact or nearly so.
-    pub(super) fn fine_unit(expr: &Expr) -> f64 {
+    pub(super) fn fine_unit(&self, expr: &Expr) -> f64 {
+        let bits = -i32::from(self.recipe.bits).max(10);
         let (scalars, _) = magnitudes(expr);
         let largest = scalars.iter().copied().fold(0.0, f64::max);
         match (Self::is_single(expr), largest > 0.0) {
             (true, _) => largest,
-            (false, true) => libm::ldexp(largest, -10),
+            (false, true) => libm::ldexp(largest, bits),
             (false, false) => {
                 let constants: f64 = expr.atoms.iter().map(constant_magnitude).sum();
-                libm::ldexp(if constants > 0.0 { constants } else { 1.0 }, -10)
+                libm::ldexp(if constants > 0.0 { constants } else { 1.0 }, bits)
             }
         }
     }
@@ -218,7 +233,7 @@ impl Lowering<'_> {
     ) -> Result<TensorId, LowerError> {
         let (mut top, mut bottom) = (numerator, denominator);
         top.align(&mut self.axes, &mut bottom).map_err(|Blocked| LowerError::NotSeparable)?;
-        let (top_unit, bottom_unit) = (Self::fine_unit(&top), Self::fine_unit(&bottom));
+        let (top_unit, bottom_unit) = (self.fine_unit(&top), self.fine_unit(&bottom));
         // y = N · u_n / (D · u_d), so with an integer m the unit of floor(m N / D) is u_n / (u_d · m).
         let multiple = libm::ceil(top_unit / (bottom_unit * target)).max(1.0);
         let order = top.axes();
@@ -260,7 +275,14 @@ impl Lowering<'_> {
         let (numerator, denominator) = (self.fetch(a)?, self.fetch(b)?);
         let target = self.target(self.ranges[node.output.0], (f64::NEG_INFINITY, f64::INFINITY));
         let shape = dims(self.float.shape(node.output));
-        let tensor = self.quotient((numerator, denominator), target, false, &node.name, &shape)?;
+        let operands = (numerator.clone(), denominator);
+        let tensor = match self.quotient(operands, target, false, &node.name, &shape) {
+            Err(LowerError::Denominator { lo, hi }) => {
+                let denominator = self.away_from_zero(b)?.ok_or(LowerError::Denominator { lo, hi })?;
+                self.quotient((numerator, denominator), target, false, &node.name, &shape)?
+            }
+            other => other?,
+        };
         Ok(self.lazy_tensor(node, tensor))
     }
 }

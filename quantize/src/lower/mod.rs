@@ -7,6 +7,7 @@
 
 mod activation;
 mod atom;
+pub(crate) mod curve;
 mod emit;
 mod expr;
 mod linear;
@@ -16,7 +17,7 @@ mod selection;
 mod softmax;
 
 use crate::{
-    calibrate::Range,
+    calibrate::{is_infinite, Range},
     graph::{Graph, Interval, TensorId, TensorInfo},
     onnx::{
         graph::{FloatGraph, FloatNode, FloatOp, ValueId},
@@ -25,8 +26,10 @@ use crate::{
     recipe::Recipe,
     scale::Scale,
 };
+use curve::TableNote;
 use expr::{Axes, AxisId, Blocked, Expr};
 use requantise::{constant_magnitude, magnitudes, scale};
+use std::collections::BTreeMap;
 
 /// Why a node is not lowered.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -98,6 +101,12 @@ pub(crate) struct Lowering<'a> {
     pub(crate) graph: Graph,
     pub(crate) weights: Vec<Vec<i64>>,
     tensors: Vec<TensorInfo>,
+    /// What tables of functions reach.
+    pub(crate) tables: Vec<TableNote>,
+    /// What constants that stand for an infinity become in the node at hand.
+    infinity: Option<f64>,
+    /// Largest elements that have been found: of a value along an axis, from the largest on.
+    largest: BTreeMap<(usize, usize), Vec<TensorId>>,
 }
 
 impl<'a> Lowering<'a> {
@@ -112,6 +121,9 @@ impl<'a> Lowering<'a> {
             graph: Graph::default(),
             weights: Vec::new(),
             tensors: Vec::new(),
+            tables: Vec::new(),
+            infinity: None,
+            largest: BTreeMap::new(),
         }
     }
 
@@ -132,6 +144,7 @@ impl<'a> Lowering<'a> {
 
     /// Lowers one node.
     pub(crate) fn node(&mut self, node: &FloatNode) -> Result<(), LowerError> {
+        self.infinity = self.far(node);
         let lazy = match &node.op {
             FloatOp::Conv(conv) => self.conv(node, conv)?,
             FloatOp::Gemm { .. } => self.gemm(node)?,
@@ -228,6 +241,11 @@ impl<'a> Lowering<'a> {
         if self.values[id.0].is_none() {
             let constant = self.float.constant(id).ok_or(LowerError::Internal("a value that is not there"))?;
             let keep = self.recipe.private_weights && constant.data.len() > 1;
+            if let Some(far) = self.infinity {
+                let data: Vec<f64> =
+                    constant.data.iter().map(|v| if is_infinite(*v) { far.copysign(*v) } else { *v }).collect();
+                return Ok(Expr::constant(&mut self.axes, &constant.shape, &data, keep));
+            }
             return Ok(Expr::constant(&mut self.axes, &constant.shape, &constant.data, keep));
         }
         if self.values[id.0].as_ref().is_some_and(|l| l.pending.is_some()) {
@@ -247,6 +265,14 @@ impl<'a> Lowering<'a> {
         }
         let pending = lazy.pending.unwrap_or(Pending { window: vec![], lo: f64::NEG_INFINITY, hi: f64::INFINITY });
         let shape = dims(self.float.shape(id));
+        if self.is_integer(id) && pending.window.is_empty() && Self::integral_unit(&lazy.expr) {
+            let bounds = (pending.lo, pending.hi);
+            let tensor = self.integral(&lazy.expr, bounds, &lazy.name, &shape)?;
+            let expr = self.read(tensor, &shape);
+            self.values[id.0] =
+                Some(Lazy { expr, pending: None, tensor: Some(tensor), range: lazy.range, name: lazy.name });
+            return Ok(tensor);
+        }
         let tensor =
             self.requantise(&lazy.expr, &pending.window, (pending.lo, pending.hi), lazy.range, &shape, &lazy.name)?;
         let expr = self.read(tensor, &shape);
@@ -350,7 +376,7 @@ mod tests {
 
     use super::*;
     use crate::{calibrate::calibrate, graph::Input, onnx::OnnxModel, recipe::Method};
-    use std::{collections::BTreeMap, path::Path, sync::Arc};
+    use std::{path::Path, sync::Arc};
 
     /// The integer graph of a float graph, with given ranges.
     fn lowered(float: &FloatGraph, ranges: &[Range], recipe: &Recipe) -> Graph {

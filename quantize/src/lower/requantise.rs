@@ -10,7 +10,7 @@ use crate::{
     calibrate::Range,
     graph::{round_shift, Form, Graph, Interval, Node, Op, TensorId},
     scale::Scale,
-    table::{Function, Table},
+    table::Function,
 };
 
 /// Requantisation to a tensor: its scale, shift and the form.
@@ -75,7 +75,8 @@ impl Lowering<'_> {
                         largest(&weights) * power(s) / target >= power(self.recipe.weight_bits - 1)
                     };
                     (weights.is_empty() || weights_fit)
-                        && (scalars.is_empty() || largest(&scalars) * power(s) / target >= 64.0)
+                        && (scalars.is_empty()
+                            || largest(&scalars) * power(s) / target >= power(self.recipe.factor_bits()))
                 };
                 while shift < 40 && !enough(shift) {
                     shift += 1;
@@ -203,13 +204,8 @@ impl Lowering<'_> {
         let lo = emit::integer(domain.lo / input_scale.to_f64())?.max(q.lo);
         let hi = (lo + entries - 1).min(q.hi).max(lo + 1);
         let output_scale = scale(output_scale)?;
-        let table = Table::named(function, input_scale, output_scale, Interval::new(lo, hi))
-            .ok_or(LowerError::Internal("a table whose values leave 32 bits"))?;
-        let index = self.graph.tables.iter().position(|t| *t == table).unwrap_or(self.graph.tables.len());
-        if index == self.graph.tables.len() {
-            self.graph.tables.push(table);
-        }
-        let op = Op::Table { table: u32::try_from(index).map_err(|_| LowerError::TooWide)? };
+        let table = self.curve_table(function, input_scale, output_scale, Interval::new(lo, hi), domain)?;
+        let op = Op::Table { table: self.table_index(table)? };
         self.push_node(Node { name: clip_name(name), form, shift: chosen.shift, op, scale: output_scale }, shape)
     }
 }

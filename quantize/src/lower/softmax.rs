@@ -1,9 +1,9 @@
 //! Softmax: maximum, table of exponentials, sum, quotient.
 
 use super::{dims, expr::Blocked, Lazy, LowerError, Lowering};
-use crate::{calibrate::Range, onnx::graph::FloatNode, table::Function};
+use crate::{calibrate::Range, curve::Curve, onnx::graph::FloatNode, table::Function};
 
-/// The exponential of the maximum is `2^EXP_BITS`.
+/// The exponential of the maximum is `2^EXP_BITS`, or more where activations have more bits.
 const EXP_BITS: i32 = 14;
 
 impl Lowering<'_> {
@@ -24,10 +24,18 @@ impl Lowering<'_> {
         // 2. Exponentials of the differences, which are never positive.
         let (x, maximum) = (self.read(tensor, &shape), self.read(maximum, &reduced));
         let difference = x.plus(&mut self.axes, maximum.scaled(-1.0)).map_err(|Blocked| LowerError::NotSeparable)?;
-        let reach = (f64::from(EXP_BITS) * std::f64::consts::LN_2).min((range.hi - range.lo).max(1e-3));
+        let exp_bits = EXP_BITS.max(i32::from(self.recipe.bits) + 1);
+        let reach = (f64::from(exp_bits) * std::f64::consts::LN_2).min((range.hi - range.lo).max(1e-3));
         let domain = Range { lo: -reach, hi: 0.0 };
-        let unit = libm::ldexp(1.0, -EXP_BITS);
-        let exponential = self.lookup(&difference, Function::Exp, domain, unit, &name("exp"), &shape)?;
+        let unit = libm::ldexp(1.0, -exp_bits);
+        let exponential = if self.is_fine() {
+            let value = self.curve_part(&difference, Curve::Exp, domain, unit, &name("exp"), &shape)?;
+            // Interpolation may go below zero by its error; a sum of what never does is a denominator.
+            let positive = Range { lo: 0.0, hi: 1.0 };
+            self.fine_tensor(&value, positive, unit, &name("exp/positive"), &shape)?
+        } else {
+            self.lookup(&difference, Function::Exp, domain, unit, &name("exp"), &shape)?
+        };
         // 3. Each over their sum.
         let top = self.read(exponential, &shape);
         let sum =

@@ -113,6 +113,18 @@ pub enum FloatOp {
     OneHot(usize),
 }
 
+impl FloatOp {
+    /// Whether the result jumps where the arguments change by little.
+    #[must_use]
+    pub fn is_discontinuous(&self) -> bool {
+        match self {
+            Self::Binary(binary) => binary.is_comparison(),
+            Self::Unary(unary) => *unary == Unary::Floor,
+            _ => false,
+        }
+    }
+}
+
 /// A node.
 #[derive(Clone, Debug)]
 pub struct FloatNode {

@@ -1,0 +1,364 @@
+//! Functions of one argument: tables, and where a table is too coarse, interpolation between its entries.
+//!
+//! The interpolated value of a curve `f` at `x` is `m[h] + s[h] · (x − 2^t h)` with `h = round(x / 2^t)`: two
+//! tables of the segment `h`, and a product. `m` is halfway between the curve and its chord in the middle of the
+//! segment and `s` the slope of the chord, which makes the largest error of a segment of width `w` about
+//! `w² |f''| / 16`. The number of segments is chosen so that this is below half a unit of the result; what was
+//! reached is noted.
+
+use super::{
+    dims, emit,
+    expr::{Atom, Blocked, Expr},
+    requantise::{clip_name, quantised, scale},
+    Lazy, LowerError, Lowering,
+};
+use crate::{
+    calibrate::Range,
+    curve::Curve,
+    graph::{Interval, Node, Op, TensorId},
+    onnx::graph::{FloatNode, ValueId},
+    scale::Scale,
+    table::{Function, Table},
+};
+
+/// The fewest segments of an interpolated table, as a power of two.
+const FEWEST_SEGMENTS: u8 = 4;
+/// A curve that grows without bound towards zero is cut where its argument has grown by this factor.
+const PART: f64 = 32.0;
+/// At most so many parts.
+const MAX_PARTS: usize = 8;
+
+/// What was reached by a function's table.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct TableNote {
+    /// The node.
+    pub node: String,
+    /// The function.
+    pub function: String,
+    /// Entries of the table; segments, when it is interpolated.
+    pub entries: usize,
+    /// Whether it is interpolated.
+    pub interpolated: bool,
+    /// The largest error within the domain, in the function's own unit.
+    pub max_error: f64,
+}
+
+/// Where a curve is constant or without meaning, whatever the calibration says.
+fn natural_domain(curve: Curve, bits: u8) -> (f64, f64) {
+    let far = f64::from(bits.max(16)) * 0.75;
+    match curve {
+        Curve::Sigmoid => (-far, far),
+        Curve::Tanh => (-far / 2.0, far / 2.0),
+        Curve::Erf => (-4.5, 4.5),
+        Curve::Asin | Curve::Acos => (-1.0, 1.0),
+        Curve::Sqrt => (0.0, f64::INFINITY),
+        Curve::Acosh => (1.0, f64::INFINITY),
+        _ => (f64::NEG_INFINITY, f64::INFINITY),
+    }
+}
+
+/// Whether a curve has no finite value at zero.
+fn is_singular(curve: Curve) -> bool {
+    match curve {
+        Curve::Log | Curve::Rsqrt | Curve::Reciprocal => true,
+        Curve::Pow(e) => e.get() < 0.0,
+        _ => false,
+    }
+}
+
+/// Whether a curve is steep at zero and exists for no negative argument.
+fn is_root(curve: Curve) -> bool {
+    match curve {
+        Curve::Sqrt => true,
+        Curve::Pow(e) => e.get() != libm::floor(e.get()),
+        _ => false,
+    }
+}
+
+/// Where the tables of a curve are, from the calibrated range of its argument.
+fn domain(curve: Curve, range: Range, bits: u8) -> Result<Range, LowerError> {
+    if !(range.lo.is_finite() && range.hi.is_finite()) {
+        return Err(LowerError::Scale(range.hi));
+    }
+    let (first, last) = natural_domain(curve, bits);
+    let slack = ((range.hi - range.lo) / 8.0).max(range.magnitude() * 1e-3).max(1e-9);
+    let (mut lo, mut hi) = ((range.lo - slack).max(first), (range.hi + slack).min(last));
+    if is_singular(curve) || is_root(curve) {
+        match (range.lo > 0.0, range.hi < 0.0) {
+            (true, _) => lo = lo.max(range.lo / 2.0),
+            (_, true) if curve == Curve::Reciprocal => hi = hi.min(range.hi / 2.0),
+            _ if is_root(curve) => lo = 0.0,
+            _ => return Err(LowerError::Denominator { lo: range.lo, hi: range.hi }),
+        }
+    }
+    if curve == Curve::Atanh {
+        let inside = |v: f64| (v.abs() + 1.0) / 2.0 * v.signum();
+        (lo, hi) = (lo.max(inside(range.lo)), hi.min(inside(range.hi)));
+    }
+    if hi - lo > 1e-9 * (1.0 + hi.abs()) {
+        Ok(Range { lo, hi })
+    } else {
+        let more = 0.5_f64.min((hi.abs() / 2.0).max(1e-6));
+        let lo = (lo - more).max(first).max(if is_singular(curve) && lo > 0.0 { lo / 2.0 } else { f64::NEG_INFINITY });
+        Ok(Range { lo, hi: (hi + more).min(last) })
+    }
+}
+
+/// The curve; where it has no value just beyond the domain (segments at the ends reach over), its end value.
+fn inside(curve: Curve, domain: Range, x: f64) -> f64 {
+    let value = curve.evaluate(x);
+    if value.is_finite() {
+        value
+    } else {
+        curve.evaluate(x.clamp(domain.lo, domain.hi))
+    }
+}
+
+/// The largest error of interpolation with segments of this width.
+fn interpolation_error(curve: Curve, domain: Range, width: f64) -> f64 {
+    const POINTS: u32 = 8;
+    let mut worst = 0.0_f64;
+    #[allow(clippy::cast_possible_truncation)] // at most a few thousand segments
+    let (first, last) = (libm::floor(domain.lo / width + 0.5) as i64, libm::floor(domain.hi / width + 0.5) as i64);
+    for h in first..=last {
+        #[allow(clippy::cast_precision_loss)]
+        let centre = h as f64 * width;
+        let f = |x: f64| inside(curve, domain, x);
+        let (left, right) = (f(centre - width / 2.0), f(centre + width / 2.0));
+        let middle = (left + 2.0 * f(centre) + right) / 4.0;
+        for p in 0..=POINTS {
+            let part = f64::from(p) / f64::from(POINTS) - 0.5;
+            let x = centre + part * width;
+            if x >= domain.lo && x <= domain.hi {
+                worst = worst.max((middle + part * (right - left) - f(x)).abs());
+            }
+        }
+    }
+    worst
+}
+
+impl Lowering<'_> {
+    /// `f(x)` for a calibrated argument.
+    pub(super) fn curve(&mut self, node: &FloatNode, curve: Curve) -> Result<Lazy, LowerError> {
+        let input = node.inputs[0];
+        let output = self.ranges[node.output.0];
+        let expr = self.curve_of(input, curve, output, &node.name)?;
+        Ok(self.lazy(node, expr))
+    }
+
+    /// The expression of `f(x)` with the recipe's precision on the range of the result.
+    fn curve_of(&mut self, input: ValueId, curve: Curve, output: Range, name: &str) -> Result<Expr, LowerError> {
+        let domain = domain(curve, self.ranges[input.0], self.recipe.bits)?;
+        let span = libm::ldexp(1.0, self.recipe.bits.into()) - 1.0;
+        let unit = (output.hi - output.lo).max(output.magnitude() * 1e-3) / span;
+        if unit.is_nan() || unit <= 0.0 || unit.is_infinite() {
+            return Err(LowerError::Scale(unit));
+        }
+        let shape = dims(self.float.shape(input));
+        let steep = is_singular(curve) || is_root(curve);
+        let mut cuts = vec![domain.lo];
+        if steep && domain.lo >= 0.0 {
+            let floor = domain.lo.max(domain.hi * libm::exp2(-1.5 * f64::from(self.recipe.bits)));
+            let mut cut = domain.hi / PART;
+            while cut > floor && cuts.len() < MAX_PARTS {
+                cuts.insert(1, cut);
+                cut /= PART;
+            }
+        }
+        cuts.push(domain.hi);
+        // f(x) = Σ_i f(clamp(x, c_i, c_(i+1))) − Σ f(c_i) over the inner cuts.
+        let expr = self.fetch(input)?;
+        if cuts.len() == 2 {
+            return self.curve_part(&expr, curve, domain, unit, name, &shape);
+        }
+        let (tensor, mut sum) = (expr, None::<Expr>);
+        for pair in cuts.windows(2) {
+            let part = Range { lo: pair[0], hi: pair[1] };
+            let x = tensor.freshened(&mut self.axes);
+            let mut value = self.curve_part(&x, curve, part, unit / 2.0, name, &shape)?;
+            if part.lo > domain.lo {
+                let atom = Atom { coef: -curve.evaluate(part.lo), dense: None, reads: vec![], summed: vec![] };
+                value.atoms.push(atom);
+            }
+            sum = Some(match sum {
+                None => value,
+                Some(sum) => sum.plus(&mut self.axes, value).map_err(|Blocked| LowerError::NotSeparable)?,
+            });
+        }
+        sum.ok_or(LowerError::Internal("no part"))
+    }
+
+    /// `f(clamp(x, lo, hi))`: one table, or two and a product.
+    pub(super) fn curve_part(
+        &mut self,
+        x: &Expr,
+        curve: Curve,
+        domain: Range,
+        unit: f64,
+        name: &str,
+        shape: &[u32],
+    ) -> Result<Expr, LowerError> {
+        let bits = self.recipe.table_bits;
+        let entries = libm::ldexp(1.0, bits.into());
+        let steep = steepest(curve, domain);
+        let step = (domain.hi - domain.lo) / (entries - 1.0);
+        let fits = self.exact_width(x, domain).is_some_and(|w| w <= entries);
+        if fits || steep * step <= 1.01 * unit {
+            let tensor = self.lookup(x, Function::Curve(curve), domain, unit, name, shape)?;
+            self.note(name, curve, 1 << bits, false, if fits { unit / 2.0 } else { (steep * step + unit) / 2.0 });
+            return Ok(self.read(tensor, shape));
+        }
+        let mut segments = FEWEST_SEGMENTS;
+        let width = |segments: u8| (domain.hi - domain.lo) / (libm::ldexp(1.0, segments.into()) - 1.0);
+        while segments < bits && interpolation_error(curve, domain, width(segments)) > unit / 2.0 {
+            segments += 1;
+        }
+        // The argument, finely: 2^t of its units are one segment.
+        let needed = libm::ceil(libm::log2((width(segments) * steep / unit).max(2.0))).min(20.0);
+        let target = width(segments) / libm::exp2(needed);
+        let fine = self.fine_tensor(x, domain, target, &format!("{name}/argument"), shape)?;
+        let fine_unit = self.tensors[fine.0 as usize].scale.to_f64();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
+        let t = libm::floor(libm::log2(width(segments) / fine_unit) + 1e-9).clamp(1.0, 24.0) as u8;
+        let segment_unit = scale(libm::ldexp(fine_unit, t.into()))?;
+        let segment = self.rounded(fine, t, &format!("{name}/segment"), shape)?;
+        // Entries of both tables are a few bits finer than the result.
+        let middle_unit = (unit / 16.0).max(largest(curve, domain) / 1e9);
+        let mut reads = Vec::new();
+        for (function, part) in [(Function::Middle(curve), "middle"), (Function::Rise(curve), "rise")] {
+            let integers = self.tensors[segment.0 as usize].bounds;
+            let integers = Interval::new(integers.lo, integers.hi.max(integers.lo + 1));
+            let table = self.curve_table(function, segment_unit, scale(middle_unit)?, integers, domain)?;
+            let index = self.table_index(table)?;
+            let segment = self.read(segment, shape);
+            let segment = self.compacted(segment, &[]);
+            let order = segment.axes();
+            let form = self.commit(&segment, &order, segment_unit.to_f64(), name)?;
+            let name = clip_name(&format!("{name}/{part}"));
+            let node = Node { name, form, shift: 0, op: Op::Table { table: index }, scale: scale(middle_unit)? };
+            reads.push(self.push_node(node, shape)?);
+        }
+        // m[h] + s[h] · (x − h) / segment.
+        let blocked = |Blocked| LowerError::NotSeparable;
+        let segment = self.read(segment, shape).scaled(-1.0);
+        let offset = self.read(fine, shape).plus(&mut self.axes, segment).map_err(blocked)?;
+        let slope = self.read(reads[1], shape).scaled(1.0 / segment_unit.to_f64());
+        let product = slope.times(&mut self.axes, offset).map_err(blocked)?;
+        let value = self.read(reads[0], shape).plus(&mut self.axes, product).map_err(blocked)?;
+        let error = interpolation_error(curve, domain, segment_unit.to_f64()) + fine_unit * steep / 2.0 + middle_unit;
+        self.note(name, curve, 1 << segments, true, error);
+        Ok(value)
+    }
+
+    fn note(&mut self, node: &str, curve: Curve, entries: usize, interpolated: bool, max_error: f64) {
+        let (node, function) = (node.to_owned(), format!("{curve:?}"));
+        self.tables.push(TableNote { node, function, entries, interpolated, max_error });
+    }
+
+    /// Number of integers that an expression takes within a domain, when it is one tensor times a number.
+    fn exact_width(&self, expr: &Expr, domain: Range) -> Option<f64> {
+        if !Self::is_single(expr) {
+            return None;
+        }
+        let atom = expr.atoms.first()?;
+        let bounds = self.tensors[atom.reads.first()?.tensor.0 as usize].bounds;
+        #[allow(clippy::cast_precision_loss)] // a count
+        let all = (bounds.hi - bounds.lo) as f64 + 1.0;
+        let seen = if atom.summed.is_empty() { all } else { return None };
+        Some(seen.min((domain.hi - domain.lo) / atom.coef.abs() + 2.0))
+    }
+
+    /// The expression as a tensor of about this unit, cut to a domain; the tensor that it is, if that will do.
+    pub(super) fn fine_tensor(
+        &mut self,
+        expr: &Expr,
+        domain: Range,
+        target: f64,
+        name: &str,
+        shape: &[u32],
+    ) -> Result<TensorId, LowerError> {
+        let expr = self.compacted(expr.clone(), &[]);
+        let order = expr.axes();
+        let chosen = self.choose(&expr, target);
+        let unit = scale(chosen.scale)?;
+        let form = self.commit(&expr, &order, libm::ldexp(unit.to_f64(), -i32::from(chosen.shift)), name)?;
+        let q = quantised(&form, chosen.shift);
+        let ends = |v: f64| emit::integer(v / unit.to_f64());
+        let (lo, hi) = (ends(domain.lo)?, ends(domain.hi)?);
+        let (lo, hi) = (lo.min(hi - 1), hi);
+        let op = Op::Clamp { lo: (lo > q.lo).then_some(lo), hi: (hi < q.hi).then_some(hi), under: false };
+        let node = Node { name: clip_name(name), form, shift: chosen.shift, op, scale: unit };
+        self.push_node(node, shape)
+    }
+
+    /// `round(x / 2^shift)` of a tensor.
+    fn rounded(&mut self, x: TensorId, shift: u8, name: &str, shape: &[u32]) -> Result<TensorId, LowerError> {
+        let unit = self.tensors[x.0 as usize].scale.to_f64();
+        let expr = self.read(x, shape);
+        let expr = self.compacted(expr, &[]);
+        let order = expr.axes();
+        let form = self.commit(&expr, &order, unit, name)?;
+        let op = Op::Clamp { lo: None, hi: None, under: false };
+        let unit = scale(libm::ldexp(unit, shift.into()))?;
+        self.push_node(Node { name: clip_name(name), form, shift, op, scale: unit }, shape)
+    }
+
+    /// Adds a table, or finds it.
+    pub(super) fn table_index(&mut self, table: Table) -> Result<u32, LowerError> {
+        let index = self.graph.tables.iter().position(|t| *t == table).unwrap_or(self.graph.tables.len());
+        if index == self.graph.tables.len() {
+            self.graph.tables.push(table);
+        }
+        u32::try_from(index).map_err(|_| LowerError::TooWide)
+    }
+
+    /// A table of a curve on integers; custom where the curve has no value at an end.
+    pub(super) fn curve_table(
+        &self,
+        function: Function,
+        input: Scale,
+        output: Scale,
+        integers: Interval,
+        domain: Range,
+    ) -> Result<Table, LowerError> {
+        if let Some(table) = Table::named(function, input, output, integers) {
+            return Ok(table);
+        }
+        let width = input.to_f64();
+        let entry = |x: i64| {
+            #[allow(clippy::cast_precision_loss)] // tables are small
+            let centre = x as f64 * width;
+            let value = match function {
+                Function::Middle(curve) => {
+                    let f = |x: f64| inside(curve, domain, x);
+                    (f(centre - width / 2.0) + 2.0 * f(centre) + f(centre + width / 2.0)) / 4.0
+                }
+                Function::Rise(curve) => {
+                    inside(curve, domain, centre + width / 2.0) - inside(curve, domain, centre - width / 2.0)
+                }
+                Function::Curve(curve) => inside(curve, domain, centre),
+                _ => return Err(LowerError::Internal("a table whose values leave 32 bits")),
+            };
+            i32::try_from(emit::integer(value / output.to_f64())?).map_err(|_| LowerError::TooWide)
+        };
+        let entries = (integers.lo..=integers.hi).map(entry).collect::<Result<Vec<_>, _>>()?;
+        Ok(Table { function: Function::Custom, input_scale: input, output_scale: output, lo: integers.lo, entries })
+    }
+}
+
+/// The largest absolute slope, by differences.
+fn steepest(curve: Curve, domain: Range) -> f64 {
+    const STEPS: u32 = 512;
+    let step = (domain.hi - domain.lo) / f64::from(STEPS);
+    let value = |i: u32| curve.evaluate(domain.lo + f64::from(i) * step);
+    let slopes = (0..STEPS).map(|i| ((value(i + 1) - value(i)) / step).abs());
+    slopes.filter(|s| s.is_finite()).fold(1e-12, f64::max)
+}
+
+/// The largest absolute value, by samples.
+fn largest(curve: Curve, domain: Range) -> f64 {
+    const STEPS: u32 = 64;
+    let step = (domain.hi - domain.lo) / f64::from(STEPS);
+    let values = (0..=STEPS).map(|i| curve.evaluate(domain.lo + f64::from(i) * step).abs());
+    values.filter(|v| v.is_finite()).fold(0.0, f64::max)
+}
