@@ -88,6 +88,28 @@ pub enum Curve {
 }
 
 impl Curve {
+    /// Whether it has a value of moderate size at every real number.
+    #[must_use]
+    pub fn is_finite(self) -> bool {
+        match self {
+            Self::Swish(alpha) => alpha.get() >= 0.0,
+            Self::Elu { scale, .. } => scale.get() > 0.0,
+            Self::Sigmoid
+            | Self::Tanh
+            | Self::Erf
+            | Self::Gelu
+            | Self::GeluTanh
+            | Self::Mish
+            | Self::Softplus
+            | Self::Softsign
+            | Self::Sin
+            | Self::Cos
+            | Self::Atan
+            | Self::Asinh => true,
+            _ => false,
+        }
+    }
+
     /// The value at `x`; NaN or infinite outside of the function's domain.
     #[must_use]
     pub fn evaluate(self, x: f64) -> f64 {

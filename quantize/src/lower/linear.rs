@@ -137,6 +137,9 @@ impl Lowering<'_> {
                 None => self.divide(node, a, b),
             };
         }
+        if binary == Binary::FloorDiv {
+            return self.floor_quotient(node);
+        }
         if matches!(binary, Binary::Max | Binary::Min) {
             return self.extremum(node, binary == Binary::Max);
         }

@@ -12,6 +12,7 @@ mod emit;
 mod expr;
 mod linear;
 mod pool;
+mod quotient;
 mod requantise;
 mod selection;
 mod softmax;
@@ -54,6 +55,9 @@ pub enum LowerError {
         /// Largest value.
         hi: f64,
     },
+    /// Integers that activations are too narrow for.
+    #[error("its integers are not exact at this width; use more bits")]
+    Inexact,
     /// A scale that is no positive number.
     #[error("its calibrated range gives no scale ({0})")]
     Scale(f64),

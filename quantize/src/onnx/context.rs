@@ -4,6 +4,7 @@
 //! outputs. Operators of constants are folded as they are added.
 
 use super::{
+    element::Element,
     error::NodeProblem,
     graph::{FloatOp, ValueId},
     import::Importer,
@@ -26,6 +27,8 @@ pub(crate) struct Context<'a> {
     pub(crate) node: &'a NodeProto,
     pub(crate) attributes: Attributes<'a>,
     pub(crate) inputs: Vec<Option<ValueId>>,
+    /// The inputs' element types in the file.
+    pub(crate) types: Vec<Element>,
     /// The version of the operator set of the node's domain.
     pub(crate) opset: i64,
     /// The node's name, or that of its first output.
@@ -55,6 +58,10 @@ impl Context<'_> {
     /// The shape of a value.
     pub(crate) fn shape_of(&self, id: ValueId) -> Vec<usize> {
         self.importer.graph.shape(id).to_vec()
+    }
+    /// The element type of input `i` in the file.
+    pub(crate) fn element(&self, i: usize) -> Element {
+        self.types.get(i).copied().unwrap_or_default()
     }
     /// Whether a value holds integers or booleans.
     pub(crate) fn is_integer(&self, id: ValueId) -> bool {
@@ -118,6 +125,11 @@ impl Context<'_> {
         self.tensor(Tensor::new(vec![], vec![value]))
     }
 
+    /// A constant integer.
+    pub(crate) fn whole(&mut self, value: i32) -> ValueId {
+        self.tensor(Tensor { shape: vec![], data: vec![value.into()], integer: true })
+    }
+
     pub(crate) fn unary(&mut self, unary: Unary, x: ValueId) -> Result<ValueId, NodeProblem> {
         self.push(FloatOp::Unary(unary), &[x])
     }
@@ -133,7 +145,13 @@ impl Context<'_> {
     pub(crate) fn mul(&mut self, a: ValueId, b: ValueId) -> Result<ValueId, NodeProblem> {
         self.binary(Binary::Mul, a, b)
     }
+    /// The quotient of reals, even where both happen to be whole.
     pub(crate) fn div(&mut self, a: ValueId, b: ValueId) -> Result<ValueId, NodeProblem> {
+        let mut a = a;
+        if self.is_integer(a) && self.is_integer(b) {
+            let one = self.scalar(1.0);
+            a = self.mul(a, one)?;
+        }
         self.binary(Binary::Div, a, b)
     }
     /// `factor · x + summand`.

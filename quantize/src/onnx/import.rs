@@ -2,6 +2,7 @@
 
 use super::{
     context::Context,
+    element::{self, Element},
     error::{ImportError, InputProblem, NodeProblem, UnsupportedNode},
     graph::{FloatGraph, FloatNode, FloatOp, Value, ValueId},
     ops,
@@ -23,6 +24,8 @@ pub(crate) struct Importer {
     /// Values by name; `None` is the result of an unsupported node.
     names: HashMap<String, Option<ValueId>>,
     unsupported: Vec<UnsupportedNode>,
+    /// Element types by the names of values.
+    types: HashMap<String, Element>,
     /// Versions of operator sets by domain; the default domain is empty.
     opsets: HashMap<String, i64>,
 }
@@ -46,8 +49,13 @@ pub(crate) fn import(model: &ModelProto, options: &ImportOptions) -> Result<Floa
         return Err(ImportError::NotOnnx("its graph is empty"));
     }
     let opsets = model.opset_import.iter().map(|o| (domain(&o.domain).to_owned(), o.version)).collect();
-    let mut importer =
-        Importer { graph: FloatGraph::default(), names: HashMap::new(), unsupported: Vec::new(), opsets };
+    let mut importer = Importer {
+        graph: FloatGraph::default(),
+        names: HashMap::new(),
+        unsupported: Vec::new(),
+        types: HashMap::new(),
+        opsets,
+    };
     importer.run(graph, options)?;
     let mut graph = importer.graph;
     drop_unused(&mut graph);
@@ -70,6 +78,7 @@ impl Importer {
             if self.names.contains_key(&info.name) {
                 continue; // an initialiser that old files also list as an input
             }
+            self.types.insert(info.name.clone(), declared_type(info));
             if let Some(tensor) = options.constants.get(&info.name) {
                 let id = self.constant(&info.name, tensor.clone());
                 self.define(&info.name, id);
@@ -103,6 +112,7 @@ impl Importer {
             }
             let id = self.constant(&proto.name, tensor);
             self.define(&proto.name, id);
+            self.types.insert(proto.name.clone(), Element(proto.data_type));
         }
         Ok(())
     }
@@ -123,6 +133,7 @@ impl Importer {
         let outer = self.names.clone();
         for (info, id) in graph.input.iter().zip(inputs) {
             self.names.insert(info.name.clone(), Some(*id));
+            self.types.insert(info.name.clone(), declared_type(info));
         }
         self.initializers(graph)?;
         self.nodes(graph)?;
@@ -190,7 +201,12 @@ impl Importer {
         }
         let first = self.graph.values.len();
         let attributes = Attributes(proto);
-        let mut context = Context { importer: self, node: proto, attributes, inputs, opset, name: name.clone() };
+        let types: Vec<Element> =
+            proto.input.iter().map(|name| self.types.get(name).copied().unwrap_or_default()).collect();
+        for (i, output) in proto.output.iter().enumerate() {
+            self.types.insert(output.clone(), element::output(proto, i, &types));
+        }
+        let mut context = Context { importer: self, node: proto, attributes, inputs, types, opset, name: name.clone() };
         match import(&mut context) {
             Ok(outputs) => {
                 for (output, id) in proto.output.iter().zip(outputs).filter(|(o, _)| !o.is_empty()) {
@@ -208,6 +224,22 @@ impl Importer {
             Err(NodeProblem::Body(error)) => Err(*error),
             Err(problem) => Err(fail(problem)),
         }
+    }
+
+    /// Whether a value is finite for all finite inputs, whatever they are.
+    pub(crate) fn always_finite(&self, id: ValueId) -> bool {
+        let mut open = vec![false; self.graph.values.len()];
+        open[id.0] = true;
+        for node in self.graph.nodes.iter().rev().filter(|n| n.output.0 <= id.0) {
+            if open[node.output.0] {
+                if !ops::keeps_finite(&node.op) {
+                    return false;
+                }
+                node.inputs.iter().for_each(|i| open[i.0] = true);
+            }
+        }
+        let finite = |t: &Arc<Tensor>| t.data.iter().all(|v| v.abs() < 1e30);
+        self.graph.values.iter().zip(open).all(|(v, open)| !open || v.constant.as_ref().is_none_or(finite))
     }
 
     /// Adds a node, or its value if it is constant; an operator that changes nothing is skipped.
@@ -247,6 +279,14 @@ impl Importer {
     }
 }
 
+/// The element type that the file declares.
+fn declared_type(info: &ValueInfoProto) -> Element {
+    match info.r#type.as_ref().and_then(|t| t.value.as_ref()) {
+        Some(TypeValue::TensorType(tensor)) => Element(tensor.elem_type),
+        _ => Element::UNKNOWN,
+    }
+}
+
 /// Removes nodes that no output depends on.
 fn drop_unused(graph: &mut FloatGraph) {
     let mut needed = vec![false; graph.values.len()];
@@ -276,7 +316,9 @@ fn input_type(info: &ValueInfoProto, dims: &BTreeMap<String, u32>) -> Result<(Ve
         return Err(InputProblem::NoShape);
     };
     let kind = match DataType::try_from(tensor.elem_type) {
-        Ok(DataType::Undefined | DataType::Float | DataType::Double | DataType::Float16) => InputKind::Float,
+        Ok(DataType::Undefined | DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16) => {
+            InputKind::Float
+        }
         Ok(
             DataType::Bool
             | DataType::Int8

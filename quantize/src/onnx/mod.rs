@@ -5,6 +5,7 @@
 //! calibration and the accuracy report use; tests compare it with ONNX Runtime.
 
 mod context;
+mod element;
 pub mod error;
 pub mod graph;
 mod import;

@@ -58,13 +58,25 @@ pub(crate) fn tensor(proto: &TensorProto) -> Result<Tensor, TensorProblem> {
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // the low 16 bits hold the half float
         DataType::Float16 => proto.int32_data.iter().map(|v| half_to_f64(*v as u16)).collect(),
+        DataType::Bfloat16 if has_raw => {
+            raw.chunks_exact(2).map(|c| bfloat_to_f64(u16::from_le_bytes(c.try_into().unwrap_or_default()))).collect()
+        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // the low 16 bits hold the float
+        DataType::Bfloat16 => proto.int32_data.iter().map(|v| bfloat_to_f64(*v as u16)).collect(),
+        DataType::Uint32 if has_raw => raw!(u32),
+        DataType::Uint64 if has_raw => raw!(u64),
+        DataType::Uint32 | DataType::Uint64 => proto.uint64_data.iter().map(|v| *v as f64).collect(),
         _ => return Err(TensorProblem::Type(proto.data_type)),
     };
     if data.len() != expected {
         return Err(TensorProblem::Length { shape: proto.dims.clone(), expected, actual: data.len() });
     }
-    let integer = !matches!(kind, DataType::Float | DataType::Double | DataType::Float16);
+    let integer = !matches!(kind, DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16);
     Ok(Tensor { shape, data, integer })
+}
+
+fn bfloat_to_f64(bits: u16) -> f64 {
+    f64::from(f32::from_bits(u32::from(bits) << 16))
 }
 
 fn half_to_f64(bits: u16) -> f64 {

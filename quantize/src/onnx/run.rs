@@ -34,7 +34,8 @@ impl FloatGraph {
                 return Err(fail(Some(tensor.shape.clone())));
             }
             visit(*id, tensor);
-            values[id.0] = Some(Arc::new(tensor.clone()));
+            let integer = self.values[id.0].integer;
+            values[id.0] = Some(Arc::new(Tensor { integer, ..tensor.clone() }));
         }
         let mut left = self.num_readers();
         for node in &self.nodes {

@@ -1,4 +1,4 @@
-//! Constants, shapes, casts, and operators that do nothing.
+//! Constants, shapes, and operators that do nothing.
 
 use crate::onnx::{
     context::{Context, Outputs},
@@ -6,9 +6,8 @@ use crate::onnx::{
     proto::{self, MAX_ELEMENTS},
     tensor::Tensor,
 };
-use tract_onnx::pb::tensor_proto::DataType;
 
-pub(crate) const OPS: &[&str] = &["Cast", "Constant", "ConstantOfShape", "Dropout", "Identity", "Shape"];
+pub(crate) const OPS: &[&str] = &["Constant", "ConstantOfShape", "Dropout", "Identity", "Shape"];
 
 pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
     let attributes = c.attributes;
@@ -25,7 +24,7 @@ pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
             let (start, end) = (end("start", 0), end("end", i64::MAX));
             Ok(vec![c.tensor(Tensor::from_dims(shape.get(start..end).unwrap_or(&[])))])
         }
-        "ConstantOfShape" => {
+        _ => {
             let shape = c.constant(0)?.to_ints();
             let shape = shape.iter().map(|v| usize::try_from(*v)).collect::<Result<Vec<_>, _>>();
             let shape = shape.map_err(|_| NodeProblem::NotConstant(0))?;
@@ -42,7 +41,6 @@ pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
             let data = vec![fill; shape.iter().product()];
             Ok(vec![c.tensor(Tensor { shape, data, integer: value.integer })])
         }
-        _ => cast(c),
     }
 }
 
@@ -73,23 +71,4 @@ fn constant(c: &mut Context<'_>) -> Outputs {
         return Ok(vec![c.tensor(tensor)]);
     }
     Err(NodeProblem::Attribute("value"))
-}
-
-fn cast(c: &mut Context<'_>) -> Outputs {
-    let to = c.attributes.int("to").and_then(|t| i32::try_from(t).ok()).and_then(|t| DataType::try_from(t).ok());
-    let float = matches!(to, Some(DataType::Float | DataType::Double | DataType::Float16));
-    let value = c.input(0)?;
-    match c.importer.graph.constant(value).cloned() {
-        Some(x) if float => Ok(vec![c.tensor(Tensor { integer: false, ..(*x).clone() })]),
-        Some(x) if to == Some(DataType::Bool) => {
-            let data = x.data.iter().map(|v| if *v == 0.0 { 0.0 } else { 1.0 }).collect();
-            Ok(vec![c.tensor(Tensor { shape: x.shape.clone(), data, integer: true })])
-        }
-        Some(x) if to.is_some() => {
-            let data = x.data.iter().map(|v| libm::trunc(*v)).collect();
-            Ok(vec![c.tensor(Tensor { shape: x.shape.clone(), data, integer: true })])
-        }
-        None if float => Ok(vec![value]),
-        _ => Err(NodeProblem::Variant("a cast to this type")),
-    }
 }

@@ -1,12 +1,13 @@
 //! Elementwise operators.
 
+use super::functions::{divisor, integer_quotient};
 use crate::{
     curve::Curve,
     onnx::{
         context::{Context, Outputs},
         error::NodeProblem,
         graph::{FloatOp, ValueId},
-        tensor::{broadcast_strides, for_each_address, Tensor},
+        tensor::{broadcast_strides, for_each_address, volume, Tensor},
     },
 };
 
@@ -20,6 +21,7 @@ pub(crate) const OPS: &[&str] = &[
     "HardSwish",
     "LeakyRelu",
     "Max",
+    "Mean",
     "Min",
     "Mul",
     "Neg",
@@ -35,12 +37,18 @@ pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
     let attributes = c.attributes;
     let unary = |unary: Unary| FloatOp::Unary(unary);
     let op = match c.node.op_type.as_str() {
-        "Add" => return c.op(FloatOp::Binary(Binary::Add), 2),
-        "Sub" => return c.op(FloatOp::Binary(Binary::Sub), 2),
-        "Mul" => return c.op(FloatOp::Binary(Binary::Mul), 2),
-        "Div" => return c.op(FloatOp::Binary(Binary::Div), 2),
+        "Add" => return arithmetic(c, Binary::Add),
+        "Sub" => return arithmetic(c, Binary::Sub),
+        "Mul" => return arithmetic(c, Binary::Mul),
+        "Div" => return arithmetic(c, Binary::Div),
         "PRelu" => return c.op(FloatOp::PRelu, 2),
         "Sum" => return fold(c, Binary::Add),
+        "Mean" => {
+            let count = c.inputs.len();
+            let sum = fold(c, Binary::Add)?[0];
+            #[allow(clippy::cast_precision_loss)] // a handful
+            return Ok(vec![c.affine(sum, 1.0 / count as f64, 0.0)?]);
+        }
         "Max" => return fold(c, Binary::Max),
         "Min" => return fold(c, Binary::Min),
         "Clip" => return clip(c),
@@ -49,7 +57,10 @@ pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
         "Sigmoid" => unary(Unary::Sigmoid),
         "Tanh" => unary(Unary::Tanh),
         "Exp" => unary(Unary::Exp),
-        "Neg" => unary(Unary::Neg),
+        "Neg" => {
+            refuse_wrapping(c, false)?;
+            unary(Unary::Neg)
+        }
         "Abs" => unary(Unary::Abs),
         "HardSigmoid" => {
             unary(Unary::HardSigmoid { alpha: attributes.float("alpha", 0.2), beta: attributes.float("beta", 0.5) })
@@ -70,19 +81,74 @@ fn fold(c: &mut Context<'_>, binary: Binary) -> Outputs {
     Ok(vec![result])
 }
 
+/// Sums, differences, products and quotients, of integers as of floats.
+fn arithmetic(c: &mut Context<'_>, binary: Binary) -> Outputs {
+    let (a, b, element) = (c.input(0)?, c.input(1)?, c.element(0));
+    if binary == Binary::Div {
+        if element.is_integer() && !(c.is_constant(a) && c.is_constant(b)) {
+            divisor(c)?;
+            return Ok(vec![integer_quotient(c, a, b, element.is_unsigned())?]);
+        }
+        if element.is_float() {
+            return Ok(vec![c.div(a, b)?]);
+        }
+    } else {
+        refuse_wrapping(c, binary == Binary::Sub)?;
+    }
+    Ok(vec![c.binary(binary, a, b)?])
+}
+
+/// Arithmetic of narrow integers wraps, and differences of unsigned ones do: neither is computed as if it did not.
+fn refuse_wrapping(c: &Context<'_>, difference: bool) -> Result<(), NodeProblem> {
+    if c.element(0).wraps() {
+        return Err(NodeProblem::Variant("arithmetic of integers of 8 or 16 bits, which wraps"));
+    }
+    if difference && c.element(0).is_unsigned() {
+        return Err(NodeProblem::Variant("differences of unsigned integers, which wrap below zero"));
+    }
+    Ok(())
+}
+
+/// A clip between two values; constant ones are numbers.
 fn clip(c: &mut Context<'_>) -> Outputs {
-    let bound = |name: &'static str, input: usize, default: f64| match c.attributes.get(name) {
-        Some(a) => Ok::<f64, NodeProblem>(f64::from(a.f)),
-        None => Ok(c.constant_scalar(input, name)?.unwrap_or(default)),
-    };
-    let (lo, hi) = (bound("min", 1, f64::NEG_INFINITY)?, bound("max", 2, f64::INFINITY)?);
+    let x = c.input(0)?;
+    let mut bounds = [f64::NEG_INFINITY, f64::INFINITY];
+    let mut tensors = [None, None];
+    for (i, name) in ["min", "max"].into_iter().enumerate() {
+        match (c.attributes.get(name), c.optional(i + 1)) {
+            (Some(a), _) => bounds[i] = f64::from(a.f),
+            (None, Some(value)) if !c.is_constant(value) => tensors[i] = Some(value),
+            (None, _) => bounds[i] = c.constant_scalar(i + 1, name)?.unwrap_or(bounds[i]),
+        }
+    }
+    let [lo, hi] = bounds;
     // The types' extremes stand for no bound.
     let lo = if lo <= f64::from(f32::MIN) { f64::NEG_INFINITY } else { lo };
     let hi = if hi >= f64::from(f32::MAX) { f64::INFINITY } else { hi };
-    if lo.is_nan() || hi.is_nan() || lo > hi {
-        return Err(NodeProblem::Variant("a clip whose minimum is above its maximum"));
+    if lo.is_nan() || hi.is_nan() {
+        return Err(NodeProblem::Attribute("min"));
     }
-    c.op(FloatOp::Unary(Unary::Clip { lo, hi }), 1)
+    if lo > hi {
+        // Whatever it is, it is cut to the maximum.
+        let shape = c.shape(0)?;
+        let integer = c.is_integer(x);
+        return Ok(vec![c.tensor(Tensor { data: vec![hi; volume(&shape)], shape, integer })]);
+    }
+    let mut y = x;
+    for (tensor, binary, bound) in [
+        (tensors[0], Binary::Max, Unary::Clip { lo, hi: f64::INFINITY }),
+        (tensors[1], Binary::Min, Unary::Clip { lo: f64::NEG_INFINITY, hi }),
+    ] {
+        y = match tensor {
+            Some(tensor) => c.binary(binary, y, tensor)?,
+            None if tensors == [None, None] => continue,
+            None => c.unary(bound, y)?,
+        };
+    }
+    if tensors == [None, None] {
+        y = c.unary(Unary::Clip { lo, hi }, x)?;
+    }
+    Ok(vec![y])
 }
 
 /// An elementwise operator of two tensors, with broadcasting.
@@ -106,6 +172,8 @@ pub enum Binary {
     GreaterOrEqual,
     /// One where they are equal, else zero.
     Equal,
+    /// The largest integer not above the quotient of two integers, the second one positive.
+    FloorDiv,
 }
 
 impl Binary {
@@ -115,8 +183,13 @@ impl Binary {
         matches!(self, Self::Greater | Self::GreaterOrEqual | Self::Equal)
     }
 
+    /// Whether the result holds integers, whatever the inputs hold.
+    pub(crate) fn is_whole(self) -> bool {
+        self.is_comparison() || self == Self::FloorDiv
+    }
+
     pub(crate) fn evaluate(self, a: &Tensor, b: &Tensor, shape: &[usize]) -> Tensor {
-        let integer = (a.integer && b.integer) || self.is_comparison();
+        let integer = (a.integer && b.integer) || self.is_whole();
         let truth = |t: bool| f64::from(u8::from(t));
         let apply = |x: f64, y: f64| match self {
             Self::Add => x + y,
@@ -128,6 +201,7 @@ impl Binary {
             Self::GreaterOrEqual => truth(x >= y),
             #[allow(clippy::float_cmp)] // what the operator says
             Self::Equal => truth(x == y),
+            Self::FloorDiv => libm::floor(x / y),
             Self::Div if integer => libm::trunc(x / y),
             Self::Div => x / y,
         };

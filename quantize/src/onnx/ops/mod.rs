@@ -3,6 +3,8 @@
 mod constant;
 pub mod conv;
 pub mod elementwise;
+mod functions;
+mod logic;
 pub mod matmul;
 pub mod movement;
 mod normalisation;
@@ -10,6 +12,7 @@ pub mod pool;
 pub mod reduce;
 mod selection;
 
+use self::elementwise::{Binary, Unary};
 use super::{
     context::{Context, Outputs},
     error::NodeProblem,
@@ -26,11 +29,14 @@ const FAMILIES: &[(&[&str], Import)] = &[
     (constant::OPS, constant::import),
     (conv::OPS, conv::import),
     (elementwise::OPS, elementwise::import),
+    (functions::OPS, functions::import),
+    (logic::OPS, logic::import),
     (matmul::OPS, matmul::import),
     (movement::OPS, movement::import),
     (normalisation::OPS, normalisation::import),
     (pool::OPS, pool::import),
     (reduce::OPS, reduce::import),
+    (selection::OPS, selection::import),
 ];
 
 /// How an operator is imported; `None` when it is not supported.
@@ -47,13 +53,22 @@ pub(crate) fn is_integer(op: &FloatOp, inputs: &[bool]) -> bool {
     match op {
         FloatOp::Unary(unary) => unary.is_integer(inputs[0]),
         FloatOp::Softmax(_) | FloatOp::AveragePool { .. } | FloatOp::BatchNorm { .. } => false,
-        FloatOp::Binary(binary) => binary.is_comparison() || inputs.iter().all(|i| *i),
+        FloatOp::Binary(binary) => binary.is_whole() || inputs.iter().all(|i| *i),
         FloatOp::Where => inputs[1..].iter().all(|i| *i),
         FloatOp::ArgMax { .. } | FloatOp::OneHot(_) => true,
         FloatOp::TopK { indices, .. } => *indices || inputs[0],
         FloatOp::Reduce(reduction, _) => inputs[0] && *reduction != reduce::Reduction::Mean,
         FloatOp::Conv(_) | FloatOp::Gemm { .. } | FloatOp::PRelu => false,
         _ => inputs.iter().all(|i| *i),
+    }
+}
+
+/// Whether finite inputs surely give finite results.
+pub(crate) fn keeps_finite(op: &FloatOp) -> bool {
+    match op {
+        FloatOp::Unary(Unary::Exp) | FloatOp::Binary(Binary::Div | Binary::FloorDiv) => false,
+        FloatOp::Unary(Unary::Curve(curve)) => curve.is_finite(),
+        _ => true,
     }
 }
 

@@ -1,39 +1,154 @@
 //! Reductions and softmax.
 
-use crate::onnx::{
-    context::{axes, axis, Context, Outputs},
-    graph::FloatOp,
-    tensor::{for_each_address, strides, volume, Tensor},
+use super::elementwise::Unary;
+use crate::{
+    curve::Curve,
+    onnx::{
+        context::{axes, axis, Context, Outputs},
+        element::Element,
+        error::NodeProblem,
+        graph::{FloatOp, ValueId},
+        tensor::{for_each_address, strides, volume, Tensor},
+    },
 };
 
-pub(crate) const OPS: &[&str] =
-    &["GlobalAveragePool", "GlobalMaxPool", "ReduceMax", "ReduceMean", "ReduceSum", "Softmax"];
+pub(crate) const OPS: &[&str] = &[
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceSum",
+    "ReduceSumSquare",
+    "Softmax",
+];
+
+/// A product has at most so many factors: the errors of all of them add up.
+const MAX_FACTORS: usize = 32;
 
 pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
     match c.node.op_type.as_str() {
         "GlobalAveragePool" => c.op(FloatOp::Reduce(Reduction::Mean, (2..c.shape(0)?.len()).collect()), 1),
         "GlobalMaxPool" => c.op(FloatOp::Reduce(Reduction::Max, (2..c.shape(0)?.len()).collect()), 1),
-        "ReduceMean" => reduce(c, Reduction::Mean),
-        "ReduceSum" => reduce(c, Reduction::Sum),
-        "ReduceMax" => reduce(c, Reduction::Max),
-        _ => import_softmax(c),
+        "Softmax" => import_softmax(c),
+        _ => import_reduction(c),
     }
 }
 
-fn reduce(c: &mut Context<'_>, reduction: Reduction) -> Outputs {
+fn import_reduction(c: &mut Context<'_>) -> Outputs {
     let shape = c.shape(0)?;
     let list = c.ints("axes", 1)?.unwrap_or_default();
+    let axes = match list.as_slice() {
+        [] if c.attributes.flag("noop_with_empty_axes") => vec![],
+        [] => (0..shape.len()).collect(),
+        list => axes(list, shape.len())?,
+    };
     let x = c.input(0)?;
-    if list.is_empty() && c.attributes.flag("noop_with_empty_axes") {
-        return Ok(vec![x]);
+    let y = reduce(c, x, &axes)?;
+    if c.attributes.int("keepdims").unwrap_or(1) != 0 {
+        return Ok(vec![y]);
     }
-    let axes = if list.is_empty() { (0..shape.len()).collect() } else { axes(&list, shape.len())? };
-    let keep = c.attributes.int("keepdims").unwrap_or(1) != 0;
-    let reduced = c.reduce(x, reduction, &axes)?;
-    if keep {
-        return Ok(vec![reduced]);
+    Ok(vec![c.reshape(y, (0..shape.len()).filter(|d| !axes.contains(d)).map(|d| shape[d]).collect())?])
+}
+
+/// The reduction that the node names; reduced axes stay with size 1. Without axes, what happens to each element.
+fn reduce(c: &mut Context<'_>, x: ValueId, axes: &[usize]) -> Result<ValueId, NodeProblem> {
+    let element = c.element(0);
+    let whole = element.is_integer() || element == Element::BOOL;
+    let op = c.node.op_type.as_str();
+    if whole && matches!(op, "ReduceMean" | "ReduceL2" | "ReduceLogSum" | "ReduceLogSumExp") {
+        return Err(NodeProblem::Variant("a mean, root or logarithm of integers"));
     }
-    Ok(vec![c.reshape(reduced, (0..shape.len()).filter(|d| !axes.contains(d)).map(|d| shape[d]).collect())?])
+    if whole && axes.iter().any(|d| c.shape_of(x)[*d] == 0) {
+        return Err(NodeProblem::Variant("a reduction of no integers"));
+    }
+    if element.wraps() && !matches!(op, "ReduceMax" | "ReduceMin") {
+        return Err(NodeProblem::Variant("arithmetic of integers of 8 or 16 bits, which wraps"));
+    }
+    match op {
+        "ReduceMean" => over(c, x, Reduction::Mean, axes),
+        "ReduceSum" => over(c, x, Reduction::Sum, axes),
+        "ReduceMax" => over(c, x, Reduction::Max, axes),
+        "ReduceMin" => {
+            let negative = c.unary(Unary::Neg, x)?;
+            let largest = over(c, negative, Reduction::Max, axes)?;
+            c.unary(Unary::Neg, largest)
+        }
+        "ReduceL1" => {
+            let size = c.unary(Unary::Abs, x)?;
+            over(c, size, Reduction::Sum, axes)
+        }
+        "ReduceSumSquare" | "ReduceL2" => {
+            let square = c.mul(x, x)?;
+            let sum = over(c, square, Reduction::Sum, axes)?;
+            if op == "ReduceL2" {
+                c.unary(Unary::Curve(Curve::Sqrt), sum)
+            } else {
+                Ok(sum)
+            }
+        }
+        "ReduceLogSum" => {
+            let sum = over(c, x, Reduction::Sum, axes)?;
+            c.unary(Unary::Curve(Curve::Log), sum)
+        }
+        "ReduceLogSumExp" => log_sum_exp(c, x, axes),
+        _ => product(c, x, axes),
+    }
+}
+
+fn over(c: &mut Context<'_>, x: ValueId, how: Reduction, axes: &[usize]) -> Result<ValueId, NodeProblem> {
+    if axes.is_empty() {
+        Ok(x)
+    } else {
+        c.reduce(x, how, axes)
+    }
+}
+
+/// `m + ln Σ e^(x − m)` with the maximum m.
+fn log_sum_exp(c: &mut Context<'_>, x: ValueId, axes: &[usize]) -> Result<ValueId, NodeProblem> {
+    if axes.is_empty() {
+        return Ok(x);
+    }
+    let largest = c.reduce(x, Reduction::Max, axes)?;
+    let difference = c.sub(x, largest)?;
+    let exponential = c.unary(Unary::Exp, difference)?;
+    let sum = c.reduce(exponential, Reduction::Sum, axes)?;
+    let logarithm = c.unary(Unary::Curve(Curve::Log), sum)?;
+    c.add(logarithm, largest)
+}
+
+/// A product by halves.
+fn product(c: &mut Context<'_>, x: ValueId, axes: &[usize]) -> Result<ValueId, NodeProblem> {
+    let shape = c.shape_of(x);
+    let kept: Vec<usize> = (0..shape.len()).filter(|d| !axes.contains(d)).collect();
+    let mut count: usize = axes.iter().map(|d| shape[*d]).product();
+    let reduced: Vec<usize> = (0..shape.len()).map(|d| if axes.contains(&d) { 1 } else { shape[d] }).collect();
+    if count == 0 {
+        return Ok(c.tensor(Tensor::new(reduced.clone(), vec![1.0; volume(&reduced)])));
+    }
+    if count > MAX_FACTORS {
+        return Err(NodeProblem::Variant("a product of more than 32 elements"));
+    }
+    let order: Vec<usize> = kept.iter().chain(axes).copied().collect();
+    let x = c.transpose(x, &order)?;
+    let last = kept.len();
+    let mut y = c.reshape(x, kept.iter().map(|d| shape[*d]).chain([count]).collect())?;
+    while count > 1 {
+        let half = count / 2;
+        let (first, second) = (c.slice(y, last, (0, 1, half))?, c.slice(y, last, (half, 1, half))?);
+        let mut parts = vec![c.mul(first, second)?];
+        if count % 2 == 1 {
+            parts.push(c.slice(y, last, (count - 1, 1, 1))?);
+        }
+        y = c.concat(&parts, last)?;
+        count = half + count % 2;
+    }
+    c.reshape(y, reduced)
 }
 
 fn import_softmax(c: &mut Context<'_>) -> Outputs {

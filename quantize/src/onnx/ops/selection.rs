@@ -1,6 +1,83 @@
 //! Operators that compare and choose: truth values, where, arguments of maxima, largest elements, one-hot vectors.
 
-use crate::onnx::tensor::{volume, Tensor};
+use super::elementwise::{Binary, Unary};
+use crate::onnx::{
+    context::{axis, Context, Outputs},
+    error::NodeProblem,
+    graph::{FloatOp, ValueId},
+    tensor::{volume, Tensor},
+};
+
+pub(crate) const OPS: &[&str] = &["ArgMax", "ArgMin", "OneHot", "TopK"];
+
+pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
+    match c.node.op_type.as_str() {
+        "OneHot" => import_one_hot(c),
+        "TopK" => import_top_k(c),
+        op => {
+            let shape = c.shape(0)?;
+            let axis = axis(c.attributes.int("axis").unwrap_or(0), shape.len(), "axis")?;
+            let mut x = c.input(0)?;
+            if op == "ArgMin" {
+                x = c.unary(Unary::Neg, x)?;
+            }
+            let y = c.push(FloatOp::ArgMax { axis, last: c.attributes.flag("select_last_index") }, &[x])?;
+            if c.attributes.int("keepdims").unwrap_or(1) != 0 {
+                return Ok(vec![y]);
+            }
+            Ok(vec![c.reshape(y, (0..shape.len()).filter(|d| *d != axis).map(|d| shape[d]).collect())?])
+        }
+    }
+}
+
+fn import_top_k(c: &mut Context<'_>) -> Outputs {
+    let shape = c.shape(0)?;
+    let axis = axis(c.attributes.int("axis").unwrap_or(-1), shape.len(), "axis")?;
+    let k = match c.attributes.int("k") {
+        Some(k) => k,
+        None => c.constant_ints(1)?.and_then(|k| k.first().copied()).ok_or(NodeProblem::Attribute("k"))?,
+    };
+    let k = usize::try_from(k).map_err(|_| NodeProblem::Attribute("k"))?;
+    let smallest = c.attributes.int("largest") == Some(0);
+    let mut x = c.input(0)?;
+    if smallest {
+        x = c.unary(Unary::Neg, x)?;
+    }
+    let mut values = c.push(FloatOp::TopK { axis, k, indices: false }, &[x])?;
+    if smallest {
+        values = c.unary(Unary::Neg, values)?;
+    }
+    Ok(vec![values, c.push(FloatOp::TopK { axis, k, indices: true }, &[x])?])
+}
+
+/// One-hot vectors of indices, on a new last axis; negative ones count from the end.
+pub(crate) fn one_hot_of(c: &mut Context<'_>, indices: ValueId, depth: usize) -> Result<ValueId, NodeProblem> {
+    let size = i32::try_from(depth).ok().filter(|d| *d > 0).ok_or(NodeProblem::Attribute("depth"))?;
+    let (zero, size) = (c.whole(0), c.whole(size));
+    let negative = c.binary(Binary::Greater, zero, indices)?;
+    let shift = c.mul(negative, size)?;
+    let indices = c.add(indices, shift)?;
+    c.push(FloatOp::OneHot(depth), &[indices])
+}
+
+fn import_one_hot(c: &mut Context<'_>) -> Outputs {
+    let rank = c.shape(0)?.len();
+    let depth = c.constant_ints(1)?.and_then(|d| d.first().copied()).ok_or(NodeProblem::MissingInput(1))?;
+    let depth = usize::try_from(depth).map_err(|_| NodeProblem::Attribute("depth"))?;
+    let axis = axis(c.attributes.int("axis").unwrap_or(-1), rank + 1, "axis")?;
+    let (indices, values) = (c.input(0)?, c.input(2)?);
+    if c.shape_of(values) != [2] {
+        return Err(NodeProblem::Attribute("values"));
+    }
+    let indices = super::functions::truncate(c, indices)?;
+    let hot = one_hot_of(c, indices, depth)?;
+    let perm: Vec<usize> = (0..axis).chain([rank]).chain(axis..rank).collect();
+    let hot = c.transpose(hot, &perm)?;
+    let (off, on) = (c.slice(values, 0, (0, 1, 1))?, c.slice(values, 0, (1, 1, 1))?);
+    let step = c.sub(on, off)?;
+    let y = c.mul(hot, step)?;
+    Ok(vec![c.add(y, off)?])
+}
 
 pub(crate) fn choose(condition: &Tensor, a: &Tensor, b: &Tensor, shape: &[usize]) -> Tensor {
     let (condition, a, b) = (condition.broadcast_to(shape), a.broadcast_to(shape), b.broadcast_to(shape));
