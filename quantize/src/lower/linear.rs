@@ -210,8 +210,28 @@ impl Lowering<'_> {
                 moved(axes, &mut x, op, &output)?;
                 Ok(x)
             }
+        });
+        match (expr, &node.op) {
+            (Err(LowerError::NotSeparable), FloatOp::Gather { axis, indices, shape }) if shape.len() > 1 => {
+                self.gathered(node, *axis, indices)
+            }
+            (expr, _) => Ok(self.lazy(node, expr?)),
+        }
+    }
+
+    /// A gather whose indices have several axes: along one axis, as a tensor, which is then read with its shape.
+    fn gathered(&mut self, node: &FloatNode, axis: usize, indices: &[Option<usize>]) -> Result<Lazy, LowerError> {
+        let mut flat = dims(self.float.shape(node.inputs[0]));
+        flat[axis] = u32::try_from(indices.len()).map_err(|_| LowerError::TooWide)?;
+        let op = FloatOp::Gather { axis, indices: indices.to_vec(), shape: vec![indices.len()] };
+        let expr = self.with(&node.inputs, |axes, operands| {
+            let mut x = pop(operands)?;
+            moved(axes, &mut x, &op, &flat)?;
+            Ok(x)
         })?;
-        Ok(self.lazy(node, expr))
+        self.values[node.output.0] = Some(self.lazy(node, expr));
+        let tensor = self.tensor(node.output)?;
+        Ok(self.lazy_tensor(node, tensor))
     }
 }
 

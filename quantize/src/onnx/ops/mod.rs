@@ -1,15 +1,19 @@
 //! Operators of the float model, by family: reading attributes, shapes, evaluation.
 
+mod arrange;
 mod constant;
 pub mod conv;
 pub mod elementwise;
 mod functions;
+mod gather;
 mod logic;
 pub mod matmul;
 pub mod movement;
 mod normalisation;
+mod padding;
 pub mod pool;
 pub mod reduce;
+mod scatter;
 mod selection;
 
 use self::elementwise::{Binary, Unary};
@@ -26,16 +30,20 @@ pub(crate) type Import = fn(&mut Context<'_>) -> Outputs;
 
 /// The families of the default domain: their operators and how they are imported.
 const FAMILIES: &[(&[&str], Import)] = &[
+    (arrange::OPS, arrange::import),
     (constant::OPS, constant::import),
     (conv::OPS, conv::import),
     (elementwise::OPS, elementwise::import),
     (functions::OPS, functions::import),
+    (gather::OPS, gather::import),
     (logic::OPS, logic::import),
     (matmul::OPS, matmul::import),
     (movement::OPS, movement::import),
     (normalisation::OPS, normalisation::import),
+    (padding::OPS, padding::import),
     (pool::OPS, pool::import),
     (reduce::OPS, reduce::import),
+    (scatter::OPS, scatter::import),
     (selection::OPS, selection::import),
 ];
 

@@ -4,12 +4,11 @@ use crate::onnx::{
     context::{axes, axis, Context, Outputs},
     error::NodeProblem,
     graph::{FloatOp, ValueId},
-    proto::MAX_ELEMENTS,
     tensor::{broadcast_shapes, for_each_address, strides, volume, Tensor},
 };
 
 pub(crate) const OPS: &[&str] =
-    &["Concat", "Expand", "Flatten", "Gather", "Pad", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"];
+    &["Concat", "Expand", "Flatten", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"];
 
 pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
     let attributes = c.attributes;
@@ -69,8 +68,7 @@ pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
             Ok(vec![c.concat(&parts, axis)?])
         }
         "Slice" => import_slice(c),
-        "Pad" => import_pad(c),
-        "Expand" => {
+        _ => {
             let x = c.shape(0)?;
             let target = c.constant(1)?.to_ints();
             let target = target.iter().map(|v| usize::try_from(*v)).collect::<Result<Vec<_>, _>>();
@@ -78,7 +76,6 @@ pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
             let shape = broadcast_shapes(&x, &target).ok_or(NodeProblem::Attribute("shape"))?;
             c.op(FloatOp::Expand(shape), 1)
         }
-        _ => import_gather(c),
     }
 }
 
@@ -136,60 +133,6 @@ fn import_slice(c: &mut Context<'_>) -> Outputs {
         parts[a] = (convert(start)?, step, convert(count)?);
     }
     c.op(FloatOp::Slice(parts), 1)
-}
-
-fn import_pad(c: &mut Context<'_>) -> Outputs {
-    let shape = c.shape(0)?;
-    if !matches!(c.attributes.string("mode"), None | Some("" | "constant")) {
-        return Err(NodeProblem::Variant("padding by reflection or repetition"));
-    }
-    let given = c.ints("pads", 1)?.ok_or(NodeProblem::Attribute("pads"))?;
-    let value = match c.attributes.get("value") {
-        Some(a) => f64::from(a.f),
-        None => c.constant_scalar(2, "value")?.unwrap_or(0.0),
-    };
-    let on: Vec<usize> = match c.constant_ints(3)? {
-        Some(list) => list.iter().map(|a| axis(*a, shape.len(), "axes")).collect::<Result<_, _>>()?,
-        None => (0..shape.len()).collect(),
-    };
-    if given.len() != 2 * on.len() {
-        return Err(NodeProblem::Attribute("pads"));
-    }
-    let mut pads = vec![(0, 0); shape.len()];
-    let mut cuts: Vec<(usize, i64, usize)> = shape.iter().map(|s| (0, 1, *s)).collect();
-    for (i, a) in on.iter().enumerate() {
-        // A negative padding cuts.
-        let split = |v: i64| {
-            let size = usize::try_from(v.unsigned_abs()).ok().filter(|v| *v < MAX_ELEMENTS);
-            size.map(|s| if v < 0 { (0, s) } else { (s, 0) }).ok_or(NodeProblem::Attribute("pads"))
-        };
-        let ((begin, cut_begin), (end, cut_end)) = (split(given[i])?, split(given[on.len() + i])?);
-        pads[*a] = (begin, end);
-        let rest = shape[*a].checked_sub(cut_begin + cut_end).filter(|r| *r > 0);
-        cuts[*a] = (cut_begin, 1, rest.ok_or(NodeProblem::Attribute("pads"))?);
-    }
-    let x = c.input(0)?;
-    let cut = c.push(FloatOp::Slice(cuts), &[x])?;
-    Ok(vec![c.push(FloatOp::Pad(pads, value), &[cut])?])
-}
-
-fn import_gather(c: &mut Context<'_>) -> Outputs {
-    let shape = c.shape(0)?;
-    let axis_index = axis(c.attributes.int("axis").unwrap_or(0), shape.len(), "axis")?;
-    let indices = c.constant(1)?;
-    let size = i64::try_from(shape[axis_index]).map_err(|_| NodeProblem::Attribute("axis"))?;
-    let resolved = indices
-        .to_ints()
-        .into_iter()
-        .map(|i| {
-            usize::try_from(if i < 0 { i.saturating_add(size) } else { i })
-                .ok()
-                .filter(|i| *i < shape[axis_index])
-                .map(Some)
-        })
-        .collect::<Option<Vec<_>>>()
-        .ok_or(NodeProblem::Attribute("indices"))?;
-    c.op(FloatOp::Gather { axis: axis_index, indices: resolved, shape: indices.shape.clone() }, 1)
 }
 
 pub(crate) fn concat_shape(inputs: &[&[usize]], axis: usize) -> Option<Vec<usize>> {
