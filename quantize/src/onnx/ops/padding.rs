@@ -72,9 +72,6 @@ fn extend(c: &mut Context<'_>, x: ValueId, pads: &[(usize, i64, i64)], mode: &st
         }
         let size = c.shape_of(y)[*a];
         let signed = i64::try_from(size).map_err(|_| NodeProblem::Attribute("pads"))?;
-        if signed + begin + end > MAX_ELEMENTS as i64 {
-            return Err(NodeProblem::Attribute("pads"));
-        }
         let source = |at: i64| match mode {
             "edge" => at.clamp(0, signed - 1),
             "wrap" => at.rem_euclid(signed),
@@ -104,7 +101,7 @@ fn center_crop_pad(c: &mut Context<'_>) -> Outputs {
         Some(list) => list.iter().map(|a| axis(*a, shape.len(), "axes")).collect::<Result<_, _>>()?,
         None => (0..shape.len()).collect(),
     };
-    if on.len() != target.len() || target.iter().any(|t| !(1..MAX_ELEMENTS as i64).contains(t)) {
+    if on.len() != target.len() || target.iter().any(|t| *t < 1 || t.unsigned_abs() >= MAX_ELEMENTS as u64) {
         return Err(NodeProblem::Attribute("shape"));
     }
     let mut pads = Vec::with_capacity(on.len());
