@@ -106,7 +106,7 @@ pub fn calibrate(graph: &FloatGraph, samples: &Samples, method: Method, bits: u8
         })
         .try_reduce(empty, |a, b| Ok(union(a, b)))?;
     if method == Method::MinMax {
-        return Ok(ranges);
+        return Ok(united(graph, ranges));
     }
     let histograms = (0..samples.len())
         .into_par_iter()
@@ -122,7 +122,7 @@ pub fn calibrate(graph: &FloatGraph, samples: &Samples, method: Method, bits: u8
             |a, b| Ok(a.into_iter().zip(b).map(|(a, b)| add(a, &b)).collect()),
         )?;
     let inputs: Vec<ValueId> = graph.inputs.clone();
-    Ok(ranges
+    let ranges = ranges
         .into_iter()
         .zip(histograms)
         .enumerate()
@@ -137,7 +137,20 @@ pub fn calibrate(graph: &FloatGraph, samples: &Samples, method: Method, bits: u8
                 Method::Mse => least_squares(range, &histogram, bits),
             }
         })
-        .collect())
+        .collect();
+    Ok(united(graph, ranges))
+}
+
+/// Values that share a range have the smallest one that holds all of theirs.
+fn united(graph: &FloatGraph, mut ranges: Vec<Range>) -> Vec<Range> {
+    let followers = |id: usize| graph.values[id].range_of.map(|leader| (id, leader.0));
+    for (id, leader) in (0..ranges.len()).filter_map(followers) {
+        ranges[leader] = ranges[leader].union(ranges[id]);
+    }
+    for (id, leader) in (0..ranges.len()).filter_map(followers) {
+        ranges[id] = ranges[leader];
+    }
+    ranges
 }
 
 /// For values that a softmax alone reads, its axis.

@@ -1,4 +1,4 @@
-//! Every operator case in `tests/ops`: float evaluation and integer evaluation against ONNX Runtime.
+//! Every operator case in `tests/ops` and `tests/variants`: float evaluation and integer evaluation against ONNX Runtime.
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
 
 use std::{
@@ -12,8 +12,8 @@ use zkonnx_quantize::{
     quantize, OnnxModel, Recipe,
 };
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/ops")
+fn root(folder: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests").join(folder)
 }
 
 struct Case {
@@ -101,9 +101,9 @@ fn check_integer(case: &Case, recipe: &Recipe, tolerance: f64) -> Result<f64, St
     Ok(worst)
 }
 
-fn all_cases() -> Vec<PathBuf> {
+fn all_cases(folder: &str) -> Vec<PathBuf> {
     let mut cases = Vec::new();
-    for family in std::fs::read_dir(root()).unwrap().filter_map(Result::ok).filter(|e| e.path().is_dir()) {
+    for family in std::fs::read_dir(root(folder)).unwrap().filter_map(Result::ok).filter(|e| e.path().is_dir()) {
         for case in std::fs::read_dir(family.path()).unwrap().filter_map(Result::ok) {
             if case.path().extension().is_some_and(|e| e == "onnx") {
                 cases.push(case.path());
@@ -111,14 +111,15 @@ fn all_cases() -> Vec<PathBuf> {
         }
     }
     cases.sort();
-    assert!(cases.len() >= 100, "only {} operator cases", cases.len());
     cases
 }
 
-fn run_all(recipe: &Recipe, tolerance: f64, float: bool) {
+fn run_all(folder: &str, recipe: &Recipe, tolerance: f64, float: bool) {
     let mut failures = Vec::new();
-    for path in all_cases() {
-        let name = path.strip_prefix(root()).unwrap().display().to_string();
+    let cases = all_cases(folder);
+    assert!(cases.len() >= 50, "only {} operator cases", cases.len());
+    for path in cases {
+        let name = path.strip_prefix(root(folder)).unwrap().display().to_string();
         let result = load(&path).and_then(|case| {
             if float {
                 check_float(&case)?;
@@ -135,17 +136,24 @@ fn run_all(recipe: &Recipe, tolerance: f64, float: bool) {
 
 #[test]
 fn every_operator_agrees_with_onnx_runtime() {
-    run_all(&Recipe::default(), 0.015, true);
+    run_all("ops", &Recipe::default(), 0.015, true);
 }
 
 #[test]
 fn every_operator_agrees_more_closely_at_sixteen_bits() {
     let recipe =
         Recipe { bits: 16, input_bits: 16, table_bits: 15, shift: 16, max_range_bits: 20, ..Recipe::default() };
-    run_all(&recipe, 0.002, false);
+    run_all("ops", &recipe, 0.002, false);
 }
 
 #[test]
 fn every_operator_agrees_with_private_weights() {
-    run_all(&Recipe { private_weights: true, ..Recipe::default() }, 0.02, false);
+    run_all("ops", &Recipe { private_weights: true, ..Recipe::default() }, 0.02, false);
+}
+
+#[test]
+fn every_variant_agrees_with_onnx_runtime() {
+    let recipe =
+        Recipe { bits: 14, input_bits: 14, table_bits: 13, shift: 14, max_range_bits: 18, ..Recipe::default() };
+    run_all("variants", &recipe, 0.005, true);
 }

@@ -1,7 +1,10 @@
 //! The summands of lazy expressions: reads of tensors, dense arrays of constants, substitution of axes.
 
 use crate::graph::TensorId;
-use std::sync::Arc;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 /// An axis; ids are unique in a lowering, so expressions never confuse theirs.
 pub(crate) type AxisId = u32;
@@ -95,11 +98,32 @@ impl Read {
     }
 }
 
+/// How an array follows from the constants of the float graph, as a digest: arrays of one origin have equal values by
+/// construction, whatever the constants are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Origin(u64);
+
+impl Origin {
+    pub(crate) fn new(what: impl Hash) -> Self {
+        let mut hasher = DefaultHasher::new();
+        what.hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
 /// A dense array of reals over some axes, row-major in their order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Dense {
     pub(crate) axes: Vec<AxisId>,
     pub(crate) values: Arc<Vec<f64>>,
+    /// Where it comes from, if that is known.
+    pub(crate) origin: Option<Origin>,
+}
+
+impl PartialEq for Dense {
+    fn eq(&self, other: &Self) -> bool {
+        self.axes == other.axes && self.values == other.values
+    }
 }
 
 /// One summand.
@@ -170,7 +194,8 @@ impl Dense {
         let shape: Vec<usize> = order.iter().map(|a| axes.size(*a) as usize).collect();
         let mut values = Vec::with_capacity(axes.volume(order));
         crate::onnx::tensor::for_each_address(&shape, &strides, |a| values.push(self.values[a]));
-        Ok(Self { axes: order.to_vec(), values: Arc::new(values) })
+        let origin = self.origin.map(|o| Origin::new((o, "over", &shape, &strides)));
+        Ok(Self { axes: order.to_vec(), values: Arc::new(values), origin })
     }
 
     pub(super) fn times(&self, axes: &Axes, other: &Self) -> Result<Self, Blocked> {
@@ -178,7 +203,8 @@ impl Dense {
         order.extend(other.axes.iter().filter(|a| !self.axes.contains(a)));
         let (a, b) = (self.over(axes, &order)?, other.over(axes, &order)?);
         let values = a.values.iter().zip(b.values.iter()).map(|(x, y)| x * y).collect();
-        Ok(Self { axes: order, values: Arc::new(values) })
+        let origin = a.origin.zip(b.origin).map(|o| Origin::new((o, "times")));
+        Ok(Self { axes: order, values: Arc::new(values), origin })
     }
 
     /// The sum over some of its axes.
@@ -189,7 +215,8 @@ impl Dense {
         let sorted = self.over(axes, &order)?;
         let width = sorted.values.len() / axes.volume(&kept);
         let values = sorted.values.chunks(width.max(1)).map(|c| c.iter().sum()).collect();
-        Ok(Self { axes: kept, values: Arc::new(values) })
+        let origin = sorted.origin.map(|o| Origin::new((o, "sum", width)));
+        Ok(Self { axes: kept, values: Arc::new(values), origin })
     }
 
     pub(super) fn substitute(&self, axes: &Axes, s: &Substitution) -> Result<Self, Blocked> {
@@ -213,7 +240,8 @@ impl Dense {
         let mut list = self.axes[..at].to_vec();
         list.extend(&s.by);
         list.extend(&self.axes[at + 1..]);
-        Ok(Self { axes: list, values: Arc::new(values) })
+        let origin = self.origin.map(|o| Origin::new((o, "substitute", outer, inner, &points)));
+        Ok(Self { axes: list, values: Arc::new(values), origin })
     }
 }
 
@@ -253,7 +281,8 @@ impl Atom {
                 (Some(_), _) => return Err(Blocked),
                 (None, _) => {
                     let values = points.iter().map(|p| if p.is_some() { 1.0 } else { 0.0 }).collect();
-                    let mask = Dense { axes: s.by.clone(), values: Arc::new(values) };
+                    let origin = Some(Origin::new(("mask", &points)));
+                    let mask = Dense { axes: s.by.clone(), values: Arc::new(values), origin };
                     atom.dense = Some(match &atom.dense {
                         Some(dense) => dense.times(axes, &mask)?,
                         None => mask,

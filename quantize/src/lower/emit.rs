@@ -1,7 +1,7 @@
 //! From a lazy expression to an integer form: reals become integers here, once.
 
 use super::{
-    expr::{Atom, Axes, AxisId, Coord, Dense, Expr, Read, Substitution},
+    expr::{Atom, Axes, AxisId, Coord, Dense, Expr, Origin, Read, Substitution},
     LowerError,
 };
 use crate::{
@@ -23,7 +23,16 @@ pub(crate) struct ParamPolicy {
 #[derive(Clone, Debug)]
 pub(crate) struct Emitted {
     pub(crate) form: Form,
-    pub(crate) params: Vec<(Param, Vec<i64>)>,
+    pub(crate) params: Vec<EmittedParam>,
+}
+
+/// A parameter of a form.
+#[derive(Clone, Debug)]
+pub(crate) struct EmittedParam {
+    pub(crate) param: Param,
+    pub(crate) values: Vec<i64>,
+    /// Parameters of one origin are equal by construction.
+    pub(crate) origin: Option<Origin>,
 }
 
 /// The nearest integer of a real that has to stay below 2^62.
@@ -42,7 +51,7 @@ struct Emitter<'a> {
     order: &'a [AxisId],
     policy: ParamPolicy,
     name: &'a str,
-    params: Vec<(Param, Vec<i64>)>,
+    params: Vec<EmittedParam>,
 }
 
 /// The form of an expression over the axes `order`, whose unit one stands for `unit`. Bounds are left to the caller.
@@ -130,8 +139,14 @@ impl Emitter<'_> {
         Ok(map)
     }
 
-    /// Declares a parameter; equal ones of this form are shared when weights are public.
-    fn param(&mut self, rows: usize, cols: usize, values: Vec<i64>, bias: bool) -> Result<ParamId, LowerError> {
+    /// Declares a parameter: a matrix of `rows` and `cols`.
+    fn param(
+        &mut self,
+        (rows, cols): (usize, usize),
+        values: Vec<i64>,
+        bias: bool,
+        origin: Option<Origin>,
+    ) -> Result<ParamId, LowerError> {
         let fit = |v: usize| u32::try_from(v).map_err(|_| LowerError::TooWide);
         let (rows, cols) = (fit(rows)?, fit(cols)?);
         let bounds = match self.policy.declared {
@@ -149,7 +164,8 @@ impl Emitter<'_> {
         let suffix = if bias { "bias" } else { "weight" };
         let name = format!("{}.{suffix}", self.name);
         let id = ParamId(self.policy.first + fit(self.params.len())?);
-        self.params.push((Param { name, rows, cols, bounds }, values));
+        let origin = origin.map(|o| Origin::new((o, rows, cols, bias)));
+        self.params.push(EmittedParam { param: Param { name, rows, cols, bounds }, values, origin });
         Ok(id)
     }
 
@@ -171,9 +187,10 @@ impl Emitter<'_> {
         if self.policy.declared.is_none() && values.iter().all(|v| *v == 0) {
             return Ok(None);
         }
-        let (num_rows, num_cols) = (self.axes.volume(&rows), self.axes.volume(&inner));
+        let size = (self.axes.volume(&rows), self.axes.volume(&inner));
+        let origin = sorted.origin.map(|o| Origin::new((o, factor.to_bits())));
         let left = Operand {
-            source: Source::Param(self.param(num_rows, num_cols, values, false)?),
+            source: Source::Param(self.param(size, values, false, origin)?),
             sums: vec![],
             map: self.dense_map(&list, &shared)?,
         };
@@ -243,9 +260,14 @@ impl Emitter<'_> {
         }
         let order: Vec<AxisId> = self.order.iter().copied().filter(|a| list.contains(a)).collect();
         let mut total = vec![0.0; self.axes.volume(&order)];
+        let mut origins = Some(Vec::new());
         for (factor, dense) in constants {
-            let one = Dense { axes: vec![], values: Arc::new(vec![1.0]) };
+            let one = Dense { axes: vec![], values: Arc::new(vec![1.0]), origin: Some(Origin::new("one")) };
             let spread = dense.as_ref().unwrap_or(&one).over(self.axes, &order)?;
+            origins = origins.zip(spread.origin).map(|(mut list, origin)| {
+                list.push((factor.to_bits(), origin));
+                list
+            });
             for (total, value) in total.iter_mut().zip(spread.values.iter()) {
                 *total += factor * value;
             }
@@ -256,7 +278,7 @@ impl Emitter<'_> {
             [first, rest @ ..] if public && rest.iter().all(|v| v == first) => form.constant = *first,
             _ => {
                 let map = self.dense_map(&order, &[])?;
-                let source = Source::Param(self.param(values.len(), 1, values, true)?);
+                let source = Source::Param(self.param((values.len(), 1), values, true, origins.map(Origin::new))?);
                 form.terms.push(Term { coef: 1, source, sums: vec![], map });
             }
         }

@@ -11,7 +11,7 @@
 //! Where an expression cannot express an operation, [`Blocked`] asks for the operand to become a tensor.
 
 use super::atom::merge_read;
-pub(crate) use super::atom::{Atom, Axes, AxisId, Blocked, Coord, Dense, LazyFactor, Read, Substitution};
+pub(crate) use super::atom::{Atom, Axes, AxisId, Blocked, Coord, Dense, LazyFactor, Origin, Read, Substitution};
 use crate::graph::TensorId;
 use std::sync::Arc;
 
@@ -50,10 +50,18 @@ impl Expr {
         if values.len() == 1 || (!keep && values.iter().all(|v| *v == first)) {
             atom.coef = first;
         } else {
-            atom.dense = Some(Dense { axes: dims.concat(), values: Arc::new(values.to_vec()) });
+            atom.dense = Some(Dense { axes: dims.concat(), values: Arc::new(values.to_vec()), origin: None });
         }
         let zero = atom.dense.is_none() && atom.coef == 0.0;
         Self { dims, atoms: if zero { vec![] } else { vec![atom] } }
+    }
+
+    /// A constant array that comes from there.
+    pub(crate) fn with_origin(mut self, origin: Origin) -> Self {
+        for dense in self.atoms.iter_mut().filter_map(|a| a.dense.as_mut()) {
+            dense.origin = Some(origin);
+        }
+        self
     }
 
     /// All axes of the index space, in order.

@@ -2,7 +2,7 @@
 
 use super::{
     dims,
-    expr::{Atom, Axes, AxisId, Blocked, Coord, Dense, Expr, Substitution},
+    expr::{Atom, Axes, AxisId, Blocked, Coord, Dense, Expr, Origin, Substitution},
     Lazy, LowerError, Lowering,
 };
 use crate::onnx::{
@@ -24,8 +24,8 @@ fn pop(operands: &mut Vec<Expr>) -> Result<Expr, Blocked> {
 }
 
 /// A constant over the given axes, row-major.
-fn dense(list: &[AxisId], values: &[f64]) -> Expr {
-    let array = Dense { axes: list.to_vec(), values: Arc::new(values.to_vec()) };
+fn dense(list: &[AxisId], values: &[f64], origin: Origin) -> Expr {
+    let array = Dense { axes: list.to_vec(), values: Arc::new(values.to_vec()), origin: Some(origin) };
     let mut atom = Atom { coef: 1.0, dense: Some(array), reads: vec![], summed: vec![] };
     if list.is_empty() {
         atom.dense = None;
@@ -73,10 +73,10 @@ impl Lowering<'_> {
                 result_dims.push(o);
             }
             let weight_axes = [group.as_slice(), &out, &summed].concat();
-            let atoms = x.contract(axes, &dense(&weight_axes, &weights.data), &summed)?;
+            let atoms = x.contract(axes, &dense(&weight_axes, &weights.data, Origin::new(node.inputs[1])), &summed)?;
             let mut result = Expr { dims: result_dims, atoms };
             if let Some(bias) = &bias {
-                result.atoms.extend(dense(&result.dims[1], &bias.data).atoms);
+                result.atoms.extend(dense(&result.dims[1], &bias.data, Origin::new(node.inputs[2])).atoms);
             }
             Ok(result)
         })?;
@@ -146,6 +146,9 @@ impl Lowering<'_> {
         if binary.is_comparison() {
             return self.compare(node, binary);
         }
+        if self.recipe.private_weights && binary != Binary::Mul {
+            self.part_products(a, b)?;
+        }
         let expr = self.with(&[a, b], |axes, operands| {
             let (b, a) = (pop(operands)?, pop(operands)?);
             match binary {
@@ -157,6 +160,21 @@ impl Lowering<'_> {
         Ok(self.lazy(node, expr))
     }
 
+    /// Makes products of tensors that are to be added to weighted ones tensors: the declared width of weights fixes the
+    /// shift of their sum, at which the products' coefficients would be coarse.
+    fn part_products(&mut self, a: ValueId, b: ValueId) -> Result<(), LowerError> {
+        let has = |this: &Self, id: ValueId, test: fn(&Atom) -> bool| {
+            this.values[id.0].as_ref().is_some_and(|l| l.expr.atoms.iter().any(test))
+        };
+        let weighted = |atom: &Atom| atom.dense.is_some() && !atom.reads.is_empty();
+        for (product, other) in [(a, b), (b, a)] {
+            if has(self, product, |atom| atom.reads.len() > 1) && has(self, other, weighted) {
+                self.tensor(product)?;
+            }
+        }
+        Ok(())
+    }
+
     fn divide_by_constant(&mut self, node: &FloatNode, a: ValueId, divisor: &Tensor) -> Result<Lazy, LowerError> {
         if divisor.data.contains(&0.0) {
             return Err(LowerError::Denominator { lo: 0.0, hi: 0.0 });
@@ -164,7 +182,8 @@ impl Lowering<'_> {
         let inverse: Vec<f64> = divisor.data.iter().map(|v| 1.0 / v).collect();
         let keep = self.recipe.private_weights && inverse.len() > 1;
         let expr = self.with(&[a], |axes, operands| {
-            let factor = Expr::constant(axes, &divisor.shape, &inverse, keep);
+            let origin = Origin::new((node.inputs[1], "inverse"));
+            let factor = Expr::constant(axes, &divisor.shape, &inverse, keep).with_origin(origin);
             pop(operands)?.times(axes, factor)
         })?;
         Ok(self.lazy(node, expr))
@@ -178,8 +197,9 @@ impl Lowering<'_> {
         let keep = self.recipe.private_weights;
         let expr = self.with(&node.inputs[..1], |axes, operands| {
             let x = pop(operands)?;
-            let factor = Expr::constant(axes, &shape, &factor, keep);
-            let summand = Expr::constant(axes, &shape, &summand, keep);
+            let origin = |part| Origin::new((&node.inputs[1..], epsilon.to_bits(), part));
+            let factor = Expr::constant(axes, &shape, &factor, keep).with_origin(origin("factor"));
+            let summand = Expr::constant(axes, &shape, &summand, keep).with_origin(origin("summand"));
             x.times(axes, factor)?.plus(axes, summand)
         })?;
         Ok(self.lazy(node, expr))

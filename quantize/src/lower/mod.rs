@@ -19,7 +19,7 @@ mod softmax;
 
 use crate::{
     calibrate::{is_infinite, Range},
-    graph::{Graph, Interval, TensorId, TensorInfo},
+    graph::{Graph, Interval, ParamId, TensorId, TensorInfo},
     onnx::{
         graph::{FloatGraph, FloatNode, FloatOp, ValueId},
         ops::reduce::Reduction,
@@ -28,9 +28,9 @@ use crate::{
     scale::Scale,
 };
 use curve::TableNote;
-use expr::{Axes, AxisId, Blocked, Expr};
+use expr::{Axes, AxisId, Blocked, Expr, Origin};
 use requantise::{constant_magnitude, magnitudes, scale};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Why a node is not lowered.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -104,6 +104,8 @@ pub(crate) struct Lowering<'a> {
     values: Vec<Option<Lazy>>,
     pub(crate) graph: Graph,
     pub(crate) weights: Vec<Vec<i64>>,
+    /// Parameters by what they are shared by; see [`Lowering::commit`].
+    shared: HashMap<Origin, ParamId>,
     tensors: Vec<TensorInfo>,
     /// What tables of functions reach.
     pub(crate) tables: Vec<TableNote>,
@@ -124,6 +126,7 @@ impl<'a> Lowering<'a> {
             values: vec![None; float.values.len()],
             graph: Graph::default(),
             weights: Vec::new(),
+            shared: HashMap::new(),
             tensors: Vec::new(),
             tables: Vec::new(),
             infinity: None,
@@ -211,8 +214,18 @@ impl<'a> Lowering<'a> {
                 libm::ldexp(if constants > 0.0 { constants } else { 1.0 }, -i32::from(self.recipe.output_weight_bits))
             }
             ([unit], true) if !constant => *unit,
-            _ if self.recipe.private_weights => self.private_unit(&expr, self.ranges[id.0], &scalars)?,
-            _ => largest / (libm::ldexp(1.0, i32::from(self.recipe.output_weight_bits) - 1) - 1.0),
+            _ => {
+                let range = self.ranges[id.0];
+                let unit = if self.recipe.private_weights {
+                    self.private_unit(&expr, range, &scalars)?
+                } else {
+                    largest / (libm::ldexp(1.0, i32::from(self.recipe.output_weight_bits) - 1) - 1.0)
+                };
+                // The coefficients' rounding moves the output by at most a quarter of what its range has levels.
+                let level = libm::ldexp(range.magnitude(), -i32::from(self.recipe.bits));
+                let finest = libm::ldexp(range.magnitude(), -52);
+                unit.min((level / 2.0 / self.reach(&expr)).max(finest))
+            }
         };
         let scale = scale(unit)?;
         let order = expr.axes();
@@ -245,12 +258,13 @@ impl<'a> Lowering<'a> {
         if self.values[id.0].is_none() {
             let constant = self.float.constant(id).ok_or(LowerError::Internal("a value that is not there"))?;
             let keep = self.recipe.private_weights && constant.data.len() > 1;
+            let origin = Origin::new((id, self.infinity.map(f64::to_bits)));
             if let Some(far) = self.infinity {
                 let data: Vec<f64> =
                     constant.data.iter().map(|v| if is_infinite(*v) { far.copysign(*v) } else { *v }).collect();
-                return Ok(Expr::constant(&mut self.axes, &constant.shape, &data, keep));
+                return Ok(Expr::constant(&mut self.axes, &constant.shape, &data, keep).with_origin(origin));
             }
-            return Ok(Expr::constant(&mut self.axes, &constant.shape, &constant.data, keep));
+            return Ok(Expr::constant(&mut self.axes, &constant.shape, &constant.data, keep).with_origin(origin));
         }
         if self.values[id.0].as_ref().is_some_and(|l| l.pending.is_some()) {
             self.tensor(id)?;

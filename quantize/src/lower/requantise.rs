@@ -1,14 +1,14 @@
 //! Nodes of the integer graph: scales, shifts, saturation and tables.
 
 use super::{
-    emit::{self, emit, ParamPolicy},
-    expr::{Atom, AxisId, Expr},
+    emit::{self, emit, EmittedParam, ParamPolicy},
+    expr::{Atom, AxisId, Expr, Origin},
     LowerError, Lowering,
 };
 use crate::{
     bounds::{conservative_bounds, tight_bounds},
     calibrate::Range,
-    graph::{round_shift, Form, Graph, Interval, Node, Op, TensorId},
+    graph::{round_shift, Form, Graph, Interval, Node, Op, ParamId, Source, TensorId},
     scale::Scale,
     table::Function,
 };
@@ -20,15 +20,19 @@ pub(super) struct Chosen {
 }
 
 impl Lowering<'_> {
-    /// Emits a form with bounds and keeps its parameters.
+    /// Emits a form with bounds and keeps its parameters. Equal ones are one parameter; with private weights only those
+    /// that are equal by construction, for that tells nothing of values.
     pub(super) fn commit(&mut self, expr: &Expr, order: &[AxisId], unit: f64, name: &str) -> Result<Form, LowerError> {
         let recipe = self.recipe;
         let declared = recipe.private_weights.then_some((recipe.declared_weight_bits, recipe.declared_bias_bits));
         let first = u32::try_from(self.weights.len()).map_err(|_| LowerError::TooWide)?;
         let mut emitted = emit(&mut self.axes, expr, order, unit, ParamPolicy { declared, first }, name)?;
-        for (param, values) in emitted.params {
-            self.graph.params.push(param);
-            self.weights.push(values);
+        let ids: Vec<ParamId> = emitted.params.into_iter().map(|p| self.shared(p)).collect::<Result<_, _>>()?;
+        let terms = emitted.form.terms.iter_mut().map(|t| &mut t.source);
+        for source in terms.chain(emitted.form.products.iter_mut().map(|p| &mut p.left.source)) {
+            if let Source::Param(id) = source {
+                *id = *ids.get((id.0 - first) as usize).ok_or(LowerError::Internal("a parameter of another form"))?;
+            }
         }
         let (params, tensors) = (&self.graph.params, &self.tensors);
         let (lo, hi) = conservative_bounds(&emitted.form, tensors, params).ok_or(LowerError::TooWide)?;
@@ -39,6 +43,34 @@ impl Lowering<'_> {
             tight_bounds(&emitted.form, tensors, params, &self.weights).ok_or(LowerError::TooWide)?
         };
         Ok(emitted.form)
+    }
+
+    /// The parameter's place in the graph: that of an equal one, or its own.
+    fn shared(&mut self, EmittedParam { param, values, origin }: EmittedParam) -> Result<ParamId, LowerError> {
+        let key = if self.recipe.private_weights {
+            origin
+        } else {
+            Some(Origin::new((param.rows, param.cols, param.bounds, &values)))
+        };
+        let known = key.and_then(|k| self.shared.get(&k)).copied().filter(|id| {
+            let place = id.0 as usize;
+            // It may have been forgotten, and digests prove nothing.
+            self.graph
+                .params
+                .get(place)
+                .is_some_and(|p| (p.rows, p.cols, p.bounds) == (param.rows, param.cols, param.bounds))
+                && self.weights.get(place) == Some(&values)
+        });
+        if let Some(id) = known {
+            return Ok(id);
+        }
+        let id = ParamId(u32::try_from(self.weights.len()).map_err(|_| LowerError::TooWide)?);
+        self.graph.params.push(param);
+        self.weights.push(values);
+        if let Some(key) = key {
+            self.shared.insert(key, id);
+        }
+        Ok(id)
     }
 
     /// Forgets the parameters from `count` on.
@@ -81,9 +113,32 @@ impl Lowering<'_> {
                 while shift < 40 && !enough(shift) {
                     shift += 1;
                 }
+                // The coefficients' rounding moves the result by at most one; but declared weights must fit.
+                let declared = self.recipe.private_weights && !weights.is_empty();
+                let widest = if declared { 0 } else { 56_u8.saturating_sub(self.recipe.bits) };
+                while shift < widest && self.reach(expr) / 2.0 > power(shift) {
+                    shift += 1;
+                }
                 Chosen { scale: target, shift }
             }
         }
+    }
+
+    /// How far an expression without weights moves at most when each of its integer coefficients moves by one.
+    pub(super) fn reach(&self, expr: &Expr) -> f64 {
+        let sums = expr.atoms.iter().filter(|a| a.dense.is_none() && !a.reads.is_empty());
+        sums.map(|atom| {
+            let largest = |tensor: TensorId| {
+                let bounds = self.tensors[tensor.0 as usize].bounds;
+                #[allow(clippy::cast_precision_loss)] // an estimate
+                let largest = bounds.lo.unsigned_abs().max(bounds.hi.unsigned_abs()) as f64;
+                largest
+            };
+            #[allow(clippy::cast_precision_loss)] // an estimate
+            let count = self.axes.volume(&atom.summed) as f64;
+            atom.reads.iter().map(|r| largest(r.tensor)).product::<f64>() * count
+        })
+        .fold(0.0, |sum, reach| sum + reach)
     }
 
     /// The scale at which a range fills the recipe's bits.

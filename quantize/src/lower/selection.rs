@@ -212,7 +212,7 @@ impl Lowering<'_> {
         if let [own] = x.dims[axis][..] {
             let sign = if last { 1.0 } else { -1.0 };
             let index = (0..length).map(|i| sign * f64::from(i)).collect();
-            let dense = Dense { axes: vec![own], values: Arc::new(index) };
+            let dense = Dense { axes: vec![own], values: Arc::new(index), origin: None };
             x.atoms.push(Atom { coef: 1.0, dense: Some(dense), reads: vec![], summed: vec![] });
         }
         Ok((x, shift))
@@ -344,7 +344,7 @@ impl Lowering<'_> {
             match axis.as_slice() {
                 [] => x.atoms.push(number(thresholds[0])),
                 own => {
-                    let dense = Dense { axes: own.to_vec(), values: Arc::new(thresholds) };
+                    let dense = Dense { axes: own.to_vec(), values: Arc::new(thresholds), origin: None };
                     x.atoms.push(Atom { coef: 1.0, dense: Some(dense), reads: vec![], summed: vec![] });
                 }
             }
@@ -366,7 +366,7 @@ impl Lowering<'_> {
                 [] => sum.atoms.push(number(1.0)),
                 own => {
                     let values = (0..depth).map(|j| f64::from(u8::from(j == 0))).collect();
-                    let dense = Dense { axes: own.to_vec(), values: Arc::new(values) };
+                    let dense = Dense { axes: own.to_vec(), values: Arc::new(values), origin: None };
                     sum.atoms.push(Atom { coef: 1.0, dense: Some(dense), reads: vec![], summed: vec![] });
                 }
             }

@@ -26,6 +26,8 @@ pub struct Value {
     pub integer: bool,
     /// Its value, where it does not depend on the inputs.
     pub constant: Option<Arc<Tensor>>,
+    /// The value whose calibrated range it shares: the same place in another step of an unrolled recurrence.
+    pub range_of: Option<ValueId>,
 }
 
 /// An operator. ONNX operators that differ only in spelling are one operator here.

@@ -152,7 +152,7 @@ impl Importer {
 
     fn value(&mut self, name: &str, shape: Vec<usize>, integer: bool) -> ValueId {
         let id = ValueId(self.graph.values.len());
-        self.graph.values.push(Value { name: name.into(), shape, integer, constant: None });
+        self.graph.values.push(Value { name: name.into(), shape, integer, constant: None, range_of: None });
         id
     }
 

@@ -1,5 +1,6 @@
 //! Operators of the float model, by family: reading attributes, shapes, evaluation.
 
+mod activations;
 mod arrange;
 mod constant;
 pub mod conv;
@@ -12,6 +13,7 @@ pub mod movement;
 mod normalisation;
 mod padding;
 pub mod pool;
+mod recurrent;
 pub mod reduce;
 mod scatter;
 mod selection;
@@ -42,6 +44,7 @@ const FAMILIES: &[(&[&str], Import)] = &[
     (normalisation::OPS, normalisation::import),
     (padding::OPS, padding::import),
     (pool::OPS, pool::import),
+    (recurrent::OPS, recurrent::import),
     (reduce::OPS, reduce::import),
     (scatter::OPS, scatter::import),
     (selection::OPS, selection::import),
