@@ -15,7 +15,7 @@ use super::{
 use crate::{
     calibrate::Range,
     curve::Curve,
-    graph::{Interval, Node, Op, TensorId},
+    graph::{round_shift, Interval, Node, Op, TensorId},
     onnx::graph::{FloatNode, ValueId},
     scale::Scale,
     table::{Function, Table},
@@ -224,10 +224,14 @@ impl Lowering<'_> {
         let segment = self.rounded(fine, t, &format!("{name}/segment"), shape)?;
         // Entries of both tables are a few bits finer than the result.
         let middle_unit = (unit / 16.0).max(largest(curve, domain) / 1e9);
+        let mut integers = self.tensors[segment.0 as usize].bounds;
+        if self.in_steps {
+            let end = |v: f64| Ok::<_, LowerError>(round_shift(emit::integer(v / fine_unit)?, t));
+            integers = Interval::new(integers.lo.min(end(domain.lo)?), integers.hi.max(end(domain.hi)?));
+        }
+        let integers = Interval::new(integers.lo, integers.hi.max(integers.lo + 1));
         let mut reads = Vec::new();
         for (function, part) in [(Function::Middle(curve), "middle"), (Function::Rise(curve), "rise")] {
-            let integers = self.tensors[segment.0 as usize].bounds;
-            let integers = Interval::new(integers.lo, integers.hi.max(integers.lo + 1));
             let table = self.curve_table(function, segment_unit, scale(middle_unit)?, integers, domain)?;
             let index = self.table_index(table)?;
             let segment = self.read(segment, shape);
@@ -286,9 +290,24 @@ impl Lowering<'_> {
         let ends = |v: f64| emit::integer(v / unit.to_f64());
         let (lo, hi) = (ends(domain.lo)?, ends(domain.hi)?);
         let (lo, hi) = (lo.min(hi - 1), hi);
+        if let (true, Some(tensor)) = (lo <= q.lo && q.hi <= hi, self.is_whole(&expr, unit.to_f64())) {
+            return Ok(tensor);
+        }
         let op = Op::Clamp { lo: (lo > q.lo).then_some(lo), hi: (hi < q.hi).then_some(hi), under: false };
         let node = Node { name: clip_name(name), form, shift: chosen.shift, op, scale: unit };
         self.push_node(node, shape)
+    }
+
+    /// The tensor that an expression of this unit just is, element by element.
+    fn is_whole(&self, expr: &Expr, unit: f64) -> Option<TensorId> {
+        let [Atom { coef, dense: None, reads, summed }] = expr.atoms.as_slice() else { return None };
+        let axes = expr.axes();
+        let ([read], [axis]) = (reads.as_slice(), axes.as_slice()) else { return None };
+        let len = self.tensors[read.tensor.0 as usize].len();
+        let plain =
+            matches!(read.factors.as_slice(), [f] if f.is_plain(&self.axes) && f.axes == [*axis] && f.stride == 1);
+        let same = summed.is_empty() && read.base == 0 && self.axes.size(*axis) as usize == len && *coef == unit;
+        (plain && same).then_some(read.tensor)
     }
 
     /// `round(x / 2^shift)` of a tensor.

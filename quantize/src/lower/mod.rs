@@ -111,6 +111,9 @@ pub(crate) struct Lowering<'a> {
     pub(crate) tables: Vec<TableNote>,
     /// What constants that stand for an infinity become in the node at hand.
     infinity: Option<f64>,
+    /// Whether the node at hand is a step's of a recurrence: then its tables are those of the whole domain, whatever this
+    /// step can reach, and all steps share them.
+    in_steps: bool,
     /// Largest elements that have been found: of a value along an axis, from the largest on.
     largest: BTreeMap<(usize, usize), Vec<TensorId>>,
 }
@@ -130,6 +133,7 @@ impl<'a> Lowering<'a> {
             tensors: Vec::new(),
             tables: Vec::new(),
             infinity: None,
+            in_steps: false,
             largest: BTreeMap::new(),
         }
     }
@@ -151,6 +155,7 @@ impl<'a> Lowering<'a> {
 
     /// Lowers one node.
     pub(crate) fn node(&mut self, node: &FloatNode) -> Result<(), LowerError> {
+        self.in_steps = node.inputs.first().is_some_and(|i| self.float.values[i.0].range_of.is_some());
         self.infinity = self.far(node);
         let lazy = match &node.op {
             FloatOp::Conv(conv) => self.conv(node, conv)?,

@@ -201,9 +201,8 @@ impl Context<'_> {
     pub(crate) fn share_range(&mut self, leader: ValueId, value: ValueId) {
         let values = &mut self.importer.graph.values;
         let leader = values[leader.0].range_of.unwrap_or(leader);
-        if leader != value {
-            values[value.0].range_of = Some(leader);
-        }
+        values[leader.0].range_of = Some(leader);
+        values[value.0].range_of = Some(leader);
     }
     /// Elements of the input in row-major order, by their addresses; `None` is zero.
     pub(crate) fn pick(

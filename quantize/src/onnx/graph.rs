@@ -26,7 +26,7 @@ pub struct Value {
     pub integer: bool,
     /// Its value, where it does not depend on the inputs.
     pub constant: Option<Arc<Tensor>>,
-    /// The value whose calibrated range it shares: the same place in another step of an unrolled recurrence.
+    /// The value whose calibrated range it shares (itself, or that at the same place in another step of a recurrence).
     pub range_of: Option<ValueId>,
 }
 
