@@ -15,6 +15,7 @@ mod padding;
 pub mod pool;
 mod recurrent;
 pub mod reduce;
+mod resize;
 mod scatter;
 mod selection;
 
@@ -46,6 +47,7 @@ const FAMILIES: &[(&[&str], Import)] = &[
     (pool::OPS, pool::import),
     (recurrent::OPS, recurrent::import),
     (reduce::OPS, reduce::import),
+    (resize::OPS, resize::import),
     (scatter::OPS, scatter::import),
     (selection::OPS, selection::import),
 ];
