@@ -1,4 +1,4 @@
-//! Convolution over one or two spatial axes.
+//! Convolution over one to three spatial axes.
 
 use crate::onnx::{
     context::{Context, Outputs},
@@ -78,8 +78,8 @@ impl Window {
 
 /// Reads `strides`, `dilations`, `pads`, `auto_pad` and `ceil_mode`.
 pub(crate) fn windows(attributes: Attributes<'_>, kernel: &[usize]) -> Result<Vec<Window>, NodeProblem> {
-    if kernel.is_empty() || kernel.len() > 2 {
-        return Err(NodeProblem::Variant("only one or two spatial axes"));
+    if kernel.is_empty() || kernel.len() > 3 {
+        return Err(NodeProblem::Variant("no spatial axis, or more than three"));
     }
     let per_axis = |name: &'static str| -> Result<Vec<usize>, NodeProblem> {
         let values = attributes.sizes(name)?.unwrap_or_else(|| vec![1; kernel.len()]);
@@ -120,26 +120,28 @@ pub(crate) fn windows(attributes: Attributes<'_>, kernel: &[usize]) -> Result<Ve
         .collect())
 }
 
-/// Batch, channels, height, width of `[n, c, w]` or `[n, c, h, w]`.
-pub(crate) fn as_planes(shape: &[usize]) -> (usize, usize, usize, usize) {
+/// Batch, channels, depth, height, width of `[n, c, w]`, `[n, c, h, w]` or `[n, c, d, h, w]`.
+pub(crate) fn as_volumes(shape: &[usize]) -> (usize, usize, [usize; 3]) {
     match shape {
-        [n, c, w] => (*n, *c, 1, *w),
-        [n, c, h, w] => (*n, *c, *h, *w),
-        _ => (0, 0, 0, 0),
+        [n, c, w] => (*n, *c, [1, 1, *w]),
+        [n, c, h, w] => (*n, *c, [1, *h, *w]),
+        [n, c, d, h, w] => (*n, *c, [*d, *h, *w]),
+        _ => (0, 0, [0, 0, 0]),
     }
 }
 
-/// Windows over height and width, with a trivial one for the missing axis.
-pub(crate) fn as_two(windows: &[Window]) -> (Window, Window) {
+/// Windows over depth, height and width, with trivial ones for missing axes.
+pub(crate) fn as_three(windows: &[Window]) -> [Window; 3] {
     let unit = Window { size: 1, stride: 1, dilation: 1, begin: 0, end: 0, ceil: false, same: 0 };
     match windows {
-        [w] => (unit, *w),
-        [h, w] => (*h, *w),
-        _ => (unit, unit),
+        [w] => [unit, unit, *w],
+        [h, w] => [unit, *h, *w],
+        [d, h, w] => [*d, *h, *w],
+        _ => [unit; 3],
     }
 }
 
-/// A convolution: x `[n, c, (h,) w]`, weights `[o, c / group, (kh,) kw]`, bias `[o]`.
+/// A convolution: x `[n, c, (d, h,) w]`, weights `[o, c / group, (kd, kh,) kw]`, bias `[o]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conv {
     /// One window per spatial axis.
@@ -189,24 +191,33 @@ impl Conv {
     }
 
     pub(crate) fn evaluate(&self, x: &Tensor, weights: &Tensor, bias: Option<&Tensor>, shape: &[usize]) -> Tensor {
-        let (n, c, h, w) = as_planes(&x.shape);
-        let (_, out, oh, ow) = as_planes(shape);
-        let (wh, ww) = as_two(&self.windows);
+        let (n, c, input) = as_volumes(&x.shape);
+        let (_, out, output) = as_volumes(shape);
+        let windows = as_three(&self.windows);
+        let (area, size) = (input.iter().product::<usize>(), windows.iter().map(|w| w.size).product::<usize>());
         let (group_in, group_out) = (c / self.group, out / self.group);
         let mut y = Tensor::zeros(shape);
-        for (plane, y) in y.data.chunks_exact_mut(oh * ow).enumerate() {
+        for (plane, y) in y.data.chunks_exact_mut(output.iter().product()).enumerate() {
             let (batch, o) = (plane / out, plane % out);
             y.fill(bias.map_or(0.0, |b| b.data[o]));
             for i in 0..group_in {
                 let channel = o / group_out * group_in + i;
-                let x = &x.data[(batch * c + channel) * h * w..][..h * w];
-                let kernel = &weights.data[(o * group_in + i) * wh.size * ww.size..][..wh.size * ww.size];
+                let x = &x.data[(batch * c + channel) * area..][..area];
+                let kernel = &weights.data[(o * group_in + i) * size..][..size];
                 for (k, weight) in kernel.iter().enumerate() {
-                    accumulate(x, y, *weight, (wh, k / ww.size, h, oh), (ww, k % ww.size, w, ow));
+                    let inner = k % (windows[1].size * windows[2].size);
+                    let at = [k / (windows[1].size * windows[2].size), inner / windows[2].size, k % windows[2].size];
+                    let axis = |d: usize| (windows[d], at[d], input[d], output[d]);
+                    for front in 0..output[0] {
+                        let Some(source) = windows[0].coordinate(front, at[0], input[0]) else { continue };
+                        let (plane_in, plane_out) = (input[1] * input[2], output[1] * output[2]);
+                        let x = &x[source * plane_in..][..plane_in];
+                        accumulate(x, &mut y[front * plane_out..][..plane_out], *weight, axis(1), axis(2));
+                    }
                 }
             }
         }
-        debug_assert_eq!(y.data.len(), n * out * oh * ow);
+        debug_assert_eq!(y.data.len(), n * out * output.iter().product::<usize>());
         y
     }
 }

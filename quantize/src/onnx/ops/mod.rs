@@ -4,6 +4,7 @@ mod activations;
 mod arrange;
 mod constant;
 pub mod conv;
+mod conv_transpose;
 pub mod elementwise;
 mod functions;
 mod gather;
@@ -36,6 +37,7 @@ const FAMILIES: &[(&[&str], Import)] = &[
     (arrange::OPS, arrange::import),
     (constant::OPS, constant::import),
     (conv::OPS, conv::import),
+    (conv_transpose::OPS, conv_transpose::import),
     (elementwise::OPS, elementwise::import),
     (functions::OPS, functions::import),
     (gather::OPS, gather::import),

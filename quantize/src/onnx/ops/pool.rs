@@ -1,6 +1,6 @@
-//! Pooling over one or two spatial axes.
+//! Pooling over one to three spatial axes.
 
-use super::conv::{as_planes, as_two, windows, Window};
+use super::conv::{as_three, as_volumes, windows, Window};
 use crate::onnx::{
     context::{Context, Outputs},
     error::NodeProblem,
@@ -55,19 +55,27 @@ impl Pool {
         &self,
         x: &Tensor,
         shape: &[usize],
-        mut finish: impl FnMut(&mut dyn Iterator<Item = f64>, usize, usize) -> f64,
+        mut finish: impl FnMut(&mut dyn Iterator<Item = f64>, [usize; 3]) -> f64,
     ) -> Tensor {
-        let (n, c, h, w) = as_planes(&x.shape);
-        let (_, _, oh, ow) = as_planes(shape);
-        let (wh, ww) = as_two(&self.windows);
-        let mut data = Vec::with_capacity(n * c * oh * ow);
-        for plane in x.data.chunks_exact(h * w) {
-            for row in 0..oh {
-                for col in 0..ow {
-                    let mut values = (0..wh.size).filter_map(|k| wh.coordinate(row, k, h)).flat_map(|y| {
-                        (0..ww.size).filter_map(move |k| ww.coordinate(col, k, w)).map(move |x| plane[y * w + x])
-                    });
-                    data.push(finish(&mut values, row, col));
+        let (_, _, input) = as_volumes(&x.shape);
+        let (_, _, output) = as_volumes(shape);
+        let [wd, wh, ww] = as_three(&self.windows);
+        let mut data = Vec::with_capacity(shape.iter().product());
+        for volume in x.data.chunks_exact(input.iter().product()) {
+            for front in 0..output[0] {
+                for row in 0..output[1] {
+                    for col in 0..output[2] {
+                        let planes = (0..wd.size).filter_map(|k| wd.coordinate(front, k, input[0]));
+                        let rows = planes.flat_map(|z| {
+                            let rows = (0..wh.size).filter_map(move |k| wh.coordinate(row, k, input[1]));
+                            rows.map(move |y| z * input[1] + y)
+                        });
+                        let mut values = rows.flat_map(|row| {
+                            let cols = (0..ww.size).filter_map(move |k| ww.coordinate(col, k, input[2]));
+                            cols.map(move |x| volume[row * input[2] + x])
+                        });
+                        data.push(finish(&mut values, [front, row, col]));
+                    }
                 }
             }
         }
@@ -75,7 +83,7 @@ impl Pool {
     }
 
     pub(crate) fn max(&self, x: &Tensor, shape: &[usize]) -> Tensor {
-        self.fold(x, shape, |values, _, _| values.fold(f64::NEG_INFINITY, f64::max))
+        self.fold(x, shape, |values, _| values.fold(f64::NEG_INFINITY, f64::max))
     }
 
     /// The divisor of window `window` on spatial axis `axis` of this length.
@@ -96,12 +104,11 @@ impl Pool {
     }
 
     pub(crate) fn average(&self, x: &Tensor, count_include_pad: bool, shape: &[usize]) -> Tensor {
-        let (_, _, h, w) = as_planes(&x.shape);
-        self.fold(x, shape, |values, row, col| {
-            let divisor = match self.windows.len() {
-                1 => self.divisor(0, col, w, count_include_pad),
-                _ => self.divisor(0, row, h, count_include_pad) * self.divisor(1, col, w, count_include_pad),
-            };
+        let skipped = 3 - self.windows.len();
+        self.fold(x, shape, |values, at| {
+            let divisor: usize = (0..self.windows.len())
+                .map(|d| self.divisor(d, at[skipped + d], x.shape[2 + d], count_include_pad))
+                .product();
             #[allow(clippy::cast_precision_loss)] // windows are small
             let divisor = divisor.max(1) as f64;
             values.sum::<f64>() / divisor
