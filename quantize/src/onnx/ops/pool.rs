@@ -1,26 +1,103 @@
 //! Pooling over one to three spatial axes.
 
-use super::conv::{as_three, as_volumes, windows, Window};
+use super::{
+    conv::{as_three, as_volumes, windows, Window},
+    elementwise::{Binary, Unary},
+    functions::power,
+    reduce::Reduction,
+};
 use crate::onnx::{
     context::{Context, Outputs},
     error::NodeProblem,
-    graph::FloatOp,
+    graph::{FloatOp, ValueId},
     proto::Attributes,
-    tensor::Tensor,
+    tensor::{broadcast_shapes, Tensor},
 };
 
-pub(crate) const OPS: &[&str] = &["AveragePool", "MaxPool"];
+pub(crate) const OPS: &[&str] = &["AveragePool", "GlobalLpPool", "LpPool", "MaxPool"];
 
 pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
+    if c.node.op_type == "GlobalLpPool" {
+        let power = power_of_norm(c)?;
+        let x = powered(c, power)?;
+        let sum = c.reduce(x, Reduction::Sum, &(2..c.shape(0)?.len()).collect::<Vec<_>>())?;
+        return Ok(vec![root(c, sum, power)?]);
+    }
     let pool = Pool::import(c.attributes, &c.shape(0)?)?;
     if c.node.op_type == "AveragePool" {
         let count_include_pad = c.attributes.flag("count_include_pad");
         return c.op(FloatOp::AveragePool { pool, count_include_pad }, 1);
     }
+    if c.node.op_type == "LpPool" {
+        return lp_pool(c, pool);
+    }
     if c.wants(1) {
         return Err(NodeProblem::Variant("the second output, indices"));
     }
     c.op(FloatOp::MaxPool(pool), 1)
+}
+
+/// The mean over `size` neighbours along axis 2 of `[n, c, h, w]`, half of them (rounded down) in front; what is
+/// outside counts as zero.
+pub(crate) fn mean_over_neighbours(c: &mut Context<'_>, x: ValueId, size: usize) -> Result<ValueId, NodeProblem> {
+    let begin = (size - 1) / 2;
+    let window = Window { size, stride: 1, dilation: 1, begin, end: size - 1 - begin, ceil: false, same: 0 };
+    let unit = Window { size: 1, begin: 0, end: 0, ..window };
+    let pool = Pool { windows: vec![window, unit] };
+    c.push(FloatOp::AveragePool { pool, count_include_pad: true }, &[x])
+}
+
+/// The exponent of a norm.
+fn power_of_norm(c: &Context<'_>) -> Result<u32, NodeProblem> {
+    let power = match c.attributes.get("p") {
+        Some(a) if a.f != 0.0 => f64::from(a.f), // the first operator set's type
+        Some(a) => i32::try_from(a.i).unwrap_or(0).into(),
+        None => 2.0,
+    };
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // checked
+    if power == libm::floor(power) && (1.0..=16.0).contains(&power) {
+        Ok(power as u32)
+    } else {
+        Err(NodeProblem::Variant("a norm with a large or fractional exponent"))
+    }
+}
+
+/// `|x|^p` of the input.
+fn powered(c: &mut Context<'_>, p: u32) -> Result<ValueId, NodeProblem> {
+    let mut x = c.input(0)?;
+    if p % 2 == 1 {
+        x = c.unary(Unary::Abs, x)?;
+    }
+    power(c, x, p.into(), false)
+}
+
+fn root(c: &mut Context<'_>, x: ValueId, p: u32) -> Result<ValueId, NodeProblem> {
+    if p == 1 {
+        return Ok(x);
+    }
+    power(c, x, 1.0 / f64::from(p), false)
+}
+
+/// The norm of every window: its mean of powers, times the number that the mean was divided by.
+fn lp_pool(c: &mut Context<'_>, pool: Pool) -> Outputs {
+    let p = power_of_norm(c)?;
+    let x = powered(c, p)?;
+    let input = c.shape(0)?;
+    let mut divisors = Tensor::new(vec![], vec![1.0]);
+    let mean = c.push(FloatOp::AveragePool { pool: pool.clone(), count_include_pad: true }, &[x])?;
+    let output = c.shape_of(mean);
+    for d in 0..pool.windows.len() {
+        let mut shape = vec![1; pool.windows.len() - d];
+        shape[0] = output[2 + d];
+        #[allow(clippy::cast_precision_loss)] // windows are small
+        let own = (0..shape[0]).map(|o| pool.divisor(d, o, input[2 + d], true).max(1) as f64).collect();
+        let own = Tensor::new(shape, own);
+        let joint = broadcast_shapes(&divisors.shape, &own.shape).ok_or(NodeProblem::Attribute("kernel_shape"))?;
+        divisors = Binary::Mul.evaluate(&divisors, &own, &joint);
+    }
+    let divisors = c.tensor(divisors);
+    let sum = c.mul(mean, divisors)?;
+    Ok(vec![root(c, sum, p)?])
 }
 
 /// The windows of a pooling, one per spatial axis.
