@@ -1,6 +1,10 @@
 //! Normalisations: means, squares and the inverse of a root.
 
-use super::{elementwise::Unary, functions::power, reduce::Reduction};
+use super::{
+    elementwise::{Binary, Unary},
+    functions::power,
+    reduce::Reduction,
+};
 use crate::{
     curve::{Curve, Real},
     onnx::{
@@ -20,9 +24,6 @@ pub(crate) const OPS: &[&str] = &[
     "MeanVarianceNormalization",
     "RMSNormalization",
 ];
-
-/// Keeps the inverse of nothing finite; far below what 32-bit floats tell apart beside one.
-const TINY: f64 = 1e-24;
 
 pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
     match c.node.op_type.as_str() {
@@ -44,7 +45,7 @@ pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
                 None => axes(&[0, 2, 3], rank)?,
             };
             let x = c.input(0)?;
-            Ok(vec![normalised(c, x, &over, TINY)?.y])
+            Ok(vec![normalised(c, x, &over, 0.0)?.y])
         }
         _ => root_mean_square(c),
     }
@@ -62,10 +63,18 @@ fn normalised(c: &mut Context<'_>, x: ValueId, over: &[usize], epsilon: f64) -> 
     let mean = c.reduce(x, Reduction::Mean, over)?;
     let centred = c.sub(x, mean)?;
     let square = c.mul(centred, centred)?;
-    let variance = c.reduce(square, Reduction::Mean, over)?;
-    let variance = c.affine(variance, 1.0, epsilon)?;
+    let mut variance = c.reduce(square, Reduction::Mean, over)?;
+    variance = if epsilon == 0.0 { or_one(c, variance)? } else { c.affine(variance, 1.0, epsilon)? };
     let inverse = c.unary(Unary::Curve(Curve::Rsqrt), variance)?;
     Ok(Normalised { y: c.mul(centred, inverse)?, mean, inverse })
+}
+
+/// One instead of zero: an inverse that is multiplied by zero stays finite.
+fn or_one(c: &mut Context<'_>, x: ValueId) -> Result<ValueId, NodeProblem> {
+    let (zero, one) = (c.whole(0), c.whole(1));
+    let above = c.binary(Binary::Greater, x, zero)?;
+    let nothing = c.sub(one, above)?;
+    c.add(x, nothing)
 }
 
 /// `y · scale + bias` with the scale of input 1 and the bias of input 2, one per channel.
@@ -163,7 +172,7 @@ fn lp(c: &mut Context<'_>) -> Outputs {
         _ => return Err(NodeProblem::Attribute("p")),
     };
     let sum = c.reduce(size, Reduction::Sum, &[axis])?;
-    let sum = c.affine(sum, 1.0, TINY)?;
+    let sum = or_one(c, sum)?;
     let inverse = c.unary(Unary::Curve(curve), sum)?;
     Ok(vec![c.mul(x, inverse)?])
 }

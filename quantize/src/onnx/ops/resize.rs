@@ -281,10 +281,8 @@ impl Resize {
         if let Mode::Nearest(rounding) = self.mode {
             return Ok(vec![(nearest(rounding, x, axis)?, 1.0)]);
         }
-        if self.coordinates == Coordinates::PytorchHalfPixel
-            && x == -0.5
-            && !(self.mode == Mode::Linear && !self.antialias)
-        {
+        let plain = self.mode == Mode::Linear && !self.antialias;
+        if self.coordinates == Coordinates::PytorchHalfPixel && x == -0.5 && !plain {
             return Err(NodeProblem::Variant("this interpolation to a single element"));
         }
         // The window starts before its centre; a coordinate that is whole is its own right neighbour.
