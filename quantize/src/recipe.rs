@@ -100,7 +100,7 @@ impl Recipe {
 
     /// Bits of the largest factor of a tensor that is added to others.
     pub(crate) fn factor_bits(&self) -> u8 {
-        self.bits.saturating_sub(4).max(6)
+        self.bits.max(6)
     }
 
     /// Checks every field.

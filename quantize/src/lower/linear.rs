@@ -131,6 +131,9 @@ impl Lowering<'_> {
 
     pub(super) fn binary(&mut self, node: &FloatNode, binary: Binary) -> Result<Lazy, LowerError> {
         let (a, b) = (node.inputs[0], node.inputs[1]);
+        if binary == Binary::Div && self.is_integer(node.output) {
+            return self.divide_integers(node, a, b);
+        }
         if binary == Binary::Div {
             return match self.float.constant(b).cloned() {
                 Some(divisor) => self.divide_by_constant(node, a, &divisor),

@@ -218,23 +218,29 @@ impl<'a> Lowering<'a> {
                 let constants = expr.atoms.iter().map(constant_magnitude).sum::<f64>();
                 libm::ldexp(if constants > 0.0 { constants } else { 1.0 }, -i32::from(self.recipe.output_weight_bits))
             }
+            _ if self.is_integer(id) && Self::integral_unit(&expr) => 1.0,
             ([unit], true) if !constant => *unit,
+            _ if self.recipe.private_weights => self.private_unit(&expr, self.ranges[id.0], &scalars)?,
             _ => {
-                let range = self.ranges[id.0];
-                let unit = if self.recipe.private_weights {
-                    self.private_unit(&expr, range, &scalars)?
-                } else {
-                    largest / (libm::ldexp(1.0, i32::from(self.recipe.output_weight_bits) - 1) - 1.0)
-                };
-                // The coefficients' rounding moves the output by at most a quarter of what its range has levels.
-                let level = libm::ldexp(range.magnitude(), -i32::from(self.recipe.bits));
-                let finest = libm::ldexp(range.magnitude(), -52);
-                unit.min((level / 2.0 / self.reach(&expr)).max(finest))
+                // Fine enough for every summand, and coarse enough for exact sums of 62 bits.
+                let factors = self.needed_factors(&expr);
+                let smallest = factors.into_iter().filter(|f| *f > 0.0).fold(largest, f64::min);
+                smallest / (libm::ldexp(1.0, i32::from(self.recipe.output_weight_bits) - 1) - 1.0)
             }
         };
-        let scale = scale(unit)?;
         let order = expr.axes();
-        let form = self.commit(&expr, &order, scale.to_f64(), name)?;
+        let params = self.weights.len();
+        let mut coarser = 0;
+        let (form, scale) = loop {
+            let scale = scale(libm::ldexp(unit, coarser))?;
+            match self.commit(&expr, &order, scale.to_f64(), name) {
+                Err(LowerError::TooWide) if coarser < 20 && !self.is_integer(id) => {
+                    self.roll_back(params);
+                    coarser += 2;
+                }
+                form => break (form?, scale),
+            }
+        };
         Ok(crate::graph::Output { name: name.into(), shape, form, scale })
     }
 

@@ -86,7 +86,7 @@ impl Lowering<'_> {
         let mut shift = self.recipe.shift;
         match (scalars.as_slice(), weights.is_empty()) {
             ([], true) => Chosen { scale: target, shift: 0 },
-            ([unit], true) => {
+            ([unit], true) if constants_fit(expr, *unit, target) => {
                 // One tensor: an exact coefficient, and the scale follows from it.
                 let ratio = target / unit;
                 if ratio <= 1.0 + 1e-9 {
@@ -100,23 +100,17 @@ impl Lowering<'_> {
             }
             _ => {
                 let largest = |list: &[f64]| list.iter().copied().fold(0.0, f64::max);
+                let factors = self.needed_factors(expr);
                 let enough = |s: u8| {
                     let weights_fit = if self.recipe.private_weights {
                         i32::from(s) >= i32::from(self.recipe.weight_bits) - 1 + self.fan_in(expr)
                     } else {
                         largest(&weights) * power(s) / target >= power(self.recipe.weight_bits - 1)
                     };
-                    (weights.is_empty() || weights_fit)
-                        && (scalars.is_empty()
-                            || largest(&scalars) * power(s) / target >= power(self.recipe.factor_bits()))
+                    let bits = power(self.recipe.factor_bits());
+                    (weights.is_empty() || weights_fit) && factors.iter().all(|f| f * power(s) / target >= bits)
                 };
                 while shift < 40 && !enough(shift) {
-                    shift += 1;
-                }
-                // The coefficients' rounding moves the result by at most one; but declared weights must fit.
-                let declared = self.recipe.private_weights && !weights.is_empty();
-                let widest = if declared { 0 } else { 56_u8.saturating_sub(self.recipe.bits) };
-                while shift < widest && self.reach(expr) / 2.0 > power(shift) {
                     shift += 1;
                 }
                 Chosen { scale: target, shift }
@@ -124,21 +118,20 @@ impl Lowering<'_> {
         }
     }
 
-    /// How far an expression without weights moves at most when each of its integer coefficients moves by one.
-    pub(super) fn reach(&self, expr: &Expr) -> f64 {
-        let sums = expr.atoms.iter().filter(|a| a.dense.is_none() && !a.reads.is_empty());
-        sums.map(|atom| {
-            let largest = |tensor: TensorId| {
-                let bounds = self.tensors[tensor.0 as usize].bounds;
-                #[allow(clippy::cast_precision_loss)] // an estimate
-                let largest = bounds.lo.unsigned_abs().max(bounds.hi.unsigned_abs()) as f64;
-                largest
-            };
-            #[allow(clippy::cast_precision_loss)] // an estimate
-            let count = self.axes.volume(&atom.summed) as f64;
-            atom.reads.iter().map(|r| largest(r.tensor)).product::<f64>() * count
-        })
-        .fold(0.0, |sum, reach| sum + reach)
+    /// For every atom that is a number times tensors, its factor over its share of the largest summand: what adds
+    /// little may be known with less precision.
+    pub(super) fn needed_factors(&self, expr: &Expr) -> Vec<f64> {
+        #[allow(clippy::cast_precision_loss)] // magnitudes
+        let reach = |atom: &Atom| {
+            let reads = atom.reads.iter().map(|r| {
+                let bounds = self.tensors[r.tensor.0 as usize].bounds;
+                (bounds.lo.unsigned_abs().max(bounds.hi.unsigned_abs()) as f64).max(1.0)
+            });
+            reads.product::<f64>() * libm::sqrt(self.axes.volume(&atom.summed) as f64)
+        };
+        let atoms: Vec<&Atom> = expr.atoms.iter().filter(|a| !a.reads.is_empty()).collect();
+        let largest = atoms.iter().map(|a| constant_magnitude(a) * reach(a)).fold(0.0, f64::max);
+        atoms.iter().filter(|a| a.dense.is_none()).map(|a| largest / reach(a)).collect()
     }
 
     /// The scale at which a range fills the recipe's bits.
@@ -282,6 +275,17 @@ pub(super) fn magnitudes(expr: &Expr) -> (Vec<f64>, Vec<f64>) {
         }
     }
     (scalars, weights)
+}
+
+/// Whether the constants of an expression are multiples of a unit, or the unit is fine enough for them.
+fn constants_fit(expr: &Expr, unit: f64, target: f64) -> bool {
+    let constants = expr.atoms.iter().filter(|a| a.reads.is_empty());
+    let whole = |v: f64| (v / unit - libm::round(v / unit)).abs() < 1e-9;
+    unit <= target
+        || constants.into_iter().all(|a| match &a.dense {
+            None => whole(a.coef),
+            Some(d) => d.values.iter().all(|v| whole(v * a.coef)),
+        })
 }
 
 pub(super) fn constant_magnitude(atom: &Atom) -> f64 {

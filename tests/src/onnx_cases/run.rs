@@ -146,7 +146,7 @@ fn attempt(report: &mut Report<'_>) -> Result<f64, Outcome> {
         report.float = compare(report.case, named).unwrap_or_default();
     }
 
-    let recipe = Recipe { bits: 16, input_bits: 16, ..Recipe::default() };
+    let recipe = Recipe::of_bits(16);
     let (model, _) = quantize(&onnx, Some(&samples), &recipe).map_err(|error| not_quantised(&error))?;
     let integers = model.graph.inputs.iter().zip(samples.sample(0)).map(|(i, v)| quantise_input(i, v));
     let inputs = integers.map(|values| values.expect("as many finite values").values).collect();
