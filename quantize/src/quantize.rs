@@ -4,7 +4,7 @@ use crate::{
     calibrate::{calibrate, Range},
     data::{DataError, InputSpec, NamedTensor, Samples},
     graph::{Input, Interval},
-    lower::{curve::TableNote, dims, LowerError, Lowering},
+    lower::{channels::channel_ranges, curve::TableNote, dims, LowerError, Lowering},
     model::{LayoutChoice, QuantizedModel, WeightPrivacy},
     onnx::{ImportError, OnnxModel},
     recipe::{Recipe, RecipeError},
@@ -121,6 +121,9 @@ pub fn quantize(
     };
     let ranges = calibrate(float, samples, recipe.calibration, recipe.bits)?;
     let mut lowering = Lowering::new(float, &ranges, recipe);
+    if recipe.per_channel {
+        lowering.channels = channel_ranges(float, samples)?;
+    }
     let dyadic = float.nodes.iter().any(|n| n.op.is_discontinuous());
     for (i, id) in float.inputs.iter().enumerate() {
         let kind = InputKind { made_up: notes.calibration_samples == 0, integer: float.values[id.0].integer, dyadic };

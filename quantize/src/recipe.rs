@@ -35,6 +35,9 @@ pub struct Recipe {
     pub max_range_bits: u8,
     /// …if the calibrated range keeps at least this many.
     pub max_min_bits: u8,
+    /// Channels that are small in calibration are stored larger by a power of two where that is free: between
+    /// products with constant weights.
+    pub per_channel: bool,
     /// Nothing public may depend on the weights' values.
     pub private_weights: bool,
     /// With private weights: the declared width of every weight.
@@ -60,6 +63,7 @@ impl Default for Recipe {
             table_bits: 10,
             max_range_bits: 11,
             max_min_bits: 7,
+            per_channel: false,
             private_weights: false,
             declared_weight_bits: 12,
             declared_bias_bits: 26,

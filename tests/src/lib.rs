@@ -5,5 +5,7 @@ pub mod graphs;
 pub mod lies;
 #[cfg(feature = "onnx")]
 pub mod onnx_cases;
+#[cfg(feature = "onnx")]
+pub mod onnx_fixtures;
 pub mod setup;
 pub mod weak_verifier;

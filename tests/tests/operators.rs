@@ -1,60 +1,22 @@
 //! Every operator case in `tests/ops`: the circuit's witness is the evaluator's trace bit for bit, and proofs are accepted.
 #![cfg(feature = "onnx")]
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
-};
-use zkonnx_circuits::{
-    compiled::CompiledModel, cost::choose_layout, lower::Modes, relations::TensorCells, witness::assign,
-};
+use std::sync::{Arc, OnceLock};
+use zkonnx_circuits::{compiled::CompiledModel, lower::Modes, relations::TensorCells, witness::assign};
 use zkonnx_prover::prove::prove;
-use zkonnx_quantize::{
-    data::{quantise_input, read_npz, NamedTensor, Samples},
-    eval::evaluate,
-    model::QuantizedModel,
-    quantize, OnnxModel, Recipe,
+use zkonnx_quantize::eval::evaluate;
+use zkonnx_tests::{
+    debug_verifier::Witness,
+    onnx_fixtures::{operator_cases, OperatorCase},
+    setup::Sides,
 };
-use zkonnx_tests::{debug_verifier::Witness, setup::Sides};
 use zkonnx_verifier::{statement::Context, verify::verify};
 
-struct Case {
-    name: String,
-    model: QuantizedModel,
-    /// Integers of one sample.
-    inputs: Vec<Vec<i64>>,
-}
-
-fn load(path: &Path) -> Case {
-    let name = path.display().to_string();
-    let onnx = OnnxModel::from_path(path, &BTreeMap::new()).expect(&name);
-    let arrays = read_npz(&path.with_extension("npz")).expect(&name);
-    let own = arrays.iter().filter_map(|a| Some((a.name.strip_prefix("in_")?.to_owned(), a)));
-    let own = own.map(|(name, a)| NamedTensor { name, ..a.clone() }).collect();
-    let samples = Samples::new(&onnx.inputs(), own).expect(&name);
-    let (mut model, _) = quantize(&onnx, Some(&samples), &Recipe::default()).expect(&name);
-    model.layout = choose_layout(&Arc::new(model.graph.clone()), Some(8), None).expect(&name).0;
-    let integers = |(input, values)| quantise_input(input, values).expect("finite").values;
-    let inputs = model.graph.inputs.iter().zip(samples.sample(0)).map(integers).collect();
-    Case { name, model, inputs }
-}
-
-fn cases() -> &'static [Case] {
-    static CASES: OnceLock<Vec<Case>> = OnceLock::new();
+fn cases() -> &'static [OperatorCase] {
+    static CASES: OnceLock<Vec<OperatorCase>> = OnceLock::new();
     CASES.get_or_init(|| {
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("ops");
-        let list = |folder: &Path| {
-            let mut paths: Vec<PathBuf> =
-                std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path()).collect();
-            paths.sort();
-            paths
-        };
-        let families: Vec<PathBuf> = list(&root).into_iter().filter(|path| path.is_dir()).collect();
-        assert!(families.len() >= 12, "only {} families", families.len());
-        let paths = families.iter().flat_map(|family| list(family));
-        let cases: Vec<Case> =
-            paths.filter(|path| path.extension().is_some_and(|e| e == "onnx")).map(|path| load(&path)).collect();
+        let (cases, families) = operator_cases();
+        assert!(families >= 11, "only {families} families");
         assert!(cases.len() >= 100, "only {} operator cases", cases.len());
         cases
     })

@@ -7,6 +7,7 @@
 
 mod activation;
 mod atom;
+pub(crate) mod channels;
 pub(crate) mod curve;
 mod emit;
 mod expr;
@@ -98,6 +99,8 @@ struct Lazy {
 pub(crate) struct Lowering<'a> {
     float: &'a FloatGraph,
     ranges: &'a [Range],
+    /// Ranges of channels, where scales per channel are wanted and free.
+    pub(crate) channels: channels::Channels,
     recipe: &'a Recipe,
     readers: Vec<usize>,
     axes: Axes,
@@ -123,6 +126,7 @@ impl<'a> Lowering<'a> {
         Self {
             float,
             ranges,
+            channels: Vec::new(),
             recipe,
             readers: float.num_readers(),
             axes: Axes::default(),
@@ -220,6 +224,10 @@ impl<'a> Lowering<'a> {
             }
             _ if self.is_integer(id) && Self::integral_unit(&expr) => 1.0,
             ([unit], true) if !constant => *unit,
+            _ if !self.recipe.private_weights && requantise::weight_grain(&expr).is_some() => {
+                // Integer weights stay integers; constants get a few bits below them.
+                requantise::weight_grain(&expr).map_or(largest, |grain| libm::ldexp(grain, -8))
+            }
             _ if self.recipe.private_weights => self.private_unit(&expr, self.ranges[id.0], &scalars)?,
             _ => {
                 // Fine enough for every summand, and coarse enough for exact sums of 62 bits.
@@ -302,9 +310,18 @@ impl<'a> Lowering<'a> {
                 Some(Lazy { expr, pending: None, tensor: Some(tensor), range: lazy.range, name: lazy.name });
             return Ok(tensor);
         }
-        let tensor =
-            self.requantise(&lazy.expr, &pending.window, (pending.lo, pending.hi), lazy.range, &shape, &lazy.name)?;
-        let expr = self.read(tensor, &shape);
+        let mut source = lazy.expr.clone();
+        let factors = self.channel_factors(id, &source, &pending);
+        if let Some((shape, factors)) = &factors {
+            source = self.times_channels(source, shape, factors)?;
+        }
+        let clamp = (pending.lo, pending.hi);
+        let tensor = self.requantise(&source, &pending.window, clamp, lazy.range, &shape, &lazy.name)?;
+        let mut expr = self.read(tensor, &shape);
+        if let Some((shape, factors)) = &factors {
+            let inverse: Vec<f64> = factors.iter().map(|f| 1.0 / f).collect();
+            expr = self.times_channels(expr, shape, &inverse)?;
+        }
         self.values[id.0] =
             Some(Lazy { expr, pending: None, tensor: Some(tensor), range: lazy.range, name: lazy.name });
         Ok(tensor)

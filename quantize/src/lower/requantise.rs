@@ -98,6 +98,14 @@ impl Lowering<'_> {
                 let coef = libm::floor(power(shift) / ratio).max(1.0);
                 Chosen { scale: unit * power(shift) / coef, shift }
             }
+            _ if !self.recipe.private_weights && weight_grain(expr).is_some() => {
+                // Weights that are integers times one number are kept: the scale follows from it.
+                let grain = weight_grain(expr).unwrap_or(target);
+                let steps = libm::ceil(libm::log2(target / grain) - 1e-9);
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
+                let shift = steps.clamp(0.0, 40.0) as u8;
+                Chosen { scale: libm::ldexp(grain, shift.into()), shift }
+            }
             _ => {
                 let largest = |list: &[f64]| list.iter().copied().fold(0.0, f64::max);
                 let factors = self.needed_factors(expr);
@@ -276,6 +284,27 @@ pub(super) fn magnitudes(expr: &Expr) -> (Vec<f64>, Vec<f64>) {
     }
     (scalars, weights)
 }
+
+/// The number of which all weights of an expression are integer multiples of at most [`MAX_GRAINS`], where it has
+/// such weights and nothing else but constants: models that were quantised before keep their integers.
+pub(super) fn weight_grain(expr: &Expr) -> Option<f64> {
+    let mut weighted = expr.atoms.iter().filter(|a| !a.reads.is_empty());
+    let (atom, None) = (weighted.next()?, weighted.next()) else { return None };
+    let values = &atom.dense.as_ref()?.values;
+    let smallest = values.iter().map(|v| v.abs()).filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
+    let grain = (1..=MAX_PARTS).map(|parts| smallest / f64::from(parts)).find(|grain| {
+        values.iter().all(|v| {
+            let n = v / grain;
+            n.abs() <= MAX_GRAINS && (n - libm::round(n)).abs() < 1e-4
+        })
+    })?;
+    Some(grain * atom.coef.abs())
+}
+
+/// The smallest weight is at most so many grains.
+const MAX_PARTS: u32 = 12;
+/// The largest integer weight that counts as such.
+const MAX_GRAINS: f64 = 2048.0;
 
 /// Whether the constants of an expression are multiples of a unit, or the unit is fine enough for them.
 fn constants_fit(expr: &Expr, unit: f64, target: f64) -> bool {

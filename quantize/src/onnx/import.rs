@@ -19,6 +19,7 @@ use tract_onnx::pb::{
 };
 
 /// The float graph under construction.
+#[derive(Default)]
 pub(crate) struct Importer {
     pub(crate) graph: FloatGraph,
     /// Values by name; `None` is the result of an unsupported node.
@@ -150,7 +151,7 @@ impl Importer {
         Ok(outputs)
     }
 
-    fn value(&mut self, name: &str, shape: Vec<usize>, integer: bool) -> ValueId {
+    pub(crate) fn value(&mut self, name: &str, shape: Vec<usize>, integer: bool) -> ValueId {
         let id = ValueId(self.graph.values.len());
         self.graph.values.push(Value { name: name.into(), shape, integer, constant: None, range_of: None });
         id

@@ -4,6 +4,7 @@
 //! fixed shapes and folded constants ([`graph`]). Its evaluator ([`FloatGraph::run`]) is what
 //! calibration and the accuracy report use; tests compare it with ONNX Runtime.
 
+pub mod build;
 mod context;
 mod element;
 pub mod error;
