@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use zkonnx_circuits::{cost::choose_layout, lower::Modes};
-use zkonnx_prover::deviation::Honest;
+use zkonnx_prover::{deviation::Honest, prove::prove_trace};
 use zkonnx_quantize::{
     data::{InputSpec, NamedTensor, Samples},
     onnx::{
@@ -14,7 +14,8 @@ use zkonnx_quantize::{
     },
     quantize, OnnxModel, Recipe,
 };
-use zkonnx_tests::lies::{reject, Case};
+use zkonnx_tests::lies::{reject, rejected_at, Case};
+use zkonnx_verifier::error::Step;
 
 /// `y = op(x, …)` for inputs of these values, which are also the samples.
 fn case(inputs: &[(&[usize], Vec<f64>)], integer: bool, op: FloatOp) -> Case {
@@ -54,10 +55,19 @@ fn output(case: &Case) -> Vec<f64> {
 fn rejects_output(case: &Case, element: usize, by: i64) {
     let mut trace = case.trace.clone();
     trace.outputs[0][element] += by;
-    reject(case, &trace, &mut Honest);
+    let bounds = case.sides.prover.model.graph.outputs[0].form.bounds;
+    if bounds.contains(trace.outputs[0][element]) {
+        reject(case, &trace, &mut Honest);
+    } else {
+        // A value that no input gives is refused before the proof is looked at.
+        let claim = case.claim(&trace);
+        let proof = prove_trace(&case.sides.prover, &trace, &claim, &mut Honest).expect("a proof, if a wrong one");
+        assert_eq!(rejected_at(&case.sides, &claim, &proof), Step::Statement);
+    }
 }
 
 /// Claims another value of one element of a tensor, and what follows from it by evaluation.
+#[track_caller]
 fn rejects_tensor(case: &Case, tensor: usize, element: usize, by: i64) {
     let model = &case.sides.prover.model;
     let mut trace = case.trace.clone();

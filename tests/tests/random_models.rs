@@ -253,6 +253,6 @@ fn random_models_use_every_operator_and_most_have_an_integer_form() {
         used.extend(own);
         quantisable += usize::from(quantised(&onnx, 9).is_some());
     }
-    assert!(used.len() >= 31, "{used:?}");
+    assert!(used.len() >= 30, "{used:?}");
     assert!(quantisable >= 180, "only {quantisable} of 200");
 }

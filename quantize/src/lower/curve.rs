@@ -92,8 +92,9 @@ fn domain(curve: Curve, range: Range, bits: u8) -> Result<Range, LowerError> {
         }
     }
     if curve == Curve::Atanh {
-        let inside = |v: f64| (v.abs() + 1.0) / 2.0 * v.signum();
-        (lo, hi) = (lo.max(inside(range.lo)), hi.min(inside(range.hi)));
+        // At most half of the way to the ends.
+        let most = |v: f64| (v.abs() + 1.0) / 2.0;
+        (lo, hi) = (lo.max(-most(range.lo.min(0.0))), hi.min(most(range.hi.max(0.0))));
     }
     if hi - lo > 1e-9 * (1.0 + hi.abs()) {
         Ok(Range { lo, hi })
@@ -244,8 +245,11 @@ impl Lowering<'_> {
         }
         // m[h] + s[h] · (x − h) / segment.
         let blocked = |Blocked| LowerError::NotSeparable;
+        // The offset is a tensor: its parts are much larger than it and would have to cancel in every product.
         let segment = self.read(segment, shape).scaled(-1.0);
         let offset = self.read(fine, shape).plus(&mut self.axes, segment).map_err(blocked)?;
+        let offset = self.offset(&offset, fine_unit, t, &format!("{name}/offset"), shape)?;
+        let offset = self.read(offset, shape);
         let slope = self.read(reads[1], shape).scaled(1.0 / segment_unit.to_f64());
         let product = slope.times(&mut self.axes, offset).map_err(blocked)?;
         let value = self.read(reads[0], shape).plus(&mut self.axes, product).map_err(blocked)?;
@@ -320,6 +324,17 @@ impl Lowering<'_> {
         let op = Op::Clamp { lo: None, hi: None, under: false };
         let unit = scale(libm::ldexp(unit, shift.into()))?;
         self.push_node(Node { name: clip_name(name), form, shift, op, scale: unit }, shape)
+    }
+
+    /// An exact difference that lies within half a segment.
+    fn offset(&mut self, expr: &Expr, unit: f64, t: u8, name: &str, shape: &[u32]) -> Result<TensorId, LowerError> {
+        let expr = self.compacted(expr.clone(), &[]);
+        let order = expr.axes();
+        let form = self.commit(&expr, &order, unit, name)?;
+        // What rounding leaves is at least −2^(t−1) and below 2^(t−1), whatever the interval analysis thinks.
+        let half = 1_i64 << (t - 1);
+        let op = Op::Clamp { lo: Some(-half), hi: Some(half - 1), under: false };
+        self.push_node(Node { name: clip_name(name), form, shift: 0, op, scale: scale(unit)? }, shape)
     }
 
     /// Adds a table, or finds it.
