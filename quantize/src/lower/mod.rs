@@ -62,6 +62,9 @@ pub enum LowerError {
     /// A scale that is no positive number.
     #[error("its calibrated range gives no scale ({0})")]
     Scale(f64),
+    /// A comparison with what is not finite.
+    #[error("it compares with an infinity, which integers do not have")]
+    Infinite,
     /// An expression that even tensors as operands do not make possible.
     #[error("its index map is not separable")]
     NotSeparable,

@@ -70,6 +70,10 @@ impl Lowering<'_> {
     /// Ones where a comparison holds.
     pub(super) fn compare(&mut self, node: &FloatNode, binary: Binary) -> Result<Lazy, LowerError> {
         let (a, b) = (node.inputs[0], node.inputs[1]);
+        let constants = [a, b].into_iter().filter_map(|id| self.float.constant(id));
+        if constants.into_iter().any(|c| c.data.iter().any(|v| crate::calibrate::is_infinite(*v))) {
+            return Err(LowerError::Infinite);
+        }
         self.light(a)?;
         self.light(b)?;
         let shape = dims(self.float.shape(node.output));
