@@ -87,8 +87,8 @@ ONNX's own operator cases, run through this program. The table is generated, and
 
 A case is one node with inputs and the outputs that ONNX expects of it, at the operator set that the case names. It is
 imported, quantised to 16 bits with its own input as the only calibration sample, and evaluated in integers. It passes
-when every element of every float output is within 1 % of the range of what is expected, and every integer and boolean
-is equal. Whatever is not computed is refused; a wrong answer fails the test. The passing cases are proven and verified,
+when every element of every float output is within 1 % of the range of what is expected (of its magnitude, where that
+range is below a ten-thousandth of it), and every integer and boolean is equal. Whatever is not computed is refused; a wrong answer fails the test. The passing cases are proven and verified,
 a sample of them in every run of the tests.
 
 In ONNX's cases weights, shapes, axes and indices are inputs. An input stays a true one where the program
