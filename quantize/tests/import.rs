@@ -70,3 +70,30 @@ fn binds_symbolic_dimensions() {
     let model = OnnxModel::from_path(&file, &BTreeMap::new()).unwrap();
     assert_eq!(model.inputs()[0].shape[0], 1);
 }
+
+/// What the error of a file in `tests/refused` says.
+const REFUSED: &[(&str, &str)] = &[
+    ("activation_without_a_default", "'activation_alpha'"),
+    ("body_of_an_unknown_operator", "own.Nonsense"),
+    ("function_named_like_an_operator", "has the name of an operator"),
+    ("function_of_itself", "nested too deeply"),
+    ("function_with_a_default", "default values"),
+    ("functions_that_double", "too many nodes"),
+    ("if_of_other_shapes", "branches of different shapes"),
+    ("lengths_of_inputs", "input 4 must be a constant"),
+    ("loop_of_large_constants", "too many nodes or constants"),
+    ("loop_of_unknown_length", "input 0 must be a constant"),
+    ("loop_without_end", "16384 iterations"),
+    ("loops_in_loops", "too many nodes"),
+    ("too_many_activation_parameters", "more activation parameters"),
+];
+
+#[test]
+fn refuses_loops_functions_and_recurrences_by_name() {
+    let files = std::fs::read_dir(path("refused")).unwrap().count();
+    assert_eq!(files, REFUSED.len());
+    for (name, says) in REFUSED {
+        let error = OnnxModel::from_path(&path(&format!("refused/{name}.onnx")), &BTreeMap::new()).unwrap_err();
+        assert!(error.to_string().contains(says), "{name}: {error}");
+    }
+}

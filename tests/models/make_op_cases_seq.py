@@ -8,7 +8,8 @@ in integers.
 """
 
 import numpy as np
-from onnx import helper
+import onnx
+from onnx import TensorProto, helper, numpy_helper
 
 import make_op_cases
 from make_op_cases import Case
@@ -18,7 +19,17 @@ PROVEN, VARIANTS = {}, {}
 
 
 class SequenceCase(Case):
-    """A case whose nodes may have several outputs."""
+    """A case whose nodes may have several outputs, and whose model may have functions."""
+
+    functions = ()
+
+    def model(self, shapes=None, types=None):
+        model = super().model(shapes, types)
+        if self.functions:
+            model.opset_import.append(helper.make_opsetid("own", 1))
+            model.ir_version = 8
+            model.functions.extend(self.functions)
+        return model
 
     def nodes_of(self, op, inputs, count, **attributes):
         """Adds a node; `count` is its number of outputs, or a list of which are wanted."""
@@ -117,7 +128,266 @@ def stacked_lstm(c):
     return c.dense(last, 2, 6)
 
 
+def graph(name, nodes, inputs, outputs, constants=()):
+    """A body or branch; inputs and outputs as name: (type, shape)."""
+    info = lambda table: [helper.make_tensor_value_info(key, *value) for key, value in table.items()]
+    return helper.make_graph(nodes, name, info(inputs), info(outputs),
+                             [numpy_helper.from_array(np.asarray(v), k) for k, v in dict(constants).items()])
+
+
+FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+node = helper.make_node
+
+
+@case(PROVEN, "control")
+def loop_recurrence(c):
+    """h' = tanh(x W + h R) three times, with the states stacked; weights belong to the graph around the body."""
+    x, w, r = c.input(1, 4), c.weight(4, 3), c.weight(3, 3)
+    body = graph("body", [
+        node("MatMul", [x, w], ["xw"]), node("MatMul", ["h_in", r], ["hr"]), node("Add", ["xw", "hr"], ["sum"]),
+        node("Tanh", ["sum"], ["h_out"]), node("Identity", ["h_out"], ["scanned"]), node("Identity", ["going"], ["on"]),
+    ], {"i": (INT64, []), "going": (BOOL, []), "h_in": (FLOAT, [1, 3])},
+        {"on": (BOOL, []), "h_out": (FLOAT, [1, 3]), "scanned": (FLOAT, [1, 3])})
+    start = c.weight(1, 3)
+    return named(c.nodes_of("Loop", [c.const(3, np.int64), c.const(True, bool), start], 2, body=body))
+
+
+@case(PROVEN, "control")
+def scan_bidirectional(c):
+    """Sums from the front along one axis and from the back along another."""
+    x = c.input(4, 3)
+    body = graph("body", [
+        node("Add", ["total", "row"], ["next"]), node("Mul", ["next", "half"], ["out"]), node("Neg", ["row"], ["negated"]),
+    ], {"total": (FLOAT, [3]), "row": (FLOAT, [3])},
+        {"next": (FLOAT, [3]), "out": (FLOAT, [3]), "negated": (FLOAT, [3])}, {"half": np.float32(0.5)})
+    return named(c.nodes_of("Scan", [c.weight(3), x], 3, body=body, num_scan_inputs=1, scan_input_directions=[1],
+                            scan_output_axes=[0, 1], scan_output_directions=[1, 0]))
+
+
+def branches():
+    then = graph("then", [node("Relu", ["x"], ["then_out"])], {}, {"then_out": (FLOAT, [2, 3])})
+    other = graph("other", [node("Mul", ["x", "two"], ["other_out"])], {}, {"other_out": (FLOAT, [2, 3])},
+                  {"two": np.float32(2)})
+    return {"then_branch": then, "else_branch": other}
+
+
+for truth in (True, False):
+    @case(VARIANTS, "control", f"if_{truth}".lower())
+    def if_constant(c, truth=truth):
+        c.input(2, 3)
+        return named(c.nodes_of("If", [c.const(truth, bool)], 1, **branches()))
+
+
+@case(VARIANTS, "control")
+def if_of_inputs(c):
+    x = c.input(2, 3)
+    condition = c.node("Greater", c.node("ReduceSum", x, keepdims=0), c.const(0.0))
+    return named(c.nodes_of("If", [condition], 1, **branches()))
+
+
+@case(VARIANTS, "control")
+def if_in_loop(c):
+    """Even iterations add, odd ones subtract; the loop ends by its condition."""
+    c.input(2, 3)
+    then = graph("then", [node("Add", ["s_in", "x"], ["a"])], {}, {"a": (FLOAT, [2, 3])})
+    other = graph("other", [node("Sub", ["s_in", "x2"], ["b"]), node("Identity", ["b"], ["b2"])], {},
+                  {"b2": (FLOAT, [2, 3])})
+    body = graph("body", [
+        node("Mod", ["i", "two"], ["odd"]), node("Cast", ["odd"], ["is_odd"], to=BOOL), node("Less", ["i", "four"], ["on"]),
+        node("Mul", ["x", "half"], ["x2"]),
+        node("If", ["is_odd"], ["s_out"], then_branch=other, else_branch=then),
+    ], {"i": (INT64, []), "going": (BOOL, []), "s_in": (FLOAT, [2, 3])},
+        {"on": (BOOL, []), "s_out": (FLOAT, [2, 3])},
+        {"two": np.int64(2), "four": np.int64(4), "half": np.float32(0.5)})
+    return named(c.nodes_of("Loop", ["", "", c.weight(2, 3)], 1, body=body))
+
+
+@case(VARIANTS, "control")
+def loops_alike(c):
+    """Two loops with the same names within."""
+    x = c.input(2, 3)
+    body = graph("body", [
+        node("Mul", ["s_in", "x"], ["inner"]), node("Add", ["inner", "x"], ["s_out"]), node("Identity", ["going"], ["on"]),
+    ], {"i": (INT64, []), "going": (BOOL, []), "s_in": (FLOAT, [2, 3])},
+        {"on": (BOOL, []), "s_out": (FLOAT, [2, 3])})
+    (s,) = c.nodes_of("Loop", [c.const(2, np.int64), "", c.weight(2, 3)], 1, body=body)
+    return named(c.nodes_of("Loop", [c.const(1, np.int64), "", c.node("Relu", s)], 1, body=body))
+
+
+@case(VARIANTS, "control")
+def scan_lstm_cell(c):
+    """A recurrent cell as exporters write it: gates of one product, split."""
+    x = c.input(4, 1, 3)
+    w, r = c.weight(3, 12), c.weight(3, 12)
+    body = graph("body", [
+        node("MatMul", ["x_t", w], ["xw"]), node("MatMul", ["h_in", r], ["hr"]), node("Add", ["xw", "hr"], ["gates"]),
+        node("Split", ["gates"], ["i", "o", "f", "g"], axis=1), node("Sigmoid", ["i"], ["si"]),
+        node("Sigmoid", ["o"], ["so"]), node("Sigmoid", ["f"], ["sf"]), node("Tanh", ["g"], ["tg"]),
+        node("Mul", ["sf", "cell_in"], ["fc"]), node("Mul", ["si", "tg"], ["ig"]), node("Add", ["fc", "ig"], ["cell_out"]),
+        node("Tanh", ["cell_out"], ["tc"]), node("Mul", ["so", "tc"], ["h_out"]), node("Identity", ["h_out"], ["seen"]),
+    ], {"h_in": (FLOAT, [1, 3]), "cell_in": (FLOAT, [1, 3]), "x_t": (FLOAT, [1, 3])},
+        {"h_out": (FLOAT, [1, 3]), "cell_out": (FLOAT, [1, 3]), "seen": (FLOAT, [1, 3])})
+    states = [c.const(np.zeros((1, 3))), c.const(np.zeros((1, 3)))]
+    return named(c.nodes_of("Scan", [*states, x], 3, body=body, num_scan_inputs=1))
+
+
+@case(VARIANTS, "control", opset=8)
+def scan_with_batch(c):
+    body = graph("body", [node("Add", ["total", "row"], ["next"]), node("Mul", ["next", "row"], ["out"])],
+                 {"total": (FLOAT, [3]), "row": (FLOAT, [3])}, {"next": (FLOAT, [3]), "out": (FLOAT, [3])})
+    start, x = c.input(2, 3), c.input(2, 4, 3)
+    return named(c.nodes_of("Scan", ["", start, x], 2, body=body, num_scan_inputs=1, directions=[1]))
+
+
+@case(VARIANTS, "control")
+def functions(c):
+    """Functions of the model: attributes by reference, one that calls another, an input left out."""
+    x = c.input(2, 3)
+    sets = [helper.make_opsetid("", 14), helper.make_opsetid("own", 1)]
+    slope = node("LeakyRelu", ["a"], ["b"])
+    reference = onnx.AttributeProto(name="alpha", ref_attr_name="slope", type=onnx.AttributeProto.FLOAT)
+    slope.attribute.append(reference)
+    c.functions = [
+        helper.make_function("own", "Leaky", ["a"], ["b"], [slope], sets[:1], ["slope"]),
+        helper.make_function("own", "Twice", ["a", "lo"], ["d"], [
+            node("Leaky", ["a"], ["b"], domain="own", slope=0.3), node("Leaky", ["b"], ["c"], domain="own"),
+            node("Clip", ["c", "lo"], ["d"]),
+        ], sets),
+    ]
+    y = c.node("Twice", x, domain="own")
+    return c.node("Twice", y, c.const(-0.02), domain="own")
+
+
+REFUSED = {}
+
+
+def refused(build):
+    """Registers a model that has to be refused, in time; its file is tests/refused/<name>.onnx."""
+    REFUSED[build.__name__] = build
+    return build
+
+
+def counting(name, nodes, constants=()):
+    """A body that goes on; its only state is `<name>_s`."""
+    return graph(name, [*nodes, node("Identity", [f"{name}_go"], [f"{name}_on"])],
+                 {f"{name}_i": (INT64, []), f"{name}_go": (BOOL, []), f"{name}_s": (FLOAT, [2])},
+                 {f"{name}_on": (BOOL, []), f"{name}_out": (FLOAT, [2])}, constants)
+
+
+@refused
+def loop_of_unknown_length(c):
+    x, count = c.input(2), c.input(name="count")
+    body = counting("b", [node("Add", ["b_s", x], ["b_out"])])
+    return c.nodes_of("Loop", [c.node("Cast", count, to=INT64), "", x], 1, body=body)
+
+
+@refused
+def loop_without_end(c):
+    x = c.input(2)
+    return c.nodes_of("Loop", ["", "", x], 1, body=counting("b", [node("Add", ["b_s", x], ["b_out"])]))
+
+
+@refused
+def loops_in_loops(c):
+    x = c.input(2)
+    body = counting("b0", [node("Identity", ["b0_s"], ["b0_out"])])
+    for depth in range(1, 5):
+        loop = node("Loop", ["many", "", f"b{depth}_s"], [f"b{depth}_out"], body=body)
+        body = counting(f"b{depth}", [loop], {"many": np.int64(16000)})
+    return c.nodes_of("Loop", [c.const(16000, np.int64), "", x], 1, body=body)
+
+
+@refused
+def loop_of_large_constants(c):
+    x = c.input(2)
+    body = counting("b", [
+        node("ConstantOfShape", ["size"], ["large"]), node("Add", ["large", "large"], ["larger"]),
+        node("ReduceSum", ["larger"], ["sum"], keepdims=0), node("Add", ["b_s", "sum"], ["b_out"]),
+    ], {"size": np.array([1 << 22], np.int64)})
+    return c.nodes_of("Loop", [c.const(10000, np.int64), "", x], 1, body=body)
+
+
+@refused
+def function_of_itself(c):
+    x = c.input(2)
+    sets = [helper.make_opsetid("", 14), helper.make_opsetid("own", 1)]
+    c.functions = [helper.make_function("own", "F", ["a"], ["b"], [node("F", ["a"], ["b"], domain="own")], sets)]
+    return [c.node("F", x, domain="own")]
+
+
+@refused
+def functions_that_double(c):
+    x = c.input(2)
+    sets = [helper.make_opsetid("", 14), helper.make_opsetid("own", 1)]
+    call = lambda i, a, b: node(f"F{i}", [a], [b], domain="own")
+    c.functions = [helper.make_function("own", "F0", ["a"], ["b"], [node("Relu", ["a"], ["b"])], sets)]
+    for i in range(30):
+        c.functions.append(helper.make_function("own", f"F{i + 1}", ["a"], ["b"],
+                                                [call(i, "a", "m"), call(i, "m", "b")], sets))
+    return [c.node("F30", x, domain="own")]
+
+
+@refused
+def function_with_a_default(c):
+    x = c.input(2)
+    leaky = node("LeakyRelu", ["a"], ["b"])
+    leaky.attribute.append(onnx.AttributeProto(name="alpha", ref_attr_name="slope", type=onnx.AttributeProto.FLOAT))
+    function = helper.make_function("own", "F", ["a"], ["b"], [leaky], [helper.make_opsetid("", 14)])
+    function.attribute_proto.append(helper.make_attribute("slope", 0.3))
+    c.functions = [function]
+    return [c.node("F", x, domain="own")]
+
+
+@refused
+def function_named_like_an_operator(c):
+    x = c.input(2)
+    c.functions = [helper.make_function("", "Relu", ["a"], ["b"], [node("Neg", ["a"], ["b"])],
+                                        [helper.make_opsetid("", 14)])]
+    return [c.node("Relu", x)]
+
+
+@refused
+def if_of_other_shapes(c):
+    x = c.input(2)
+    condition = c.node("Greater", c.node("ReduceSum", x, keepdims=0), c.const(0.0))
+    then = graph("then", [node("Relu", [x], ["a"])], {}, {"a": (FLOAT, [2])})
+    other = graph("other", [node("ReduceSum", [x], ["b"])], {}, {"b": (FLOAT, [1])})
+    return c.nodes_of("If", [condition], 1, then_branch=then, else_branch=other)
+
+
+@refused
+def body_of_an_unknown_operator(c):
+    x = c.input(2)
+    body = counting("b", [node("Nonsense", ["b_s"], ["b_out"], domain="own")])
+    return c.nodes_of("Loop", [c.const(3, np.int64), "", x], 1, body=body)
+
+
+@refused
+def lengths_of_inputs(c):
+    lengths = c.input(2, name="lengths")
+    x = c.input(3, 2, 4, name="x")
+    weights = [c.weight(1, 12, 4), c.weight(1, 12, 3), ""]
+    lengths = c.node("Cast", lengths, to=TensorProto.INT32)
+    return c.nodes_of("LSTM", [x, *weights, lengths], 1, hidden_size=3)
+
+
+@refused
+def too_many_activation_parameters(c):
+    return c.recurrent("RNN", 3, 2, 2, activations=["LeakyRelu"], activation_alpha=[0.1, 0.2], wanted=FIRST)
+
+
+@refused
+def activation_without_a_default(c):
+    return c.recurrent("RNN", 3, 2, 2, activations=["Affine"], wanted=FIRST)
+
+
 def main():
+    folder = ROOT.parent / "refused"
+    folder.mkdir(exist_ok=True)
+    for name, build in REFUSED.items():
+        c = SequenceCase(name, 14)
+        c.outputs = build(c)
+        onnx.save(c.model(), folder / f"{name}.onnx")
     for table, folder in ((PROVEN, ROOT), (VARIANTS, ROOT.parent / "variants")):
         make_op_cases.ROOT = folder
         for name, (build, opset) in table.items():

@@ -51,6 +51,13 @@ impl Context<'_> {
     pub(crate) fn wants(&self, i: usize) -> bool {
         self.node.output.get(i).is_some_and(|o| !o.is_empty())
     }
+    /// Outputs with element types that follow from those of a body.
+    pub(crate) fn typed(&mut self, results: Vec<(ValueId, Element)>) -> Vec<ValueId> {
+        for (output, (_, element)) in self.node.output.iter().zip(&results) {
+            self.importer.scope.set_type(output, *element);
+        }
+        results.into_iter().map(|r| r.0).collect()
+    }
     /// The shape of input `i`.
     pub(crate) fn shape(&self, i: usize) -> Result<Vec<usize>, NodeProblem> {
         Ok(self.shape_of(self.input(i)?))

@@ -181,6 +181,12 @@ pub enum NodeProblem {
     /// A variant of the operator that is not supported.
     #[error("not supported: {0}")]
     Variant(&'static str),
+    /// Loops or functions that unroll to too much, or are nested too deeply.
+    #[error("loops and functions unroll to too many nodes or constants, or are nested too deeply")]
+    Unrolled,
+    /// Something in the body of a control-flow operator or a function that is not supported, and has been listed.
+    #[error("its body holds unsupported nodes")]
+    Noted,
     /// Something in the body of a control-flow operator.
     #[error("{0}")]
     Body(Box<ImportError>),

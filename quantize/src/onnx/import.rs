@@ -7,29 +7,30 @@ use super::{
     graph::{FloatGraph, FloatNode, FloatOp, Value, ValueId},
     ops,
     proto::{self, checked_volume, Attributes},
+    scope::{Functions, Scope},
     tensor::Tensor,
 };
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 use tract_onnx::pb::{
     tensor_proto::DataType, tensor_shape_proto::dimension::Value as Dim, type_proto::Value as TypeValue, GraphProto,
-    ModelProto, NodeProto, ValueInfoProto,
+    ModelProto, NodeProto, TensorProto, ValueInfoProto,
 };
 
 /// The float graph under construction.
 #[derive(Default)]
 pub(crate) struct Importer {
     pub(crate) graph: FloatGraph,
-    /// Values by name; `None` is the result of an unsupported node.
-    names: HashMap<String, Option<ValueId>>,
-    unsupported: Vec<UnsupportedNode>,
-    /// Element types by the names of values.
-    types: HashMap<String, Element>,
-    /// Versions of operator sets by domain; the default domain is empty.
-    opsets: HashMap<String, i64>,
+    pub(crate) unsupported: Vec<UnsupportedNode>,
+    /// The names that nodes see.
+    pub(crate) scope: Scope,
+    /// The functions of the model.
+    pub(crate) functions: Functions,
+    /// Nodes imported so far, and iterations of loops.
+    num_nodes: usize,
 }
+
+/// No file may unroll to more nodes.
+const MAX_NODES: usize = 1 << 18;
 
 /// What an importer is told besides the file.
 #[derive(Clone, Debug, Default)]
@@ -49,22 +50,16 @@ pub(crate) fn import(model: &ModelProto, options: &ImportOptions) -> Result<Floa
     if graph.node.is_empty() && graph.output.is_empty() {
         return Err(ImportError::NotOnnx("its graph is empty"));
     }
-    let opsets = model.opset_import.iter().map(|o| (domain(&o.domain).to_owned(), o.version)).collect();
-    let mut importer = Importer {
-        graph: FloatGraph::default(),
-        names: HashMap::new(),
-        unsupported: Vec::new(),
-        types: HashMap::new(),
-        opsets,
-    };
-    importer.run(graph, options)?;
+    let mut importer =
+        Importer { scope: Scope::new(&model.opset_import), functions: Functions::new(model), ..Importer::default() };
+    importer.model(graph, options)?;
     let mut graph = importer.graph;
     drop_unused(&mut graph);
     Ok(graph)
 }
 
 /// A domain by its short name.
-fn domain(name: &str) -> &str {
+pub(crate) fn domain(name: &str) -> &str {
     if name == "ai.onnx" {
         ""
     } else {
@@ -73,30 +68,30 @@ fn domain(name: &str) -> &str {
 }
 
 impl Importer {
-    fn run(&mut self, graph: &GraphProto, options: &ImportOptions) -> Result<(), ImportError> {
+    fn model(&mut self, graph: &GraphProto, options: &ImportOptions) -> Result<(), ImportError> {
         self.initializers(graph)?;
         for info in &graph.input {
-            if self.names.contains_key(&info.name) {
+            if self.scope.names.contains_key(&info.name) {
                 continue; // an initialiser that old files also list as an input
             }
-            self.types.insert(info.name.clone(), declared_type(info));
+            self.scope.set_type(&info.name, declared_type(info));
             if let Some(tensor) = options.constants.get(&info.name) {
                 let id = self.constant(&info.name, tensor.clone());
-                self.define(&info.name, id);
+                self.scope.set(&info.name, Some(id));
                 continue;
             }
             let fail = |problem| ImportError::Input { name: info.name.clone(), problem };
             let (shape, kind) = input_type(info, &options.dims).map_err(fail)?;
             let id = self.value(&info.name, shape, kind != InputKind::Float);
-            self.define(&info.name, id);
+            self.scope.set(&info.name, Some(id));
             self.graph.inputs.push(id);
         }
-        self.nodes(graph)?;
+        self.nodes(&graph.node)?;
         if !self.unsupported.is_empty() {
             return Err(ImportError::Unsupported(std::mem::take(&mut self.unsupported)));
         }
         for output in &graph.output {
-            match self.names.get(&output.name) {
+            match self.scope.names.get(&output.name) {
                 Some(Some(id)) => self.graph.outputs.push((output.name.clone(), *id)),
                 _ => return Err(ImportError::MissingOutput(output.name.clone())),
             }
@@ -106,49 +101,34 @@ impl Importer {
 
     fn initializers(&mut self, graph: &GraphProto) -> Result<(), ImportError> {
         for proto in &graph.initializer {
-            let fail = |problem| ImportError::Initializer { name: proto.name.clone(), problem };
-            let tensor = proto::tensor(proto).map_err(fail)?;
-            if let Some(at) = tensor.data.iter().position(|v| v.is_nan()) {
-                return Err(fail(super::error::TensorProblem::NotFinite(at)));
-            }
-            let id = self.constant(&proto.name, tensor);
-            self.define(&proto.name, id);
-            self.types.insert(proto.name.clone(), Element(proto.data_type));
+            let (id, element) = self.initializer(proto)?;
+            self.scope.set(&proto.name, Some(id));
+            self.scope.set_type(&proto.name, element);
         }
         Ok(())
     }
 
-    fn nodes(&mut self, graph: &GraphProto) -> Result<(), ImportError> {
-        graph.node.iter().try_for_each(|proto| self.node(proto))
+    /// A constant of the file.
+    pub(crate) fn initializer(&mut self, proto: &TensorProto) -> Result<(ValueId, Element), ImportError> {
+        let fail = |problem| ImportError::Initializer { name: proto.name.clone(), problem };
+        let tensor = proto::tensor(proto).map_err(fail)?;
+        if let Some(at) = tensor.data.iter().position(|v| v.is_nan()) {
+            return Err(fail(super::error::TensorProblem::NotFinite(at)));
+        }
+        Ok((self.constant(&proto.name, tensor), Element(proto.data_type)))
     }
 
-    /// The outputs of a subgraph (a branch, the body of a loop) whose inputs are these values; it also sees all
-    /// values of the graph around it.
-    ///
-    /// `None` when something in it is not supported: that is noted.
-    pub(crate) fn subgraph(
-        &mut self,
-        graph: &GraphProto,
-        inputs: &[ValueId],
-    ) -> Result<Option<Vec<ValueId>>, ImportError> {
-        let outer = self.names.clone();
-        for (info, id) in graph.input.iter().zip(inputs) {
-            self.names.insert(info.name.clone(), Some(*id));
-            self.types.insert(info.name.clone(), declared_type(info));
+    /// Counts a node, or an iteration of a loop.
+    pub(crate) fn count(&mut self) -> Result<(), NodeProblem> {
+        self.num_nodes += 1;
+        if self.num_nodes > MAX_NODES {
+            return Err(NodeProblem::Unrolled);
         }
-        self.initializers(graph)?;
-        self.nodes(graph)?;
-        let mut outputs = Some(Vec::new());
-        for output in &graph.output {
-            match (self.names.get(&output.name), &mut outputs) {
-                (Some(Some(id)), Some(outputs)) => outputs.push(*id),
-                (Some(None), _) => outputs = None,
-                (None, _) => return Err(ImportError::MissingOutput(output.name.clone())),
-                (_, None) => {}
-            }
-        }
-        self.names = outer;
-        Ok(outputs)
+        Ok(())
+    }
+
+    pub(crate) fn nodes(&mut self, nodes: &[NodeProto]) -> Result<(), ImportError> {
+        nodes.iter().try_for_each(|proto| self.node(proto))
     }
 
     pub(crate) fn value(&mut self, name: &str, shape: Vec<usize>, integer: bool) -> ValueId {
@@ -164,37 +144,40 @@ impl Importer {
         id
     }
 
-    fn define(&mut self, name: &str, id: ValueId) {
-        self.names.insert(name.into(), Some(id));
-    }
-
     fn node(&mut self, proto: &NodeProto) -> Result<(), ImportError> {
+        let resolved = self.scope.resolve(proto);
+        let proto = resolved.as_ref();
         let output = proto.output.first().cloned().unwrap_or_default();
         let name = if proto.name.is_empty() { output } else { proto.name.clone() };
         let domain = domain(&proto.domain);
-        let opset = self.opsets.get(domain).copied().unwrap_or(1);
+        let opset = self.scope.opset(domain);
         let refuse = |this: &mut Self, reason: Option<String>| {
             let op = if domain.is_empty() { proto.op_type.clone() } else { format!("{domain}.{}", proto.op_type) };
             this.unsupported.push(UnsupportedNode { op, name: name.clone(), opset, reason });
-            for output in &proto.output {
-                this.names.insert(output.clone(), None);
-            }
-        };
-        let Some(import) = ops::find(domain, &proto.op_type) else {
-            refuse(self, None);
-            return Ok(());
+            this.scope.unknown(proto);
         };
         let fail = |problem| ImportError::Node { name: name.clone(), op: proto.op_type.clone(), opset, problem };
+        self.count().map_err(fail)?;
+        let import = match (ops::find(domain, &proto.op_type), self.functions.find(domain, &proto.op_type)) {
+            (Some(import), None) => import,
+            (None, Some(_)) => super::scope::import_call,
+            (None, None) => {
+                refuse(self, None);
+                return Ok(());
+            }
+            (Some(_), Some(_)) => {
+                refuse(self, Some("a function of the model has the name of an operator".into()));
+                return Ok(());
+            }
+        };
         let mut inputs = Vec::with_capacity(proto.input.len());
         for input in &proto.input {
-            match self.names.get(input) {
-                _ if input.is_empty() => inputs.push(None),
+            match self.scope.names.get(input) {
+                _ if input.is_empty() || self.scope.absent.contains(input) => inputs.push(None),
                 Some(Some(id)) => inputs.push(Some(*id)),
                 // Reads what an unsupported node would compute: nothing more can be said of it.
                 Some(None) => {
-                    for output in &proto.output {
-                        self.names.insert(output.clone(), None);
-                    }
+                    self.scope.unknown(proto);
                     return Ok(());
                 }
                 None => return Err(fail(NodeProblem::Undefined(input.clone()))),
@@ -203,9 +186,9 @@ impl Importer {
         let first = self.graph.values.len();
         let attributes = Attributes(proto);
         let types: Vec<Element> =
-            proto.input.iter().map(|name| self.types.get(name).copied().unwrap_or_default()).collect();
+            proto.input.iter().map(|name| self.scope.types.get(name).copied().unwrap_or_default()).collect();
         for (i, output) in proto.output.iter().enumerate() {
-            self.types.insert(output.clone(), element::output(proto, i, &types));
+            self.scope.set_type(output, element::output(proto, i, &types));
         }
         let mut context = Context { importer: self, node: proto, attributes, inputs, types, opset, name: name.clone() };
         match import(&mut context) {
@@ -214,8 +197,12 @@ impl Importer {
                     if id.0 >= first {
                         self.graph.values[id.0].name.clone_from(output);
                     }
-                    self.define(output, id);
+                    self.scope.set(output, Some(id));
                 }
+                Ok(())
+            }
+            Err(NodeProblem::Noted) => {
+                self.scope.unknown(proto);
                 Ok(())
             }
             Err(NodeProblem::Variant(reason)) => {
@@ -256,6 +243,7 @@ impl Importer {
         let shape = ops::output_shape(&op, &shapes)?;
         if let Some(constants) = constants {
             let constants: Vec<&Tensor> = constants.iter().map(AsRef::as_ref).collect();
+            self.scope.spend(&shape)?;
             let tensor = ops::evaluate(&op, &constants, &shape);
             return Ok(self.constant(name, tensor));
         }
@@ -281,7 +269,7 @@ impl Importer {
 }
 
 /// The element type that the file declares.
-fn declared_type(info: &ValueInfoProto) -> Element {
+pub(crate) fn declared_type(info: &ValueInfoProto) -> Element {
     match info.r#type.as_ref().and_then(|t| t.value.as_ref()) {
         Some(TypeValue::TensorType(tensor)) => Element(tensor.elem_type),
         _ => Element::UNKNOWN,

@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod ops;
 mod proto;
 mod run;
+mod scope;
 pub mod tensor;
 
 pub use error::{ImportError, UnsupportedNode};

@@ -3,6 +3,7 @@
 mod activations;
 mod arrange;
 mod constant;
+mod control;
 pub mod conv;
 mod conv_transpose;
 pub mod elementwise;
@@ -36,6 +37,7 @@ pub(crate) type Import = fn(&mut Context<'_>) -> Outputs;
 const FAMILIES: &[(&[&str], Import)] = &[
     (arrange::OPS, arrange::import),
     (constant::OPS, constant::import),
+    (control::OPS, control::import),
     (conv::OPS, conv::import),
     (conv_transpose::OPS, conv_transpose::import),
     (elementwise::OPS, elementwise::import),
