@@ -12,8 +12,9 @@ pub mod curve;
 pub mod data;
 pub mod eval;
 pub mod graph;
-pub mod index;
 #[cfg(feature = "onnx")]
+mod grid;
+pub mod index;
 mod lower;
 pub mod model;
 #[cfg(feature = "onnx")]

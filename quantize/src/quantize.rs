@@ -4,6 +4,7 @@ use crate::{
     calibrate::{calibrate, Range},
     data::{DataError, InputSpec, NamedTensor, Samples},
     graph::{Input, Interval},
+    grid,
     lower::{channels::channel_ranges, curve::TableNote, dims, LowerError, Lowering},
     model::{LayoutChoice, QuantizedModel, WeightPrivacy},
     onnx::{ImportError, OnnxModel},
@@ -92,7 +93,7 @@ pub fn quantize(
     recipe.check()?;
     let float = model.graph();
     let specs = model.inputs();
-    let mut notes = QuantizeNotes::default();
+    let mut notes = QuantizeNotes { warnings: float.notes.clone(), ..QuantizeNotes::default() };
     let made_up;
     let samples = match samples {
         Some(samples) if samples.is_empty() => return Err(QuantizeError::NoSamples),
@@ -127,7 +128,11 @@ pub fn quantize(
     let dyadic = float.nodes.iter().any(|n| n.op.is_discontinuous());
     for (i, id) in float.inputs.iter().enumerate() {
         let kind = InputKind { made_up: notes.calibration_samples == 0, integer: float.values[id.0].integer, dyadic };
-        lowering.input(*id, declare(&specs[i], samples.values(i), recipe, kind)?);
+        let input = match grid::of_trees(float, *id, samples.values(i), recipe) {
+            Some((scale, bounds)) => Input { name: specs[i].name.clone(), shape: dims(&specs[i].shape), bounds, scale },
+            None => declare(&specs[i], samples.values(i), recipe, kind)?,
+        };
+        lowering.input(*id, input);
     }
     for node in &float.nodes {
         lowering.node(node).map_err(|source| QuantizeError::Node {

@@ -68,6 +68,12 @@ impl LazyFactor {
             && self.coord == Coord::Affine { coefs: vec![1], offset: 0 }
             && self.size == axes.size(self.axes[0])
     }
+    /// Whether it reads inside everywhere.
+    pub(crate) fn is_total(&self, axes: &Axes) -> bool {
+        let mut total = true;
+        for_each_index(axes, &self.axes, |index| total &= self.at(index).is_some());
+        total
+    }
     /// Whether a factor of one axis reads inside at an index.
     pub(crate) fn inside(&self, index: u32) -> bool {
         self.at(&[index]).is_some()

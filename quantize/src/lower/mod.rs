@@ -17,6 +17,7 @@ mod quotient;
 mod requantise;
 mod selection;
 mod softmax;
+mod trees;
 
 use crate::{
     calibrate::{is_infinite, Range},
@@ -181,6 +182,7 @@ impl<'a> Lowering<'a> {
             FloatOp::ArgMax { axis, last } => self.arg_max(node, *axis, *last)?,
             FloatOp::TopK { axis, k, indices } => self.top_k(node, *axis, *k, *indices)?,
             FloatOp::OneHot(depth) => self.one_hot(node, *depth)?,
+            FloatOp::Trees(ensemble) => self.trees(node, ensemble)?,
             _ => self.movement(node)?,
         };
         self.values[node.output.0] = Some(lazy);

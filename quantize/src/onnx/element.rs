@@ -18,7 +18,7 @@ impl Element {
     pub(crate) const INT64: Self = Self(7);
     pub(crate) const BOOL: Self = Self(9);
     const FLOAT16: Self = Self(10);
-    const DOUBLE: Self = Self(11);
+    pub(crate) const DOUBLE: Self = Self(11);
     const BFLOAT16: Self = Self(16);
 
     /// Whether it is a float of 16 bits or more.
@@ -130,6 +130,9 @@ pub(crate) fn output(node: &NodeProto, i: usize, inputs: &[Element]) -> Element 
         "DynamicQuantizeLinear" => Element::UINT8,
         "QLinearConv" | "QLinearMatMul" => input(7),
         "ConvInteger" | "MatMulInteger" => Element::INT32,
+        "LinearClassifier" | "SVMClassifier" | "TreeEnsembleClassifier" if i == 0 => Element::INT64,
+        "LinearClassifier" | "LinearRegressor" | "Normalizer" | "Scaler" | "SVMClassifier" | "SVMRegressor"
+        | "TreeEnsembleClassifier" | "TreeEnsembleRegressor" => Element::FLOAT,
         _ => input(0),
     }
 }

@@ -4,6 +4,7 @@ use super::{
     ops::{
         conv::Conv,
         elementwise::{Binary, Unary},
+        ml::Ensemble,
         pool::Pool,
         reduce::Reduction,
     },
@@ -113,6 +114,8 @@ pub enum FloatOp {
     },
     /// A new last axis of this size with a one at the index that an integer element gives, and zeros.
     OneHot(usize),
+    /// Rows of features to sums of the weights of decision trees.
+    Trees(Arc<Ensemble>),
 }
 
 impl FloatOp {
@@ -153,6 +156,8 @@ pub struct FloatGraph {
     pub nodes: Vec<FloatNode>,
     /// Output names and values.
     pub outputs: Vec<(String, ValueId)>,
+    /// What the owner of the model should know of its outputs.
+    pub notes: Vec<String>,
 }
 
 impl FloatGraph {

@@ -11,6 +11,7 @@ mod functions;
 mod gather;
 mod logic;
 pub mod matmul;
+pub mod ml;
 pub mod movement;
 mod normalisation;
 mod padding;
@@ -60,6 +61,7 @@ const FAMILIES: &[(&[&str], Import)] = &[
 pub(crate) fn find(domain: &str, op: &str) -> Option<Import> {
     let families = match domain {
         "" => FAMILIES,
+        "ai.onnx.ml" => ml::FAMILIES,
         _ => return None,
     };
     families.iter().find(|(ops, _)| ops.contains(&op)).map(|(_, import)| *import)
@@ -75,7 +77,7 @@ pub(crate) fn is_integer(op: &FloatOp, inputs: &[bool]) -> bool {
         FloatOp::ArgMax { .. } | FloatOp::OneHot(_) => true,
         FloatOp::TopK { indices, .. } => *indices || inputs[0],
         FloatOp::Reduce(reduction, _) => inputs[0] && *reduction != reduce::Reduction::Mean,
-        FloatOp::Conv(_) | FloatOp::Gemm { .. } | FloatOp::PRelu => false,
+        FloatOp::Conv(_) | FloatOp::Gemm { .. } | FloatOp::PRelu | FloatOp::Trees(_) => false,
         _ => inputs.iter().all(|i| *i),
     }
 }
@@ -147,6 +149,7 @@ pub(crate) fn output_shape(op: &FloatOp, inputs: &[&[usize]]) -> Result<Vec<usiz
             (0..x.len()).map(|d| if d == *axis { *k } else { x[d] }).collect()
         }
         FloatOp::OneHot(depth) => x.iter().copied().chain([*depth]).collect(),
+        FloatOp::Trees(ensemble) => ensemble.output_shape(x).map_err(misfit)?,
         FloatOp::Gather { axis, shape, .. } => x[..*axis].iter().chain(shape).chain(&x[axis + 1..]).copied().collect(),
     };
     let size = shape.iter().try_fold(1_usize, |v, s| v.checked_mul(*s)).filter(|v| *v <= MAX_ELEMENTS);
@@ -180,6 +183,7 @@ pub(crate) fn evaluate(op: &FloatOp, inputs: &[&Tensor], shape: &[usize]) -> Ten
         FloatOp::ArgMax { axis, last } => selection::arg_max(x, *axis, *last, shape),
         FloatOp::TopK { axis, indices, .. } => selection::top_k(x, *axis, *indices, shape),
         FloatOp::OneHot(depth) => selection::one_hot(x, *depth, shape),
+        FloatOp::Trees(ensemble) => ensemble.evaluate(x, shape),
         FloatOp::Reshape(_) => Tensor { shape: shape.to_vec(), data: x.data.clone(), integer: x.integer },
         FloatOp::Transpose(perm) => movement::transpose(x, perm, shape),
         FloatOp::Concat(axis) => movement::concat(inputs, *axis, shape),

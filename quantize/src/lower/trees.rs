@@ -1,0 +1,536 @@
+//! Tree ensembles: comparisons, leaves, and their weights' sum.
+//!
+//! 1. Every distinct comparison of a feature's integer, `c = [i ≤ T] = clamp(T + 1 − i, 0, 1)`, one node for all of them.
+//! 2. Every leaf, `r = max(Σ c − Σ c' + K, 0)` over the comparisons on its way that have to hold and those that must
+//!    not, where `K` makes the sum 1 exactly if all do as they have to: one node for all leaves of all trees.
+//! 3. The result, `Σ w r`, is an expression: exact, and free.
+//!
+//! Thresholds are found exactly: a test holds for the real that an integer stands for, `a i + b` rounded as the model
+//! rounds it, on one side of an integer `T`, because rounding is monotone. So no path differs from the float model's on
+//! inputs that lie on the declared grid. A leaf's way is a box: of the comparisons of one feature only the tightest
+//! ones count.
+
+use super::{
+    dims,
+    expr::{Atom, AxisId, Coord, Dense, Expr, Read, Substitution},
+    requantise::{clip_name, scale},
+    Lazy, LowerError, Lowering,
+};
+use crate::{
+    graph::{Interval, Node, Op, TensorId},
+    onnx::{
+        graph::{FloatNode, ValueId},
+        ops::ml::{Ensemble, Node as TreeNode, Test},
+    },
+    scale::Scale,
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Bits of the largest leaf weight where a sum becomes a tensor.
+const WEIGHT_BITS: i32 = 36;
+
+/// A feature: `a i + b` for the integer `i` of an interval, or `b` alone.
+#[derive(Clone, Copy, Debug)]
+struct Column {
+    /// The atom that reads it.
+    atom: usize,
+    a: f64,
+    b: f64,
+    bounds: Interval,
+}
+
+impl Column {
+    #[allow(clippy::cast_precision_loss)] // declared intervals are below 2^53
+    fn real(&self, i: i64) -> f64 {
+        self.a * i as f64 + self.b
+    }
+}
+
+/// The features of an ensemble: reads of tensors of integers, one for each feature.
+struct Source {
+    rows: Vec<AxisId>,
+    axis: AxisId,
+    atoms: Vec<Read>,
+    columns: Vec<Column>,
+}
+
+/// What a test says of an integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Literal {
+    Always,
+    Never,
+    /// `i ≤ T`.
+    AtMost(i64),
+    /// `i > T`.
+    Above(i64),
+}
+
+/// `[i ≤ T]` of a feature. With private weights every branch has its own, and its place tells nothing of `T`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Comparison {
+    branch: usize,
+    feature: usize,
+    most: i64,
+}
+
+/// A way through a tree: bounds of features, and what is no bound.
+#[derive(Clone, Debug, Default)]
+struct Way {
+    /// Above the first (if any), at most the second.
+    bounds: BTreeMap<usize, (Option<i64>, Option<i64>)>,
+    /// Further conditions, each a sum of comparisons that is one or zero.
+    others: Vec<Condition>,
+}
+
+/// `constant + Σ plus − Σ minus`.
+#[derive(Clone, Debug, Default)]
+struct Condition {
+    constant: i64,
+    plus: Vec<Comparison>,
+    minus: Vec<Comparison>,
+}
+
+impl Condition {
+    fn of(branch: usize, feature: usize, literal: Literal) -> Self {
+        let comparison = |most| vec![Comparison { branch, feature, most }];
+        match literal {
+            Literal::Always => Self { constant: 1, ..Self::default() },
+            Literal::Never => Self::default(),
+            Literal::AtMost(t) => Self { plus: comparison(t), ..Self::default() },
+            Literal::Above(t) => Self { constant: 1, minus: comparison(t), ..Self::default() },
+        }
+    }
+    fn add(&mut self, other: &Self) {
+        self.constant += other.constant;
+        self.plus.extend(&other.plus);
+        self.minus.extend(&other.minus);
+    }
+    fn negated(self) -> Self {
+        Self { constant: -self.constant, plus: self.minus, minus: self.plus }
+    }
+    fn opposite(self) -> Self {
+        let negated = self.negated();
+        Self { constant: negated.constant + 1, ..negated }
+    }
+}
+
+impl Literal {
+    fn opposite(self) -> Self {
+        match self {
+            Self::Always => Self::Never,
+            Self::Never => Self::Always,
+            Self::AtMost(t) => Self::Above(t),
+            Self::Above(t) => Self::AtMost(t),
+        }
+    }
+}
+
+impl Way {
+    /// The way on; `None` if nothing can go it.
+    fn and(&self, feature: usize, literal: Literal) -> Option<Self> {
+        let mut way = self.clone();
+        let bounds = way.bounds.entry(feature).or_default();
+        match literal {
+            Literal::Always => {}
+            Literal::Never => return None,
+            Literal::AtMost(t) => bounds.1 = Some(bounds.1.map_or(t, |old| old.min(t))),
+            Literal::Above(t) => bounds.0 = Some(bounds.0.map_or(t, |old| old.max(t))),
+        }
+        match *bounds {
+            (Some(above), Some(most)) if above >= most => None,
+            _ => Some(way),
+        }
+    }
+
+    /// One if all conditions hold, zero or less otherwise.
+    fn indicator(&self) -> Condition {
+        let mut sum = Condition::default();
+        let mut count = 0;
+        for (feature, (above, most)) in &self.bounds {
+            let literals = [above.map(Literal::Above), most.map(Literal::AtMost)];
+            for literal in literals.into_iter().flatten() {
+                sum.add(&Condition::of(0, *feature, literal));
+                count += 1;
+            }
+        }
+        for other in &self.others {
+            sum.add(other);
+            count += 1;
+        }
+        sum.constant += 1 - count;
+        sum
+    }
+}
+
+/// Where a predicate that is monotone on an interval of integers changes.
+fn monotone(bounds: Interval, holds: impl Fn(i64) -> bool) -> Literal {
+    let first = holds(bounds.lo);
+    if holds(bounds.hi) == first {
+        return if first { Literal::Always } else { Literal::Never };
+    }
+    // holds(lo) = first, holds(hi) ≠ first.
+    let (mut lo, mut hi) = (bounds.lo, bounds.hi);
+    while hi - lo > 1 {
+        let middle = lo + (hi - lo) / 2;
+        if holds(middle) == first {
+            lo = middle;
+        } else {
+            hi = middle;
+        }
+    }
+    if first {
+        Literal::AtMost(lo)
+    } else {
+        Literal::Above(lo)
+    }
+}
+
+/// The trees over features of integers.
+struct Forest<'a> {
+    ensemble: &'a Ensemble,
+    columns: &'a [Column],
+    /// Nothing may be left out, or merged, by what thresholds are.
+    private: bool,
+}
+
+impl Forest<'_> {
+    fn literal(&self, feature: usize, holds: impl Fn(f64) -> bool) -> Literal {
+        let column = &self.columns[feature];
+        let literal = monotone(column.bounds, |i| holds(self.ensemble.seen(column.real(i))));
+        match literal {
+            Literal::Always if self.private => Literal::AtMost(column.bounds.hi),
+            Literal::Never if self.private => Literal::AtMost(column.bounds.lo - 1),
+            other => other,
+        }
+    }
+
+    /// The ways on from a branch: where its test holds, and where not.
+    fn ways(&self, way: &Way, branch: usize, feature: usize, test: &Test) -> [Option<Way>; 2] {
+        let branch = if self.private { branch + 1 } else { 0 };
+        let condition = match test {
+            Test::Member(set) | Test::NoMember(set) => {
+                // x = v where x ≥ v and not x > v.
+                let mut values = set.clone();
+                values.sort_by(f64::total_cmp);
+                values.dedup();
+                let mut inside = Condition::default();
+                for value in values {
+                    let (not_below, above) =
+                        (self.literal(feature, |x| x >= value), self.literal(feature, |x| x > value));
+                    inside.add(&Condition::of(branch, feature, not_below));
+                    inside.add(&Condition::of(branch, feature, above).negated());
+                }
+                if matches!(test, Test::Member(_)) {
+                    inside
+                } else {
+                    inside.opposite()
+                }
+            }
+            _ => {
+                let literal = self.literal(feature, |x| test.holds(x));
+                if !self.private {
+                    return [way.and(feature, literal), way.and(feature, literal.opposite())];
+                }
+                Condition::of(branch, feature, literal)
+            }
+        };
+        [condition.clone(), condition.opposite()].map(|condition| {
+            let mut way = way.clone();
+            if condition.plus.is_empty() && condition.minus.is_empty() {
+                return (condition.constant == 1).then_some(way);
+            }
+            way.others.push(condition);
+            Some(way)
+        })
+    }
+
+    /// Leaves that can be reached, with their indicators.
+    fn leaves(&self) -> Vec<(usize, Condition)> {
+        let mut found = Vec::new();
+        for root in &self.ensemble.roots {
+            let mut open = vec![(*root, Way::default())];
+            while let Some((at, way)) = open.pop() {
+                match &self.ensemble.nodes[at] {
+                    TreeNode::Leaf(leaf) => found.push((*leaf, way.indicator())),
+                    TreeNode::Branch { feature, test, yes, no } => {
+                        let [holds, fails] = self.ways(&way, at, *feature, test);
+                        open.extend(fails.map(|way| (*no, way)));
+                        open.extend(holds.map(|way| (*yes, way)));
+                    }
+                }
+            }
+        }
+        found
+    }
+}
+
+impl Lowering<'_> {
+    pub(super) fn trees(&mut self, node: &FloatNode, ensemble: &Ensemble) -> Result<Lazy, LowerError> {
+        let source = self.tree_source(node.inputs[0], ensemble)?;
+        let private = self.recipe.private_weights;
+        let mut found = Forest { ensemble, columns: &source.columns, private }.leaves();
+        if !private {
+            found.retain(|(leaf, _)| ensemble.leaves[*leaf].iter().any(|(_, w)| *w != 0.0));
+        }
+        let output = dims(self.float.shape(node.output));
+        let rows = output[0];
+        let mut sum = self.base_values(ensemble, rows);
+        // Leaves of trees without a branch need no comparison.
+        let (fixed, found): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|(_, c)| c.plus.is_empty() && c.minus.is_empty());
+        for (leaf, _) in fixed {
+            self.add_weights(ensemble, &mut sum, None, &[leaf]);
+        }
+        if !found.is_empty() {
+            let (comparisons, places) = self.comparisons(node, &source, &found, rows)?;
+            let indicators: Vec<&Condition> = found.iter().map(|(_, c)| c).collect();
+            let tensor = self.indicators(node, comparisons, &places, &indicators, rows)?;
+            let numbers: Vec<usize> = found.iter().map(|(leaf, _)| *leaf).collect();
+            self.add_weights(ensemble, &mut sum, Some((tensor, rows)), &numbers);
+        }
+        let outputs = self.float.outputs.iter().filter(|(_, id)| *id == node.output).count();
+        if private || self.readers[node.output.0] == outputs {
+            return Ok(self.lazy(node, sum));
+        }
+        let tensor = self.exact_sum(&sum, &node.name, &output)?;
+        Ok(self.lazy_tensor(node, tensor))
+    }
+
+    /// The features as integers of tensors; what is more than one number times one of them becomes a tensor first.
+    fn tree_source(&mut self, id: ValueId, ensemble: &Ensemble) -> Result<Source, LowerError> {
+        let features = self.float.shape(id)[1];
+        for attempt in 0..2 {
+            let expr = self.fetch(id)?;
+            if let Some(source) = self.affine_columns(expr, features, ensemble.features) {
+                return Ok(source);
+            }
+            if attempt == 0 {
+                self.tensor(id)?;
+            }
+        }
+        Err(LowerError::NotSeparable)
+    }
+
+    fn affine_columns(&mut self, mut x: Expr, features: usize, needed: usize) -> Option<Source> {
+        let axis = x.single_axis(&mut self.axes, 1).ok()?;
+        let rows = x.dims[0].clone();
+        let mut columns = vec![Column { atom: usize::MAX, a: 0.0, b: 0.0, bounds: Interval::new(0, 0) }; features];
+        let mut atoms = Vec::new();
+        for atom in &x.atoms {
+            let factor = match &atom.dense {
+                None => vec![atom.coef; features],
+                Some(dense) if dense.axes == [axis] => dense.values.iter().map(|v| v * atom.coef).collect(),
+                Some(_) => return None,
+            };
+            let read = match atom.reads.as_slice() {
+                [] => {
+                    columns.iter_mut().zip(factor).for_each(|(column, b)| column.b += b);
+                    continue;
+                }
+                [read] if atom.summed.is_empty() => read,
+                _ => return None,
+            };
+            let mut inside = vec![true; features];
+            for factor in &read.factors {
+                if factor.axes == [axis] {
+                    let index = |f: usize| u32::try_from(f).is_ok_and(|f| factor.inside(f));
+                    inside.iter_mut().enumerate().for_each(|(f, inside)| *inside &= index(f));
+                } else if factor.axes.contains(&axis) || !factor.is_total(&self.axes) {
+                    return None;
+                }
+            }
+            let bounds = self.tensors.get(read.tensor.0 as usize)?.bounds;
+            for ((column, a), _) in columns.iter_mut().zip(factor).zip(inside).filter(|(_, inside)| *inside) {
+                if a == 0.0 {
+                    continue;
+                }
+                if column.atom != usize::MAX {
+                    return None;
+                }
+                *column = Column { atom: atoms.len(), a, bounds, ..*column };
+            }
+            atoms.push(read.clone());
+        }
+        (features >= needed).then_some(Source { rows, axis, atoms, columns })
+    }
+
+    /// All comparisons, sorted, and a one at the end; and their places.
+    fn comparisons(
+        &mut self,
+        node: &FloatNode,
+        source: &Source,
+        found: &[(usize, Condition)],
+        rows: u32,
+    ) -> Result<(TensorId, BTreeMap<Comparison, usize>), LowerError> {
+        let all = found.iter().flat_map(|(_, c)| c.plus.iter().chain(&c.minus));
+        let mut places: BTreeMap<Comparison, usize> = all.map(|c| (*c, 0)).collect();
+        places.values_mut().enumerate().for_each(|(i, place)| *place = i);
+        let size = u32::try_from(places.len() + 1).map_err(|_| LowerError::TooWide)?;
+        let axis = self.axes.fresh(size);
+        #[allow(clippy::cast_precision_loss)] // declared intervals are below 2^53
+        let constants: Vec<f64> = places.keys().map(|c| c.most as f64 + 1.0).chain([1.0]).collect();
+        let constants = Dense { axes: vec![axis], values: Arc::new(constants) };
+        let mut expr = Expr {
+            dims: vec![source.rows.clone(), vec![axis]],
+            atoms: vec![Atom { coef: 1.0, dense: Some(constants), reads: vec![], summed: vec![] }],
+        };
+        for (i, read) in source.atoms.iter().enumerate() {
+            let place = |feature: usize| {
+                let own = source.columns[feature].atom == i;
+                if own {
+                    i32::try_from(feature).map_err(|_| LowerError::TooWide)
+                } else {
+                    Ok(-1)
+                }
+            };
+            let mut entries = places.keys().map(|c| place(c.feature)).collect::<Result<Vec<_>, _>>()?;
+            if entries.iter().all(|e| *e < 0) {
+                continue;
+            }
+            entries.push(-1);
+            let atom = Atom { coef: -1.0, dense: None, reads: vec![read.clone()], summed: vec![] };
+            let mut part = Expr { dims: vec![], atoms: vec![atom] };
+            let by = Substitution { axis: source.axis, by: vec![axis], coord: Coord::Table(entries) };
+            part.substitute(&self.axes, &by)?;
+            expr.atoms.extend(part.atoms);
+        }
+        let name = format!("{}/comparisons", node.name);
+        let tensor = self.bits(&expr, Some(1), &name, &[rows, size])?;
+        Ok((tensor, places))
+    }
+
+    /// One for every leaf that a row reaches.
+    fn indicators(
+        &mut self,
+        node: &FloatNode,
+        comparisons: TensorId,
+        places: &BTreeMap<Comparison, usize>,
+        all: &[&Condition],
+        rows: u32,
+    ) -> Result<TensorId, LowerError> {
+        let (count, one) = (u32::try_from(all.len()).map_err(|_| LowerError::TooWide)?, places.len());
+        let size = u32::try_from(one + 1).map_err(|_| LowerError::TooWide)?;
+        // The constant of every leaf is the smallest of all: comparisons that always hold make up for it.
+        let constant = all.iter().map(|c| c.constant).min().unwrap_or(0);
+        let mut sides = [Vec::new(), Vec::new()];
+        for condition in all {
+            let ones = usize::try_from(condition.constant - constant).map_err(|_| LowerError::TooWide)?;
+            let place = |c: &Comparison| places.get(c).copied().unwrap_or(one);
+            sides[0].push(condition.plus.iter().map(place).chain(std::iter::repeat_n(one, ones)).collect::<Vec<_>>());
+            sides[1].push(condition.minus.iter().map(place).collect::<Vec<_>>());
+        }
+        let x = Expr::tensor(&mut self.axes, comparisons, &[rows, size], 1.0);
+        let (from, to) = (x.dims[1].clone(), self.axes.fresh(count));
+        let [from] = from[..] else { return Err(LowerError::Internal("comparisons without an axis")) };
+        #[allow(clippy::cast_precision_loss)] // a count
+        let mut expr = Expr {
+            dims: vec![x.dims[0].clone(), vec![to]],
+            atoms: vec![Atom { coef: constant as f64, dense: None, reads: vec![], summed: vec![] }],
+        };
+        for (side, coef) in sides.iter().zip([1.0, -1.0]) {
+            for position in 0..side.iter().map(Vec::len).max().unwrap_or(0) {
+                let entry = |list: &Vec<usize>| list.get(position).map_or(Ok(-1), |p| i32::try_from(*p));
+                let entries = side.iter().map(entry).collect::<Result<Vec<_>, _>>().map_err(|_| LowerError::TooWide)?;
+                let mut part = x.clone().scaled(coef);
+                part.substitute(&self.axes, &Substitution { axis: from, by: vec![to], coord: Coord::Table(entries) })?;
+                expr.atoms.extend(part.atoms);
+            }
+        }
+        self.bits(&expr, None, &format!("{}/leaves", node.name), &[rows, count])
+    }
+
+    /// `max(x, 0)`, and at most `top`, of an expression in integer steps.
+    fn bits(&mut self, expr: &Expr, top: Option<i64>, name: &str, shape: &[u32]) -> Result<TensorId, LowerError> {
+        let expr = self.compacted(expr.clone(), &[]);
+        let order = expr.axes();
+        let form = self.commit(&expr, &order, 1.0, name)?;
+        let op = Op::Clamp { lo: Some(0), hi: top, under: false };
+        self.push_node(Node { name: clip_name(name), form, shift: 0, op, scale: Scale::ONE }, shape)
+    }
+
+    fn base_values(&mut self, ensemble: &Ensemble, rows: u32) -> Expr {
+        let targets = u32::try_from(ensemble.targets).unwrap_or(u32::MAX);
+        let dims = vec![self.axes.list(rows), self.axes.list(targets)];
+        let mut expr = Expr { dims, atoms: vec![] };
+        self.add_dense(&mut expr, ensemble.base.clone());
+        expr
+    }
+
+    /// Adds a constant per target.
+    fn add_dense(&mut self, sum: &mut Expr, values: Vec<f64>) {
+        let mut atom = Atom { coef: 1.0, dense: None, reads: vec![], summed: vec![] };
+        if values.iter().all(|v| *v == values[0]) {
+            atom.coef = values[0];
+        } else {
+            atom.dense = Some(Dense { axes: sum.dims[1].clone(), values: Arc::new(values) });
+        }
+        if atom.dense.is_some() || atom.coef != 0.0 {
+            sum.atoms.push(atom);
+        }
+    }
+
+    /// Adds the weights of leaves, times their indicators if there are any.
+    fn add_weights(
+        &mut self,
+        ensemble: &Ensemble,
+        sum: &mut Expr,
+        indicators: Option<(TensorId, u32)>,
+        numbers: &[usize],
+    ) {
+        let count = numbers.len();
+        let mut values = vec![0.0; ensemble.targets * count];
+        for (i, leaf) in numbers.iter().enumerate() {
+            for (target, weight) in &ensemble.leaves[*leaf] {
+                values[target * count + i] += weight;
+            }
+        }
+        let Some((tensor, rows)) = indicators else { return self.add_dense(sum, values) };
+        let shape = [rows, u32::try_from(count).unwrap_or(u32::MAX)];
+        let mut read = Expr::tensor(&mut self.axes, tensor, &shape, 1.0);
+        let own = read.dims[1].clone();
+        for atom in &mut read.atoms {
+            let axes = sum.dims[1].iter().chain(&own).copied().collect::<Vec<_>>();
+            if axes.is_empty() {
+                atom.coef = values[0];
+            } else {
+                atom.dense = Some(Dense { axes, values: Arc::new(values.clone()) });
+            }
+            atom.summed.clone_from(&own);
+        }
+        // The sum's rows are the tensor's.
+        for (old, new) in sum.dims[0].clone().into_iter().zip(read.dims[0].clone()) {
+            debug_assert_eq!(self.axes.size(old), self.axes.size(new));
+        }
+        sum.dims[0].clone_from(&read.dims[0]);
+        sum.atoms.extend(read.atoms);
+    }
+
+    /// A sum of weights as a tensor, exact or nearly so: what follows it compares it, or looks it up.
+    fn exact_sum(&mut self, sum: &Expr, name: &str, shape: &[u32]) -> Result<TensorId, LowerError> {
+        let weights = || {
+            sum.atoms.iter().flat_map(|a| match &a.dense {
+                Some(dense) => dense.values.as_slice(),
+                None => std::slice::from_ref(&a.coef),
+            })
+        };
+        let largest = weights().fold(0.0_f64, |m, v| m.max(v.abs()));
+        if largest == 0.0 || !largest.is_finite() {
+            return Err(LowerError::Scale(largest));
+        }
+        // The coarsest power of two of which all weights are multiples, if it is fine enough.
+        let (_, top) = libm::frexp(largest);
+        let is_multiple = |e: i32| {
+            weights().all(|v| {
+                let ratio = libm::ldexp(*v, -e);
+                ratio == libm::floor(ratio)
+            })
+        };
+        let exponent = (top - WEIGHT_BITS..=top).rev().find(|e| is_multiple(*e)).unwrap_or(top - WEIGHT_BITS);
+        let unit = scale(libm::ldexp(1.0, exponent))?;
+        let expr = self.compacted(sum.clone(), &[]);
+        let order = expr.axes();
+        let form = self.commit(&expr, &order, unit.to_f64(), name)?;
+        let op = Op::Clamp { lo: None, hi: None, under: false };
+        self.push_node(Node { name: clip_name(name), form, shift: 0, op, scale: unit }, shape)
+    }
+}
