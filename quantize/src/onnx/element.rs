@@ -131,8 +131,14 @@ pub(crate) fn output(node: &NodeProto, i: usize, inputs: &[Element]) -> Element 
         "QLinearConv" | "QLinearMatMul" => input(7),
         "ConvInteger" | "MatMulInteger" => Element::INT32,
         "LinearClassifier" | "SVMClassifier" | "TreeEnsembleClassifier" if i == 0 => Element::INT64,
-        "LinearClassifier" | "LinearRegressor" | "Normalizer" | "Scaler" | "SVMClassifier" | "SVMRegressor"
-        | "TreeEnsembleClassifier" | "TreeEnsembleRegressor" => Element::FLOAT,
+        "LinearClassifier"
+        | "LinearRegressor"
+        | "Normalizer"
+        | "Scaler"
+        | "SVMClassifier"
+        | "SVMRegressor"
+        | "TreeEnsembleClassifier"
+        | "TreeEnsembleRegressor" => Element::FLOAT,
         _ => input(0),
     }
 }

@@ -10,6 +10,11 @@
 //! inputs that lie on the declared grid. A leaf's way is a box: of the comparisons of one feature only the tightest
 //! ones count.
 
+mod ways;
+
+#[cfg(test)]
+mod tests;
+
 use super::{
     dims,
     expr::{Atom, AxisId, Coord, Dense, Expr, Read, Substitution},
@@ -20,31 +25,15 @@ use crate::{
     graph::{Interval, Node, Op, TensorId},
     onnx::{
         graph::{FloatNode, ValueId},
-        ops::ml::{Ensemble, Node as TreeNode, Test},
+        ops::ml::Ensemble,
     },
     scale::Scale,
 };
 use std::{collections::BTreeMap, sync::Arc};
+use ways::{Column, Comparison, Condition, Forest};
 
-/// Bits of the largest leaf weight where a sum becomes a tensor.
+/// Bits of the largest leaf weight where a sum becomes a tensor, at most.
 const WEIGHT_BITS: i32 = 36;
-
-/// A feature: `a i + b` for the integer `i` of an interval, or `b` alone.
-#[derive(Clone, Copy, Debug)]
-struct Column {
-    /// The atom that reads it.
-    atom: usize,
-    a: f64,
-    b: f64,
-    bounds: Interval,
-}
-
-impl Column {
-    #[allow(clippy::cast_precision_loss)] // declared intervals are below 2^53
-    fn real(&self, i: i64) -> f64 {
-        self.a * i as f64 + self.b
-    }
-}
 
 /// The features of an ensemble: reads of tensors of integers, one for each feature.
 struct Source {
@@ -52,216 +41,6 @@ struct Source {
     axis: AxisId,
     atoms: Vec<Read>,
     columns: Vec<Column>,
-}
-
-/// What a test says of an integer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Literal {
-    Always,
-    Never,
-    /// `i ≤ T`.
-    AtMost(i64),
-    /// `i > T`.
-    Above(i64),
-}
-
-/// `[i ≤ T]` of a feature. With private weights every branch has its own, and its place tells nothing of `T`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Comparison {
-    branch: usize,
-    feature: usize,
-    most: i64,
-}
-
-/// A way through a tree: bounds of features, and what is no bound.
-#[derive(Clone, Debug, Default)]
-struct Way {
-    /// Above the first (if any), at most the second.
-    bounds: BTreeMap<usize, (Option<i64>, Option<i64>)>,
-    /// Further conditions, each a sum of comparisons that is one or zero.
-    others: Vec<Condition>,
-}
-
-/// `constant + Σ plus − Σ minus`.
-#[derive(Clone, Debug, Default)]
-struct Condition {
-    constant: i64,
-    plus: Vec<Comparison>,
-    minus: Vec<Comparison>,
-}
-
-impl Condition {
-    fn of(branch: usize, feature: usize, literal: Literal) -> Self {
-        let comparison = |most| vec![Comparison { branch, feature, most }];
-        match literal {
-            Literal::Always => Self { constant: 1, ..Self::default() },
-            Literal::Never => Self::default(),
-            Literal::AtMost(t) => Self { plus: comparison(t), ..Self::default() },
-            Literal::Above(t) => Self { constant: 1, minus: comparison(t), ..Self::default() },
-        }
-    }
-    fn add(&mut self, other: &Self) {
-        self.constant += other.constant;
-        self.plus.extend(&other.plus);
-        self.minus.extend(&other.minus);
-    }
-    fn negated(self) -> Self {
-        Self { constant: -self.constant, plus: self.minus, minus: self.plus }
-    }
-    fn opposite(self) -> Self {
-        let negated = self.negated();
-        Self { constant: negated.constant + 1, ..negated }
-    }
-}
-
-impl Literal {
-    fn opposite(self) -> Self {
-        match self {
-            Self::Always => Self::Never,
-            Self::Never => Self::Always,
-            Self::AtMost(t) => Self::Above(t),
-            Self::Above(t) => Self::AtMost(t),
-        }
-    }
-}
-
-impl Way {
-    /// The way on; `None` if nothing can go it.
-    fn and(&self, feature: usize, literal: Literal) -> Option<Self> {
-        let mut way = self.clone();
-        let bounds = way.bounds.entry(feature).or_default();
-        match literal {
-            Literal::Always => {}
-            Literal::Never => return None,
-            Literal::AtMost(t) => bounds.1 = Some(bounds.1.map_or(t, |old| old.min(t))),
-            Literal::Above(t) => bounds.0 = Some(bounds.0.map_or(t, |old| old.max(t))),
-        }
-        match *bounds {
-            (Some(above), Some(most)) if above >= most => None,
-            _ => Some(way),
-        }
-    }
-
-    /// One if all conditions hold, zero or less otherwise.
-    fn indicator(&self) -> Condition {
-        let mut sum = Condition::default();
-        let mut count = 0;
-        for (feature, (above, most)) in &self.bounds {
-            let literals = [above.map(Literal::Above), most.map(Literal::AtMost)];
-            for literal in literals.into_iter().flatten() {
-                sum.add(&Condition::of(0, *feature, literal));
-                count += 1;
-            }
-        }
-        for other in &self.others {
-            sum.add(other);
-            count += 1;
-        }
-        sum.constant += 1 - count;
-        sum
-    }
-}
-
-/// Where a predicate that is monotone on an interval of integers changes.
-fn monotone(bounds: Interval, holds: impl Fn(i64) -> bool) -> Literal {
-    let first = holds(bounds.lo);
-    if holds(bounds.hi) == first {
-        return if first { Literal::Always } else { Literal::Never };
-    }
-    // holds(lo) = first, holds(hi) ≠ first.
-    let (mut lo, mut hi) = (bounds.lo, bounds.hi);
-    while hi - lo > 1 {
-        let middle = lo + (hi - lo) / 2;
-        if holds(middle) == first {
-            lo = middle;
-        } else {
-            hi = middle;
-        }
-    }
-    if first {
-        Literal::AtMost(lo)
-    } else {
-        Literal::Above(lo)
-    }
-}
-
-/// The trees over features of integers.
-struct Forest<'a> {
-    ensemble: &'a Ensemble,
-    columns: &'a [Column],
-    /// Nothing may be left out, or merged, by what thresholds are.
-    private: bool,
-}
-
-impl Forest<'_> {
-    fn literal(&self, feature: usize, holds: impl Fn(f64) -> bool) -> Literal {
-        let column = &self.columns[feature];
-        let literal = monotone(column.bounds, |i| holds(self.ensemble.seen(column.real(i))));
-        match literal {
-            Literal::Always if self.private => Literal::AtMost(column.bounds.hi),
-            Literal::Never if self.private => Literal::AtMost(column.bounds.lo - 1),
-            other => other,
-        }
-    }
-
-    /// The ways on from a branch: where its test holds, and where not.
-    fn ways(&self, way: &Way, branch: usize, feature: usize, test: &Test) -> [Option<Way>; 2] {
-        let branch = if self.private { branch + 1 } else { 0 };
-        let condition = match test {
-            Test::Member(set) | Test::NoMember(set) => {
-                // x = v where x ≥ v and not x > v.
-                let mut values = set.clone();
-                values.sort_by(f64::total_cmp);
-                values.dedup();
-                let mut inside = Condition::default();
-                for value in values {
-                    let (not_below, above) =
-                        (self.literal(feature, |x| x >= value), self.literal(feature, |x| x > value));
-                    inside.add(&Condition::of(branch, feature, not_below));
-                    inside.add(&Condition::of(branch, feature, above).negated());
-                }
-                if matches!(test, Test::Member(_)) {
-                    inside
-                } else {
-                    inside.opposite()
-                }
-            }
-            _ => {
-                let literal = self.literal(feature, |x| test.holds(x));
-                if !self.private {
-                    return [way.and(feature, literal), way.and(feature, literal.opposite())];
-                }
-                Condition::of(branch, feature, literal)
-            }
-        };
-        [condition.clone(), condition.opposite()].map(|condition| {
-            let mut way = way.clone();
-            if condition.plus.is_empty() && condition.minus.is_empty() {
-                return (condition.constant == 1).then_some(way);
-            }
-            way.others.push(condition);
-            Some(way)
-        })
-    }
-
-    /// Leaves that can be reached, with their indicators.
-    fn leaves(&self) -> Vec<(usize, Condition)> {
-        let mut found = Vec::new();
-        for root in &self.ensemble.roots {
-            let mut open = vec![(*root, Way::default())];
-            while let Some((at, way)) = open.pop() {
-                match &self.ensemble.nodes[at] {
-                    TreeNode::Leaf(leaf) => found.push((*leaf, way.indicator())),
-                    TreeNode::Branch { feature, test, yes, no } => {
-                        let [holds, fails] = self.ways(&way, at, *feature, test);
-                        open.extend(fails.map(|way| (*no, way)));
-                        open.extend(holds.map(|way| (*yes, way)));
-                    }
-                }
-            }
-        }
-        found
-    }
 }
 
 impl Lowering<'_> {
@@ -289,10 +68,19 @@ impl Lowering<'_> {
             self.add_weights(ensemble, &mut sum, Some((tensor, rows)), &numbers);
         }
         let outputs = self.float.outputs.iter().filter(|(_, id)| *id == node.output).count();
-        if private || self.readers[node.output.0] == outputs {
+        let unit = if private {
+            self.private_sum_unit(node.output, ensemble.roots.len())
+        } else if self.readers[node.output.0] == outputs {
             return Ok(self.lazy(node, sum));
-        }
-        let tensor = self.exact_sum(&sum, &node.name, &output)?;
+        } else {
+            sum_unit(&sum)
+        };
+        let unit = scale(unit)?;
+        let expr = self.compacted(sum, &[]);
+        let order = expr.axes();
+        let form = self.commit(&expr, &order, unit.to_f64(), &node.name)?;
+        let op = Op::Clamp { lo: None, hi: None, under: false };
+        let tensor = self.push_node(Node { name: clip_name(&node.name), form, shift: 0, op, scale: unit }, &output)?;
         Ok(self.lazy_tensor(node, tensor))
     }
 
@@ -505,32 +293,37 @@ impl Lowering<'_> {
         sum.atoms.extend(read.atoms);
     }
 
-    /// A sum of weights as a tensor, exact or nearly so: what follows it compares it, or looks it up.
-    fn exact_sum(&mut self, sum: &Expr, name: &str, shape: &[u32]) -> Result<TensorId, LowerError> {
-        let weights = || {
-            sum.atoms.iter().flat_map(|a| match &a.dense {
-                Some(dense) => dense.values.as_slice(),
-                None => std::slice::from_ref(&a.coef),
-            })
-        };
-        let largest = weights().fold(0.0_f64, |m, v| m.max(v.abs()));
-        if largest == 0.0 || !largest.is_finite() {
-            return Err(LowerError::Scale(largest));
-        }
-        // The coarsest power of two of which all weights are multiples, if it is fine enough.
-        let (_, top) = libm::frexp(largest);
-        let is_multiple = |e: i32| {
-            weights().all(|v| {
-                let ratio = libm::ldexp(*v, -e);
-                ratio == libm::floor(ratio)
-            })
-        };
-        let exponent = (top - WEIGHT_BITS..=top).rev().find(|e| is_multiple(*e)).unwrap_or(top - WEIGHT_BITS);
-        let unit = scale(libm::ldexp(1.0, exponent))?;
-        let expr = self.compacted(sum.clone(), &[]);
-        let order = expr.axes();
-        let form = self.commit(&expr, &order, unit.to_f64(), name)?;
-        let op = Op::Clamp { lo: None, hi: None, under: false };
-        self.push_node(Node { name: clip_name(name), form, shift: 0, op, scale: unit }, shape)
+    /// With private weights the unit of a sum comes from its calibrated range and the number of trees: a weight of
+    /// the declared width can be `2 / √trees` of the range.
+    fn private_sum_unit(&self, sum: ValueId, trees: usize) -> f64 {
+        let range = self.ranges[sum.0];
+        let span = (range.hi - range.lo).max(range.magnitude() * 1e-6).max(1e-30);
+        #[allow(clippy::cast_precision_loss)] // a count
+        let largest = 2.0 * span / libm::sqrt(trees as f64);
+        libm::ldexp(largest, 1 - i32::from(self.recipe.declared_weight_bits))
     }
+}
+
+/// The unit of a sum of weights that becomes a tensor, since what follows compares it or looks it up: the coarsest power
+/// of two of which all weights are multiples, or a very fine one.
+fn sum_unit(sum: &Expr) -> f64 {
+    let weights = || {
+        sum.atoms.iter().flat_map(|a| match &a.dense {
+            Some(dense) => dense.values.as_slice(),
+            None => std::slice::from_ref(&a.coef),
+        })
+    };
+    let largest = weights().fold(0.0_f64, |m, v| m.max(v.abs()));
+    if largest == 0.0 {
+        return 1.0;
+    }
+    let (_, top) = libm::frexp(largest);
+    let is_multiple = |e: &i32| {
+        weights().all(|v| {
+            let ratio = libm::ldexp(*v, -e);
+            ratio == libm::floor(ratio)
+        })
+    };
+    let exponents = (top - WEIGHT_BITS..=top).rev();
+    libm::ldexp(1.0, exponents.into_iter().find(is_multiple).unwrap_or(top - WEIGHT_BITS))
 }
