@@ -23,6 +23,7 @@ use crate::{
         },
         tensor::Tensor,
     },
+    quantize::cheap_width,
     recipe::Recipe,
     scale::Scale,
 };
@@ -111,7 +112,7 @@ pub(crate) fn of_trees(
     let scale = Scale::from_f64(unit).ok()?;
     #[allow(clippy::cast_possible_truncation)] // at most 2^44
     let (lo, hi) = (libm::floor(lo / unit) as i64, libm::ceil(hi / unit) as i64);
-    Some((scale, Interval::new(lo, hi.max(lo + 1))))
+    Some((scale, Interval::new(lo, lo.saturating_add_unsigned(cheap_width(lo, hi.max(lo + 1))))))
 }
 
 /// The coarsest power of ten, not below `least`, on which all samples lie and that tells thresholds apart.

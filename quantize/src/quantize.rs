@@ -246,7 +246,7 @@ fn integer_of(v: f64) -> Option<i64> {
 }
 
 /// The smallest width `2^b − 1 ≥ hi − lo`: it is the cheapest to prove.
-fn cheap_width(lo: i64, hi: i64) -> u64 {
+pub(crate) fn cheap_width(lo: i64, hi: i64) -> u64 {
     let width = (hi - lo).unsigned_abs().next_power_of_two().max(2);
     if width == (hi - lo).unsigned_abs() {
         2 * width - 1

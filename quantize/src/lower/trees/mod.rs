@@ -157,7 +157,7 @@ impl Lowering<'_> {
         let axis = self.axes.fresh(size);
         #[allow(clippy::cast_precision_loss)] // declared intervals are below 2^53
         let constants: Vec<f64> = places.keys().map(|c| c.most as f64 + 1.0).chain([1.0]).collect();
-        let constants = Dense { axes: vec![axis], values: Arc::new(constants) };
+        let constants = Dense { axes: vec![axis], values: Arc::new(constants), origin: None };
         let mut expr = Expr {
             dims: vec![source.rows.clone(), vec![axis]],
             atoms: vec![Atom { coef: 1.0, dense: Some(constants), reads: vec![], summed: vec![] }],
@@ -250,7 +250,7 @@ impl Lowering<'_> {
         if values.iter().all(|v| *v == values[0]) {
             atom.coef = values[0];
         } else {
-            atom.dense = Some(Dense { axes: sum.dims[1].clone(), values: Arc::new(values) });
+            atom.dense = Some(Dense { axes: sum.dims[1].clone(), values: Arc::new(values), origin: None });
         }
         if atom.dense.is_some() || atom.coef != 0.0 {
             sum.atoms.push(atom);
@@ -281,7 +281,7 @@ impl Lowering<'_> {
             if axes.is_empty() {
                 atom.coef = values[0];
             } else {
-                atom.dense = Some(Dense { axes, values: Arc::new(values.clone()) });
+                atom.dense = Some(Dense { axes, values: Arc::new(values.clone()), origin: None });
             }
             atom.summed.clone_from(&own);
         }
