@@ -58,9 +58,6 @@ impl Classes {
         Self { ids: (0..).take(names.len()).collect() }
     }
 
-    pub(super) fn of_integers(ids: Vec<i64>) -> Self {
-        Self { ids }
-    }
 
     pub(super) fn len(&self) -> usize {
         self.ids.len()
