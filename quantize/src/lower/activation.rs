@@ -64,6 +64,7 @@ impl Lowering<'_> {
                 self.function(node, Function::Tanh, domain, 1.0 / levels(self.recipe.bits - 1))
             }
             Unary::Floor => self.floor(node),
+            Unary::Round { lo, hi } => self.round(node, (lo, hi)),
             Unary::Curve(curve) => self.curve(node, curve),
             Unary::Exp => {
                 let range = self.ranges[input.0];

@@ -15,6 +15,7 @@ mod linear;
 mod pool;
 mod quotient;
 mod requantise;
+mod round;
 mod selection;
 mod softmax;
 mod trees;

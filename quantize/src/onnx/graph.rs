@@ -124,7 +124,7 @@ impl FloatOp {
     pub fn is_discontinuous(&self) -> bool {
         match self {
             Self::Binary(binary) => binary.is_comparison(),
-            Self::Unary(unary) => *unary == Unary::Floor,
+            Self::Unary(unary) => matches!(unary, Unary::Floor | Unary::Round { .. }),
             _ => false,
         }
     }

@@ -12,8 +12,8 @@ use super::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 use tract_onnx::pb::{
-    tensor_proto::DataType, tensor_shape_proto::dimension::Value as Dim, type_proto::Value as TypeValue, GraphProto,
-    ModelProto, NodeProto, TensorProto, ValueInfoProto,
+    tensor_shape_proto::dimension::Value as Dim, type_proto::Value as TypeValue, GraphProto, ModelProto, NodeProto,
+    TensorProto, ValueInfoProto,
 };
 
 /// The float graph under construction.
@@ -304,22 +304,13 @@ fn input_type(info: &ValueInfoProto, dims: &BTreeMap<String, u32>) -> Result<(Ve
     let Some(TypeValue::TensorType(tensor)) = info.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
         return Err(InputProblem::NoShape);
     };
-    let kind = match DataType::try_from(tensor.elem_type) {
-        Ok(DataType::Undefined | DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16) => {
-            InputKind::Float
-        }
-        Ok(
-            DataType::Bool
-            | DataType::Int8
-            | DataType::Int16
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::Uint8
-            | DataType::Uint16
-            | DataType::Uint32
-            | DataType::Uint64,
-        ) => InputKind::Integer,
-        _ => return Err(InputProblem::Type(tensor.elem_type)),
+    let element = Element(tensor.elem_type);
+    let kind = if element.is_float() || element == Element::UNKNOWN {
+        InputKind::Float
+    } else if element.is_integer() || element == Element::BOOL {
+        InputKind::Integer
+    } else {
+        return Err(InputProblem::Type(tensor.elem_type));
     };
     let proto = tensor.shape.as_ref().ok_or(InputProblem::NoShape)?;
     let mut shape = Vec::with_capacity(proto.dim.len());

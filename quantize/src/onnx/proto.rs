@@ -66,6 +66,7 @@ pub(crate) fn tensor(proto: &TensorProto) -> Result<Tensor, TensorProblem> {
         DataType::Uint32 if has_raw => raw!(u32),
         DataType::Uint64 if has_raw => raw!(u64),
         DataType::Uint32 | DataType::Uint64 => proto.uint64_data.iter().map(|v| *v as f64).collect(),
+        DataType::Int4 | DataType::Uint4 => nibbles(proto, kind == DataType::Int4, expected),
         _ => return Err(TensorProblem::Type(proto.data_type)),
     };
     if data.len() != expected {
@@ -73,6 +74,21 @@ pub(crate) fn tensor(proto: &TensorProto) -> Result<Tensor, TensorProblem> {
     }
     let integer = !matches!(kind, DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16);
     Ok(Tensor { shape, data, integer })
+}
+
+/// Integers of 4 bits, two in a byte, the first in the lower half.
+fn nibbles(proto: &TensorProto, signed: bool, expected: usize) -> Vec<f64> {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // the low byte holds two integers
+    let bytes: Vec<u8> = match proto.raw_data.as_slice() {
+        [] => proto.int32_data.iter().map(|v| *v as u8).collect(),
+        raw => raw.to_vec(),
+    };
+    let value = |nibble: u8| f64::from(nibble) - if signed && nibble > 7 { 16.0 } else { 0.0 };
+    let mut data: Vec<f64> = bytes.iter().flat_map(|b| [value(b & 15), value(b >> 4)]).collect();
+    if data.len() == expected + 1 {
+        data.pop();
+    }
+    data
 }
 
 fn bfloat_to_f64(bits: u16) -> f64 {

@@ -254,6 +254,13 @@ pub enum Unary {
     Abs,
     /// The largest integer that is not greater.
     Floor,
+    /// The nearest integer, of two the even one, between bounds that are integers or infinite.
+    Round {
+        /// Lower bound.
+        lo: f64,
+        /// Upper bound.
+        hi: f64,
+    },
     /// Some other function.
     Curve(Curve),
 }
@@ -262,7 +269,7 @@ impl Unary {
     /// Whether the result holds integers, if the input does or not.
     pub(crate) fn is_integer(self, integer: bool) -> bool {
         match self {
-            Self::Floor => true,
+            Self::Floor | Self::Round { .. } => true,
             Self::Relu | Self::Neg | Self::Abs => integer,
             Self::Clip { lo, hi } => integer && [lo, hi].iter().all(|v| v.is_infinite() || *v == libm::floor(*v)),
             _ => false,
@@ -290,6 +297,7 @@ impl Unary {
             Self::Neg => -x,
             Self::Abs => x.abs(),
             Self::Floor => libm::floor(x),
+            Self::Round { lo, hi } => libm::rint(x).max(lo).min(hi),
             Self::Curve(curve) => curve.evaluate(x),
         }
     }

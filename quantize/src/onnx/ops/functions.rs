@@ -118,7 +118,8 @@ fn steps(c: &mut Context<'_>) -> Outputs {
             let floor = c.unary(Unary::Floor, negative)?;
             c.unary(Unary::Neg, floor)?
         }
-        "Round" => round(c, x)?,
+        "Round" if c.is_integer(x) => x,
+        "Round" => c.unary(Unary::Round { lo: f64::NEG_INFINITY, hi: f64::INFINITY }, x)?,
         "Sign" => {
             let zero = c.whole(0);
             let above = c.binary(Binary::Greater, x, zero)?;
@@ -142,23 +143,6 @@ fn steps(c: &mut Context<'_>) -> Outputs {
         }
     };
     Ok(vec![y])
-}
-
-/// The nearest integer; of two the even one: with `u = x − 2·floor(x/2)`, `2·floor(x/2) + [u > ½] + [u ≥ 3/2]`.
-pub(crate) fn round(c: &mut Context<'_>, x: ValueId) -> Result<ValueId, NodeProblem> {
-    if c.is_integer(x) {
-        return Ok(x);
-    }
-    let half = c.affine(x, 0.5, 0.0)?;
-    let floor = c.unary(Unary::Floor, half)?;
-    let two = c.whole(2);
-    let even = c.mul(floor, two)?;
-    let rest = c.sub(x, even)?;
-    let (first, second) = (c.scalar(0.5), c.scalar(1.5));
-    let first = c.binary(Binary::Greater, rest, first)?;
-    let second = c.binary(Binary::GreaterOrEqual, rest, second)?;
-    let y = c.add(even, first)?;
-    c.add(y, second)
 }
 
 /// The integer part: `floor(max(x, 0)) − floor(max(−x, 0))`.

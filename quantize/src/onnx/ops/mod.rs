@@ -16,6 +16,7 @@ pub mod movement;
 mod normalisation;
 mod padding;
 pub mod pool;
+mod quantised;
 mod recurrent;
 pub mod reduce;
 mod resize;
@@ -51,6 +52,7 @@ const FAMILIES: &[(&[&str], Import)] = &[
     (padding::OPS, padding::import),
     (pool::OPS, pool::import),
     (recurrent::OPS, recurrent::import),
+    (quantised::OPS, quantised::import),
     (reduce::OPS, reduce::import),
     (resize::OPS, resize::import),
     (scatter::OPS, scatter::import),
@@ -77,7 +79,7 @@ pub(crate) fn is_integer(op: &FloatOp, inputs: &[bool]) -> bool {
         FloatOp::ArgMax { .. } | FloatOp::OneHot(_) => true,
         FloatOp::TopK { indices, .. } => *indices || inputs[0],
         FloatOp::Reduce(reduction, _) => inputs[0] && *reduction != reduce::Reduction::Mean,
-        FloatOp::Conv(_) | FloatOp::Gemm { .. } | FloatOp::PRelu | FloatOp::Trees(_) => false,
+        FloatOp::Gemm { .. } | FloatOp::PRelu | FloatOp::Trees(_) => false,
         _ => inputs.iter().all(|i| *i),
     }
 }
