@@ -140,7 +140,11 @@ impl Lowering<'_> {
         let shape = dims(self.float.shape(node.output));
         let name = format!("{}/difference", node.name);
         let positive = (0.0, f64::INFINITY);
-        let excess = self.requantise(&difference, &[], positive, Range { lo: 0.0, hi }, &shape, &name)?;
+        let excess = if self.is_integer(node.output) && Self::integral_unit(&difference) {
+            self.integral(&difference, positive, &name, &shape)?
+        } else {
+            self.requantise(&difference, &[], positive, Range { lo: 0.0, hi }, &shape, &name)?
+        };
         let excess = self.read(excess, &shape);
         let (base, sign) = if is_max { (b, 1.0) } else { (a, -1.0) };
         let expr = self.with(&[base], |axes, operands| {

@@ -224,11 +224,11 @@ impl<'a> Lowering<'a> {
         let constant = expr.atoms.iter().any(|a| a.reads.is_empty());
         let largest = scalars.iter().chain(&weights).copied().fold(0.0, f64::max);
         let unit = match (scalars.as_slice(), weights.is_empty()) {
+            _ if self.is_integer(id) && Self::integral_unit(&expr) => 1.0,
             ([], true) => {
                 let constants = expr.atoms.iter().map(constant_magnitude).sum::<f64>();
                 libm::ldexp(if constants > 0.0 { constants } else { 1.0 }, -i32::from(self.recipe.output_weight_bits))
             }
-            _ if self.is_integer(id) && Self::integral_unit(&expr) => 1.0,
             ([unit], true) if !constant => *unit,
             _ if !self.recipe.private_weights && requantise::weight_grain(&expr).is_some() => {
                 // Integer weights stay integers; constants get a few bits below them.

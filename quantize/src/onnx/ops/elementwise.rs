@@ -87,7 +87,7 @@ fn arithmetic(c: &mut Context<'_>, binary: Binary) -> Outputs {
     if binary == Binary::Div {
         if element.is_integer() && !(c.is_constant(a) && c.is_constant(b)) {
             divisor(c)?;
-            return Ok(vec![integer_quotient(c, a, b, element.is_unsigned())?]);
+            return Ok(vec![integer_quotient(c, a, b)?]);
         }
         if element.is_float() {
             return Ok(vec![c.div(a, b)?]);

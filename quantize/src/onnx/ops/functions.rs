@@ -160,23 +160,12 @@ pub(crate) fn truncate(c: &mut Context<'_>, x: ValueId) -> Result<ValueId, NodeP
 }
 
 /// The quotient of integers, with its fraction cut off.
-pub(crate) fn integer_quotient(
-    c: &mut Context<'_>,
-    a: ValueId,
-    b: ValueId,
-    unsigned: bool,
-) -> Result<ValueId, NodeProblem> {
+pub(crate) fn integer_quotient(c: &mut Context<'_>, a: ValueId, b: ValueId) -> Result<ValueId, NodeProblem> {
     let (a, b) = positive_divisor(c, a, b)?;
-    let mut parts = Vec::with_capacity(2);
-    if unsigned {
-        return c.binary(Binary::FloorDiv, a, b);
+    if !c.is_integer(a) || !c.is_integer(b) {
+        return Err(NodeProblem::Variant("a quotient of integers that are not known to be whole"));
     }
-    let negative = c.unary(Unary::Neg, a)?;
-    for side in [a, negative] {
-        let side = c.unary(Unary::Relu, side)?;
-        parts.push(c.binary(Binary::FloorDiv, side, b)?);
-    }
-    c.sub(parts[0], parts[1])
+    c.binary(Binary::Div, a, b)
 }
 
 /// An input of the graph may be zero: as a divisor it has to be a constant. Of a computed one lowering decides.
@@ -209,7 +198,7 @@ fn remainder(c: &mut Context<'_>) -> Outputs {
     let quotient = if element.is_integer() {
         divisor(c)?;
         if truncated && !element.is_unsigned() {
-            integer_quotient(c, a, b, false)?
+            integer_quotient(c, a, b)?
         } else {
             let (a, b) = positive_divisor(c, a, b)?;
             c.binary(Binary::FloorDiv, a, b)?
