@@ -64,6 +64,18 @@ impl Range {
             range
         }
     }
+    /// The range with a share of itself added at either end, but not across zero.
+    #[must_use]
+    pub fn with_headroom(self, share: f64) -> Self {
+        let more = (self.hi - self.lo) * share;
+        if !(more.is_finite() && more > 0.0) {
+            return self;
+        }
+        Self {
+            lo: if self.lo < 0.0 { self.lo - more } else { self.lo },
+            hi: if self.hi > 0.0 { self.hi + more } else { self.hi },
+        }
+    }
     /// The larger absolute value.
     #[must_use]
     pub fn magnitude(self) -> f64 {

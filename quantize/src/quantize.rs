@@ -7,7 +7,7 @@ use crate::{
     grid,
     lower::{channels::channel_ranges, curve::TableNote, dims, LowerError, Lowering},
     model::{LayoutChoice, QuantizedModel, WeightPrivacy},
-    onnx::{ImportError, OnnxModel},
+    onnx::{graph::ValueId, ImportError, OnnxModel},
     recipe::{Recipe, RecipeError},
     scale::Scale,
     validate::{validate_graph, validate_weights, ModelError},
@@ -120,7 +120,12 @@ pub fn quantize(
             &made_up
         }
     };
-    let ranges = calibrate(float, samples, recipe.calibration, recipe.bits)?;
+    let mut ranges = calibrate(float, samples, recipe.calibration, recipe.bits)?;
+    for (id, range) in ranges.iter_mut().enumerate() {
+        if !float.inputs.contains(&ValueId(id)) && !float.values[id].integer {
+            *range = range.with_headroom(recipe.headroom);
+        }
+    }
     let mut lowering = Lowering::new(float, &ranges, recipe);
     if recipe.per_channel {
         lowering.channels = channel_ranges(float, samples)?;

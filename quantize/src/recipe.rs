@@ -48,6 +48,9 @@ pub struct Recipe {
     pub dims: BTreeMap<String, u32>,
     /// How ranges are found.
     pub calibration: Method,
+    /// Ranges of tensors are taken larger than calibrated by this share of themselves, away from zero: other inputs
+    /// may reach further than the samples did.
+    pub headroom: f64,
     /// The declared range of every input; otherwise a little more than the samples show.
     pub input_range: Option<(f64, f64)>,
 }
@@ -69,6 +72,7 @@ impl Default for Recipe {
             declared_bias_bits: 26,
             dims: BTreeMap::new(),
             calibration: Method::MinMax,
+            headroom: 0.0,
             input_range: None,
         }
     }
@@ -98,6 +102,8 @@ impl Recipe {
             output_weight_bits: default.output_weight_bits.max((bits + 4).min(24)),
             max_range_bits: default.max_range_bits.max(bits + 1),
             max_min_bits: default.max_min_bits.max(bits.saturating_sub(3)),
+            // Where there are bits to spare.
+            headroom: if bits >= 12 { 0.125 } else { 0.0 },
             ..default
         }
     }
@@ -135,6 +141,9 @@ impl Recipe {
                 return fail("calibration", format!("percentile {p}"), "a share above 0.5, up to 1")
             }
             _ => {}
+        }
+        if !(0.0..=8.0).contains(&self.headroom) {
+            return fail("headroom", self.headroom.to_string(), "0 to 8");
         }
         match self.input_range {
             Some((lo, hi)) if !(lo.is_finite() && hi.is_finite() && lo < hi) => {

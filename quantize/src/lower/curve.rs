@@ -307,11 +307,12 @@ impl Lowering<'_> {
         let [Atom { coef, dense: None, reads, summed }] = expr.atoms.as_slice() else { return None };
         let axes = expr.axes();
         let ([read], [axis]) = (reads.as_slice(), axes.as_slice()) else { return None };
-        let len = self.tensors[read.tensor.0 as usize].len();
+        let info = &self.tensors[read.tensor.0 as usize];
+        let len = info.len();
         let plain =
             matches!(read.factors.as_slice(), [f] if f.is_plain(&self.axes) && f.axes == [*axis] && f.stride == 1);
         let same = summed.is_empty() && read.base == 0 && self.axes.size(*axis) as usize == len && *coef == unit;
-        (plain && same).then_some(read.tensor)
+        (plain && same && info.scale.to_f64() == unit).then_some(read.tensor)
     }
 
     /// `round(x / 2^shift)` of a tensor.

@@ -195,7 +195,11 @@ impl Lowering<'_> {
         let expr = self.fetch(input)?;
         // A power of two steps to one: exactly so where the unit is one.
         let unit = self.common_unit(&expr);
-        let steps = -libm::log2(unit);
+        // Another unit is approximated by a multiple of a much smaller one.
+        let mut steps = -libm::log2(unit);
+        if (steps - libm::round(steps)).abs() > 1e-9 {
+            steps += f64::from(self.recipe.bits);
+        }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
         let shift = libm::ceil(steps - 1e-9).clamp(0.0, 36.0) as u8;
         let mut form = expr.scaled(libm::ldexp(1.0, shift.into()));
