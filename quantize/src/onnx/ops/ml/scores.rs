@@ -58,7 +58,6 @@ impl Classes {
         Self { ids: (0..).take(names.len()).collect() }
     }
 
-
     pub(super) fn len(&self) -> usize {
         self.ids.len()
     }
