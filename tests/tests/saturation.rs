@@ -85,7 +85,10 @@ fn fixture(name: &str, recipe: &Recipe) -> QuantizedModel {
 
 #[test]
 fn every_model_can_be_driven_to_its_ends() {
-    for (name, bits) in [("mlp", 10), ("lenet", 10), ("cifar", 10)] {
-        check(name, &fixture(name, &Recipe::of_bits(bits)), &[0, 1, 4]);
+    for name in ["mlp", "lenet", "cifar", "diabetes_gbr", "cancer_forest"] {
+        check(name, &fixture(name, &Recipe::default()), &[0, 1, 4]);
+    }
+    for name in ["series_lstm", "series_tcn"] {
+        check(name, &fixture(name, &Recipe::of_bits(16)), &[1, 4]);
     }
 }
