@@ -20,8 +20,10 @@ mod quantised;
 mod recurrent;
 pub mod reduce;
 mod resize;
+mod sample;
 mod scatter;
 mod selection;
+mod spectrum;
 
 use self::elementwise::{Binary, Unary};
 use super::{
@@ -55,8 +57,10 @@ const FAMILIES: &[(&[&str], Import)] = &[
     (quantised::OPS, quantised::import),
     (reduce::OPS, reduce::import),
     (resize::OPS, resize::import),
+    (sample::OPS, sample::import),
     (scatter::OPS, scatter::import),
     (selection::OPS, selection::import),
+    (spectrum::OPS, spectrum::import),
 ];
 
 /// How an operator is imported; `None` when it is not supported.
