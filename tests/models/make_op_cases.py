@@ -441,10 +441,10 @@ def unsupported():
     """Loads and runs in ONNX Runtime, but holds two nodes that the importer does not know."""
     c = Case("unsupported", 13)
     x = c.node("Relu", c.input(1, 3, 4))
-    c.node("Einsum", x, out="y", equation="bij->bji")
+    c.node("RandomUniformLike", x, out="y")
     c.node("NonZero", x, out="where")
     c.outputs = ["y", "where"]
-    model = c.model({"y": (1, 4, 3), "where": (3, "found")}, {"where": TensorProto.INT64})
+    model = c.model({"y": (1, 3, 4), "where": (3, "found")}, {"where": TensorProto.INT64})
     onnx.checker.check_model(model, full_check=True)
     c.session(model).run(None, {"x": np.ones((1, 3, 4), np.float32)})
     onnx.save(model, ROOT / "unsupported.onnx")

@@ -258,6 +258,77 @@ def functions(c):
     return c.node("Twice", y, c.const(-0.02), domain="own")
 
 
+def simple(table, family, name, op, *shapes, opset=13, consts=(), low=-3, high=3, **attributes):
+    """One node over inputs of these shapes, then constants."""
+    def build(c):
+        inputs = [c.input(*shape, low=low, high=high) for shape in shapes]
+        return c.node(op, *inputs, *[c.const(value, kind) for value, kind in consts], **attributes)
+    case(table, family, name, opset)(build)
+
+
+simple(PROVEN, "losses", "log_softmax", "LogSoftmax", (2, 6))
+simple(PROVEN, "losses", "hardmax", "Hardmax", (2, 4, 3), axis=1)
+simple(VARIANTS, "losses", "log_softmax_axis0", "LogSoftmax", (4, 3), axis=0)
+simple(VARIANTS, "losses", "log_softmax_axis1", "LogSoftmax", (2, 4, 3), axis=1)
+simple(VARIANTS, "losses", "log_softmax_matrix", "LogSoftmax", (2, 4, 3), opset=11, axis=1)
+simple(VARIANTS, "losses", "log_softmax_rows", "LogSoftmax", (2, 4, 3), opset=11)
+simple(VARIANTS, "losses", "hardmax_matrix", "Hardmax", (2, 2, 3), opset=11, axis=1)
+simple(VARIANTS, "losses", "hardmax_last", "Hardmax", (2, 5))
+
+
+def loss(table, name, op, shape, opset=13, weights=False, outputs=1, targets=(), **attributes):
+    """A loss with constant targets, class by class, some of them to be ignored if `targets` has them."""
+    def build(c):
+        count = int(np.prod([shape[0], *shape[2:]]))
+        values = c.rng.integers(0, shape[1], count)
+        values[:len(targets)] = targets
+        inputs = [c.input(*shape), c.const(values.reshape([shape[0], *shape[2:]]), np.int64)]
+        if weights:
+            inputs.append(c.weight(shape[1], low=0.2, high=1.5))
+        return named(c.nodes_of(op, inputs, outputs, **attributes))
+    case(table, "losses", name, opset)(build)
+
+
+NLL, CROSS = "NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"
+loss(PROVEN, "cross_entropy", CROSS, (3, 4), weights=True, outputs=2)
+for how in ("none", "sum", "mean"):
+    loss(VARIANTS, f"nll_{how}", NLL, (3, 4), reduction=how)
+    loss(VARIANTS, f"nll_{how}_weighted", NLL, (2, 3, 4), reduction=how, weights=True, targets=[1, 1], ignore_index=1)
+    loss(VARIANTS, f"nll_{how}_ignored", NLL, (2, 3, 2, 2), reduction=how, targets=[1, 1], ignore_index=1)
+    loss(VARIANTS, f"cross_entropy_{how}", CROSS, (3, 4, 2), reduction=how, outputs=2)
+    loss(VARIANTS, f"cross_entropy_{how}_beyond", CROSS, (2, 3, 2), reduction=how, targets=[-7], ignore_index=-7, weights=True)
+
+
+@case(VARIANTS, "losses")
+def nll_targets_of_inputs(c):
+    """Targets that the model computes; a mean by their weights."""
+    x = c.input(3, 4)
+    targets = c.node("ArgMax", c.input(3, 4), axis=1, keepdims=0)
+    return c.node(NLL, x, targets, c.weight(4, low=0.2, high=1.5), ignore_index=2)
+
+
+for exclusive in (0, 1):
+    for reverse in (0, 1):
+        simple(VARIANTS, "sums", f"cumsum_{exclusive}_{reverse}", "CumSum", (2, 5), consts=[(1, np.int64)], opset=14,
+               exclusive=exclusive, reverse=reverse)
+simple(PROVEN, "sums", "cumsum", "CumSum", (4, 3), consts=[(-2, np.int64)], opset=14)
+for upper in (0, 1):
+    for k in (-2, -1, 0, 1, 4):
+        simple(VARIANTS, "sums", f"trilu_{upper}_{k}", "Trilu", (2, 3, 4), consts=[(k, np.int64)], opset=14, upper=upper)
+simple(VARIANTS, "sums", "trilu_upper", "Trilu", (3, 3), opset=14)
+
+EQUATIONS = {
+    "transpose": ("ij->ji", (2, 3)), "rows": ("ij->i", (2, 3)), "trace": ("ii", (3, 3)), "diagonal": ("...ii->...i", (2, 3, 3)),
+    "inner": ("i,i", (4,), (4,)), "batch": ("bij, bjk -> bik", (2, 3, 4), (2, 4, 2)), "outer": ("i,j->ij", (3,), (2,)),
+    "implicit": ("ba,bc", (2, 3), (2, 4)), "heads": ("bqhd,bkhd->bhqk", (2, 3, 2, 4), (2, 5, 2, 4)),
+    "bilinear": ("bi,oij,bj->bo", (2, 3), (2, 3, 2), (2, 2)), "dots": ("...ij,...jk->...ik", (2, 3, 4), (2, 4, 2)),
+    "dots_lead": ("...i,...i->...", (2, 4, 3), (2, 4, 3)), "sum_all": ("ij,kj->", (2, 3), (4, 3)),
+    "hadamard": ("ij,ij->ij", (2, 3), (2, 3)), "diagonal_product": ("ii,ij->j", (3, 3), (3, 2)),
+}
+for name, (equation, *shapes) in EQUATIONS.items():
+    simple(VARIANTS, "einsum", name, "Einsum", *shapes, equation=equation, low=-2, high=2)
+simple(PROVEN, "einsum", "attention_scores", "Einsum", (1, 3, 2, 4), (1, 2, 2, 4), equation="bqhd,bkhd->bhqk")
+
 REFUSED = {}
 
 

@@ -6,10 +6,12 @@ mod constant;
 mod control;
 pub mod conv;
 mod conv_transpose;
+mod einsum;
 pub mod elementwise;
 mod functions;
 mod gather;
 mod logic;
+mod losses;
 pub mod matmul;
 pub mod ml;
 pub mod movement;
@@ -24,6 +26,7 @@ mod sample;
 mod scatter;
 mod selection;
 mod spectrum;
+mod triangular;
 
 use self::elementwise::{Binary, Unary};
 use super::{
@@ -61,6 +64,9 @@ const FAMILIES: &[(&[&str], Import)] = &[
     (scatter::OPS, scatter::import),
     (selection::OPS, selection::import),
     (spectrum::OPS, spectrum::import),
+    (triangular::OPS, triangular::import),
+    (losses::OPS, losses::import),
+    (einsum::OPS, einsum::import),
 ];
 
 /// How an operator is imported; `None` when it is not supported.
