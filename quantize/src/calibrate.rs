@@ -36,11 +36,11 @@ impl Range {
         if range.lo > range.hi {
             range = Self { lo: 0.0, hi: 0.0 };
         }
-        for v in values.iter().filter(|v| is_infinite(**v)) {
-            let far = if *v < 0.0 { range.lo.min(0.0) - FAR } else { range.hi.max(0.0) + FAR };
-            return range.union(Self { lo: far, hi: far });
+        let infinite = |sign: f64| values.iter().any(|v| is_infinite(*v) && v.signum() == sign);
+        Self {
+            lo: if infinite(-1.0) { range.lo.min(0.0) - FAR } else { range.lo },
+            hi: if infinite(1.0) { range.hi.max(0.0) + FAR } else { range.hi },
         }
-        range
     }
 
     /// The range of the arguments of a softmax over an axis: what is far below the largest of its line counts for

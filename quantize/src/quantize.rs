@@ -197,7 +197,7 @@ fn declare(spec: &InputSpec, values: &[f64], recipe: &Recipe, kind: InputKind) -
         }
         return Ok(input(lo, lo.saturating_add_unsigned(cheap_width(lo, hi)), Scale::ONE));
     }
-    if recipe.input_range.is_none() && !made_up && !(dyadic && !values.iter().all(whole)) {
+    if recipe.input_range.is_none() && !made_up && (!dyadic || values.iter().all(whole)) {
         // Pixels, as k / 255.
         let on_grid = |v: &f64| (0.0..=1.0).contains(v) && (v * 255.0 - libm::round(v * 255.0)).abs() < 1e-4;
         if recipe.input_bits >= 8 && seen.hi > 0.0 && seen.hi * 255.0 > 1.5 && values.iter().all(on_grid) {

@@ -1,72 +1,27 @@
-//! Comparisons and choices: exact on integers.
-//!
-//! `[q > 0]` of an integer is `clamp(q, 0, 1)`. An argument of a maximum comes from the maximum of keys
-//! `x · 2^s − i`, which differ from each other: ties are broken by the index.
+//! Comparisons and choices: exact on integers. `[q > 0]` of an integer is `clamp(q, 0, 1)`.
 
 use super::{
     dims,
-    emit::integer,
     expr::{Atom, Axes, Blocked, Dense, Expr},
-    requantise::{clip_name, scale},
+    integers::blocked,
+    requantise::scale,
     Lazy, LowerError, Lowering,
 };
 use crate::{
     calibrate::Range,
-    graph::{Node, Op, TensorId},
     onnx::{
         graph::{FloatNode, FloatOp, ValueId},
         ops::elementwise::Binary,
     },
-    scale::Scale,
 };
 use std::sync::Arc;
 
-fn blocked(_: Blocked) -> LowerError {
-    LowerError::NotSeparable
-}
-
 /// A constant number.
-fn number(value: f64) -> Atom {
+pub(super) fn number(value: f64) -> Atom {
     Atom { coef: value, dense: None, reads: vec![], summed: vec![] }
 }
 
 impl Lowering<'_> {
-    /// Whether a value holds integers.
-    pub(super) fn is_integer(&self, id: ValueId) -> bool {
-        self.float.values[id.0].integer
-    }
-
-    /// `clamp(x, 0, 1)` of an expression whose unit is one integer step.
-    fn step(&mut self, expr: &Expr, name: &str, shape: &[u32]) -> Result<TensorId, LowerError> {
-        let expr = self.compacted(expr.clone(), &[]);
-        let order = expr.axes();
-        let form = self.commit(&expr, &order, 1.0, name)?;
-        let op = Op::Clamp { lo: Some(0), hi: Some(1), under: false };
-        self.push_node(Node { name: clip_name(name), form, shift: 0, op, scale: Scale::ONE }, shape)
-    }
-
-    /// An exact node of an expression in integer steps.
-    fn exact(&mut self, expr: &Expr, shift: u8, name: &str, shape: &[u32]) -> Result<TensorId, LowerError> {
-        let expr = self.compacted(expr.clone(), &[]);
-        let order = expr.axes();
-        let form = self.commit(&expr, &order, 1.0, name)?;
-        let op = Op::Clamp { lo: None, hi: None, under: false };
-        self.push_node(Node { name: clip_name(name), form, shift, op, scale: Scale::ONE }, shape)
-    }
-
-    /// A tensor's integers as an expression.
-    fn integers(&mut self, tensor: TensorId, shape: &[u32]) -> Expr {
-        Expr::tensor(&mut self.axes, tensor, shape, 1.0)
-    }
-
-    /// An expression light enough to be compared; heavy ones become tensors.
-    fn light(&mut self, id: ValueId) -> Result<(), LowerError> {
-        if self.values[id.0].is_some() && self.is_heavy(id) {
-            self.tensor(id)?;
-        }
-        Ok(())
-    }
-
     /// Ones where a comparison holds.
     pub(super) fn compare(&mut self, node: &FloatNode, binary: Binary) -> Result<Lazy, LowerError> {
         let (a, b) = (node.inputs[0], node.inputs[1]);
@@ -210,126 +165,6 @@ impl Lowering<'_> {
         Ok(self.lazy_tensor(node, tensor))
     }
 
-    /// Keys `x · 2^s ± i` along an axis, the tensor's own unit for `x`; and `s`.
-    fn keys(&mut self, input: ValueId, axis: usize, last: bool) -> Result<(Expr, u8), LowerError> {
-        let tensor = self.tensor(input)?;
-        let shape = dims(self.float.shape(input));
-        let length = shape[axis];
-        let shift = u8::try_from(u32::BITS - (length - 1).leading_zeros()).map_err(|_| LowerError::TooWide)?;
-        let mut x = self.integers(tensor, &shape).scaled(libm::ldexp(1.0, shift.into()));
-        if let [own] = x.dims[axis][..] {
-            let sign = if last { 1.0 } else { -1.0 };
-            let index = (0..length).map(|i| sign * f64::from(i)).collect();
-            let dense = Dense { axes: vec![own], values: Arc::new(index), origin: None };
-            x.atoms.push(Atom { coef: 1.0, dense: Some(dense), reads: vec![], summed: vec![] });
-        }
-        Ok((x, shift))
-    }
-
-    /// The maximum of an expression over an axis; the axis stays with size 1.
-    fn maximum(&mut self, mut x: Expr, axis: usize, name: &str, shape: &[u32]) -> Result<TensorId, LowerError> {
-        let window = std::mem::take(&mut x.dims[axis]);
-        let x = self.compacted(x, &window);
-        let mut order = x.axes();
-        order.extend(&window);
-        let form = self.commit(&x, &order, 1.0, name)?;
-        let op = match u8::try_from(window.len()).map_err(|_| LowerError::TooWide)? {
-            0 => Op::Clamp { lo: None, hi: None, under: false },
-            axes => Op::Max { axes, lo: None, hi: None },
-        };
-        self.push_node(Node { name: clip_name(name), form, shift: 0, op, scale: Scale::ONE }, shape)
-    }
-
-    /// What a key holds: the value is `ceil(key / 2^s)` (its floor when the index was added), the index the rest.
-    fn decode(
-        &mut self,
-        key: TensorId,
-        (shift, last): (u8, bool),
-        name: &str,
-        shape: &[u32],
-    ) -> Result<(Expr, Expr), LowerError> {
-        let read = self.integers(key, shape);
-        if shift == 0 {
-            return Ok((read, Expr { dims: shape.iter().map(|s| self.axes.list(*s)).collect(), atoms: vec![] }));
-        }
-        let (step, half) = (libm::ldexp(1.0, shift.into()), libm::ldexp(1.0, i32::from(shift) - 1));
-        let mut shifted = read.freshened(&mut self.axes);
-        shifted.atoms.push(number(if last { -half } else { step - 1.0 - half }));
-        let value = self.exact(&shifted, shift, &format!("{name}/value"), shape)?;
-        let value = self.integers(value, shape);
-        let sign = if last { -1.0 } else { 1.0 };
-        let whole = value.freshened(&mut self.axes).scaled(sign * step);
-        let index = whole.plus(&mut self.axes, read.scaled(-sign)).map_err(blocked)?;
-        Ok((value, index))
-    }
-
-    pub(super) fn arg_max(&mut self, node: &FloatNode, axis: usize, last: bool) -> Result<Lazy, LowerError> {
-        let shape = dims(self.float.shape(node.output));
-        let (keys, shift) = self.keys(node.inputs[0], axis, last)?;
-        let key = self.maximum(keys, axis, &format!("{}/max", node.name), &shape)?;
-        let (_, index) = self.decode(key, (shift, last), &node.name, &shape)?;
-        Ok(self.lazy(node, index))
-    }
-
-    /// The `k` largest keys, one after another: what is not below the last one found is left out of the next maximum.
-    pub(super) fn top_k(&mut self, node: &FloatNode, axis: usize, k: usize, indices: bool) -> Result<Lazy, LowerError> {
-        let input = node.inputs[0];
-        let full = dims(self.float.shape(input));
-        let mut one = full.clone();
-        one[axis] = 1;
-        let (keys, shift) = self.keys(input, axis, false)?;
-        if !self.largest.contains_key(&(input.0, axis)) {
-            self.largest.insert((input.0, axis), Vec::new());
-        }
-        let found = self.largest.get(&(input.0, axis)).map_or(0, Vec::len);
-        if found < k {
-            let keys = self.exact(&keys, 0, &format!("{}/keys", node.name), &full)?;
-            let lowest = {
-                #[allow(clippy::cast_precision_loss)] // keys are narrower than 53 bits
-                let lowest = self.tensors[keys.0 as usize].bounds.lo as f64;
-                lowest
-            };
-            for round in found..k {
-                let name = format!("{}/{round}", node.name);
-                let last = self.largest.get(&(input.0, axis)).and_then(|l| l.last()).copied();
-                let mut rest = self.integers(keys, &full);
-                if let Some(last) = last {
-                    // Ones where the key is below the last one.
-                    let last = self.integers(last, &one);
-                    let all = rest.freshened(&mut self.axes).scaled(-1.0);
-                    let below = last.plus(&mut self.axes, all).map_err(blocked)?;
-                    let below = self.step(&below, &format!("{name}/left"), &full)?;
-                    let below = self.integers(below, &full);
-                    rest.atoms.push(number(-lowest));
-                    rest = below.times(&mut self.axes, rest).map_err(blocked)?;
-                    rest.atoms.push(number(lowest));
-                }
-                let key = self.maximum(rest, axis, &format!("{name}/max"), &one)?;
-                self.largest.entry((input.0, axis)).or_default().push(key);
-            }
-        }
-        let found: Vec<TensorId> =
-            self.largest.get(&(input.0, axis)).map(|l| l[..k.min(l.len())].to_vec()).unwrap_or_default();
-        let unit = match self.values[input.0].as_ref().and_then(|l| l.tensor) {
-            Some(tensor) => self.tensors[tensor.0 as usize].scale.to_f64(),
-            None => return Err(LowerError::Internal("no tensor")),
-        };
-        // Joined along the axis.
-        let total = u32::try_from(k).map_err(|_| LowerError::TooWide)?;
-        let mut sum: Option<Expr> = None;
-        for (at, key) in found.into_iter().enumerate() {
-            let (value, index) = self.decode(key, (shift, false), &format!("{}/{at}", node.name), &one)?;
-            let mut part = if indices { index } else { value.scaled(unit) };
-            place(&mut self.axes, &mut part, axis, at, total).map_err(blocked)?;
-            sum = Some(match sum {
-                None => part,
-                Some(sum) => sum.plus(&mut self.axes, part).map_err(blocked)?,
-            });
-        }
-        let expr = sum.ok_or(LowerError::Internal("no element"))?;
-        Ok(self.lazy(node, expr))
-    }
-
     /// `[x ≥ j] − [x ≥ j + 1]` for every `j`; steps that the interval of `x` decides are left out.
     pub(super) fn one_hot(&mut self, node: &FloatNode, depth: usize) -> Result<Lazy, LowerError> {
         let input = node.inputs[0];
@@ -398,94 +233,6 @@ impl Lowering<'_> {
         Some(2.0 * (range.hi - range.lo) + 1.0)
     }
 
-    /// Whether an expression has integer coefficients.
-    pub(super) fn integral_unit(expr: &Expr) -> bool {
-        expr.atoms.iter().all(|a| {
-            let whole = |v: f64| (v - libm::round(v)).abs() < 1e-6;
-            match &a.dense {
-                None => whole(a.coef),
-                Some(d) => d.values.iter().all(|v| whole(v * a.coef)),
-            }
-        })
-    }
-
-    /// `trunc(a / b)` of integers, for a denominator of one sign.
-    pub(super) fn divide_integers(&mut self, node: &FloatNode, a: ValueId, b: ValueId) -> Result<Lazy, LowerError> {
-        let shape = dims(self.float.shape(node.output));
-        let range = |this: &Self, id: ValueId| match this.float.constant(id) {
-            Some(c) => Range::of(&c.data),
-            None => this.ranges[id.0],
-        };
-        let (of_a, of_b) = (range(self, a), range(self, b));
-        if of_b.lo <= 0.0 && of_b.hi >= 0.0 {
-            return Err(LowerError::Denominator { lo: of_b.lo, hi: of_b.hi });
-        }
-        let sign = if of_b.lo > 0.0 { 1.0 } else { -1.0 };
-        for id in [a, b] {
-            if self.values[id.0].is_some() {
-                self.tensor(id)?;
-            }
-        }
-        // Floors are truncations of what is not negative.
-        let bounds = self.values[a.0].as_ref().and_then(|l| l.tensor).map(|t| self.tensors[t.0 as usize].bounds);
-        let mut parts = Vec::new();
-        if bounds.map_or(of_a.lo >= 0.0, |b| b.lo >= 0) {
-            parts.push((self.fetch(a)?, sign, node.name.clone()));
-        } else {
-            let input = self.values[a.0].as_ref().and_then(|l| l.tensor);
-            let input = input.ok_or(LowerError::Internal("a constant of both signs over integers"))?;
-            let own = dims(self.float.shape(a));
-            let read = self.integers(input, &own);
-            let read = self.compacted(read, &[]);
-            let name = format!("{}/halves", node.name);
-            let form = self.commit(&read, &read.axes(), 1.0, &name)?;
-            let op = Op::Clamp { lo: Some(0), hi: None, under: true };
-            let halves = Node { name: clip_name(&name), form, shift: 0, op, scale: Scale::ONE };
-            let above = self.push_node(halves, &own)?;
-            parts.push((self.integers(above, &own), sign, format!("{}/above", node.name)));
-            parts.push((self.integers(TensorId(above.0 + 1), &own), -sign, format!("{}/below", node.name)));
-        }
-        let mut sum: Option<Expr> = None;
-        for (mut top, factor, name) in parts {
-            let mut bottom = self.fetch(b)?.scaled(sign);
-            top.align(&mut self.axes, &mut bottom).map_err(blocked)?;
-            let order = top.axes();
-            let form = self.commit(&top, &order, 1.0, &name)?;
-            let denominator = self.commit(&bottom, &order, 1.0, &name)?;
-            if denominator.bounds.lo < 1 {
-                return Err(LowerError::Denominator { lo: of_b.lo, hi: of_b.hi });
-            }
-            let op = Op::Div { denominator };
-            let node = Node { name: clip_name(&name), form, shift: 0, op, scale: Scale::ONE };
-            let tensor = self.push_node(node, &shape)?;
-            let quotient = self.integers(tensor, &shape).scaled(factor);
-            sum = Some(match sum {
-                None => quotient,
-                Some(sum) => sum.plus(&mut self.axes, quotient).map_err(blocked)?,
-            });
-        }
-        let expr = sum.ok_or(LowerError::Internal("no quotient"))?;
-        Ok(self.lazy(node, expr))
-    }
-
-    /// A tensor of integers, exact.
-    pub(super) fn integral(
-        &mut self,
-        expr: &Expr,
-        (lo, hi): (f64, f64),
-        name: &str,
-        shape: &[u32],
-    ) -> Result<TensorId, LowerError> {
-        let expr = self.compacted(expr.clone(), &[]);
-        let order = expr.axes();
-        let form = self.commit(&expr, &order, 1.0, name)?;
-        let bound = |v: f64| if v.is_finite() { integer(v).map(Some) } else { Ok(None) };
-        let (lo, hi) = (bound(libm::ceil(lo))?, bound(libm::floor(hi))?);
-        let (lo, hi) = (lo.filter(|lo| *lo > form.bounds.lo), hi.filter(|hi| *hi < form.bounds.hi));
-        let op = Op::Clamp { lo, hi, under: false };
-        self.push_node(Node { name: clip_name(name), form, shift: 0, op, scale: Scale::ONE }, shape)
-    }
-
     /// A denominator kept away from zero: cut to the calibrated range and a little more.
     pub(super) fn away_from_zero(&mut self, id: ValueId) -> Result<Option<Expr>, LowerError> {
         let range = self.ranges[id.0];
@@ -510,7 +257,7 @@ impl Lowering<'_> {
 }
 
 /// Puts a dimension of size 1 at place `at` of a dimension of size `total`; zero elsewhere.
-fn place(axes: &mut Axes, x: &mut Expr, dim: usize, at: usize, total: u32) -> Result<(), Blocked> {
+pub(super) fn place(axes: &mut Axes, x: &mut Expr, dim: usize, at: usize, total: u32) -> Result<(), Blocked> {
     let offset = i64::try_from(at).map_err(|_| Blocked)?;
     shift_into(axes, x, dim, offset, total)
 }

@@ -8,6 +8,12 @@ use super::{
     OnnxModel,
 };
 
+impl std::fmt::Debug for ModelBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ModelBuilder").field("graph", &self.importer.graph).finish()
+    }
+}
+
 /// Builds a float model operator by operator; constants are folded as in a file.
 #[derive(Default)]
 pub struct ModelBuilder {
