@@ -17,11 +17,11 @@ const PER_ROW: f64 = 2.2e-4;
 /// Seconds for each advice column, whatever the rows.
 const PER_COLUMN: f64 = 2.0e-4;
 /// Seconds for each row of an advice column of full-size field elements.
-const PER_FULL_CELL: f64 = 7.5e-6;
+pub(crate) const PER_FULL_CELL: f64 = 7.5e-6;
 /// Seconds for each row of a word column.
-const PER_WORD_CELL: f64 = 3.2e-6;
+pub(crate) const PER_WORD_CELL: f64 = 3.2e-6;
 /// Seconds for each parameter and each element that relations read.
-const PER_LINEAR: f64 = 6.0e-8;
+pub(crate) const PER_LINEAR: f64 = 6.0e-8;
 /// Bytes for each row of an advice column: values, coefficients, the extended domain.
 const BYTES_PER_CELL: usize = 440;
 /// Bytes for each row, whatever the columns.

@@ -11,6 +11,7 @@ pub mod field;
 pub mod functional;
 pub mod gadgets;
 pub mod lower;
+pub mod node_cost;
 pub mod params;
 pub mod planner;
 pub mod products;

@@ -8,6 +8,7 @@ use crate::{
     relations::{FormRef, Left, Relation, Right, TensorCells},
     words::{Block, CellKind, Limb},
 };
+use std::ops::Range;
 use zkonnx_quantize::graph::{Graph, Op};
 
 /// How a declared input or output stands in a statement.
@@ -116,6 +117,8 @@ pub struct Lowered {
     pub inputs: Vec<Option<interval::IntervalWords>>,
     /// The words of every node.
     pub nodes: Vec<NodeWords>,
+    /// The numbers of every node's words.
+    pub node_words: Vec<Range<usize>>,
 }
 
 /// More words than this are refused: every one has relations of its own.
@@ -155,11 +158,13 @@ pub fn lower(graph: &Graph, modes: &Modes, limb_bits: u8) -> Result<Lowered, Low
         });
     }
     let mut nodes = Vec::new();
+    let mut node_words = Vec::new();
     for (i, node) in graph.nodes.iter().enumerate() {
         if builder.words.len() > MAX_WORDS {
             return Err(LowerError::TooManyWords { actual: builder.words.len(), limit: MAX_WORDS });
         }
         let form = FormRef::Node(i);
+        let first = builder.words.len();
         nodes.push(match &node.op {
             Op::Clamp { lo, hi, under } => {
                 NodeWords::Clamp(clamp::lower(&mut builder, node, form, (*lo, *hi, *under))?)
@@ -177,6 +182,7 @@ pub fn lower(graph: &Graph, modes: &Modes, limb_bits: u8) -> Result<Lowered, Low
                 NodeWords::Division(division::lower(&mut builder, node, forms, denominator, output)?)
             }
         });
+        node_words.push(first..builder.words.len());
     }
     for (i, (output, mode)) in graph.outputs.iter().zip(&modes.outputs).enumerate() {
         if *mode == Mode::Public {
@@ -189,7 +195,7 @@ pub fn lower(graph: &Graph, modes: &Modes, limb_bits: u8) -> Result<Lowered, Low
         }
     }
     let Builder { words, blocks, relations, tensors, .. } = builder;
-    let lowered = Lowered { words, blocks, relations, tensors, inputs, nodes };
+    let lowered = Lowered { words, blocks, relations, tensors, inputs, nodes, node_words };
     lowered.check_ranges()?;
     Ok(lowered)
 }

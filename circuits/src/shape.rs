@@ -59,7 +59,7 @@ impl Lookup {
 pub const UNUSABLE_ROWS: usize = 6;
 
 /// Sum of the degrees of the fingerprints in one group.
-const GROUP_DEGREE: usize = 3;
+pub(crate) const GROUP_DEGREE: usize = 3;
 
 impl CircuitShape {
     /// Puts lookups into groups: three singles, or a pair and a single.

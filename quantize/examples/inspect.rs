@@ -1,7 +1,10 @@
 //! Prints what is in ONNX files, and quantises them without samples where that is possible.
 
 use std::{collections::BTreeMap, path::Path};
-use zkonnx_quantize::{onnx::inspect::inspect, quantize, OnnxModel, Recipe};
+use zkonnx_quantize::{
+    onnx::{inspect::inspect, ImportOptions},
+    quantize, OnnxModel, Recipe,
+};
 
 fn main() {
     let mut dims = BTreeMap::new();
@@ -10,7 +13,7 @@ fn main() {
             dims.insert(name.to_owned(), size.parse().unwrap_or(1));
             continue;
         }
-        match inspect(Path::new(&argument), &dims) {
+        match inspect(Path::new(&argument), &ImportOptions { dims: dims.clone(), ..ImportOptions::default() }) {
             Ok(inspection) => println!("== {argument}\n{inspection}"),
             Err(error) => println!("== {argument}\n{error}"),
         }

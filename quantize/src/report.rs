@@ -1,15 +1,25 @@
 //! The accuracy report: the quantised model against the float model.
 
+mod ranks;
+mod tally;
+mod text;
+
+pub use ranks::argmax;
+
 use crate::{
-    data::{dequantise_output, quantise_input, DataError, Samples},
-    eval::{evaluate, EvalError, Trace},
-    graph::{Op, TensorId},
+    data::{quantise_input, DataError, Samples},
+    eval::{evaluate, EvalError},
+    graph::TensorId,
     model::QuantizedModel,
     onnx::{graph::ValueId, tensor::Tensor, ImportError, OnnxModel},
 };
 use rayon::prelude::*;
 use serde::Serialize;
-use std::{collections::HashMap, fmt};
+use std::collections::{HashMap, HashSet};
+use tally::{Against, OutputTally, Tally};
+
+/// With more float values of a node's name and size than this, none is taken for its own.
+const MOST_CANDIDATES: usize = 8;
 
 /// The quantised model against the float model, on samples.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -41,8 +51,10 @@ pub struct TensorReport {
     pub seen_lo: i64,
     /// The largest output seen.
     pub seen_hi: i64,
-    /// Outputs cut by saturation rather than by the model.
+    /// Values cut by saturation rather than by the model.
     pub saturated: u64,
+    /// The share of values that they are.
+    pub saturated_share: f64,
     /// log2 of the largest possible over the largest seen absolute output.
     pub headroom_bits: f64,
     /// Signal to quantisation noise in dB, where the float model has this tensor.
@@ -54,18 +66,33 @@ pub struct TensorReport {
 pub struct OutputReport {
     /// Its name.
     pub name: String,
+    /// Whether it holds integers (labels): agreement is then equality of all its elements.
+    pub integer: bool,
+    /// Its number of elements.
+    pub elements: u64,
     /// The largest absolute error.
     pub max_error: f64,
     /// The mean absolute error.
     pub mean_error: f64,
+    /// The largest error as a share of the range of the float values seen.
+    pub error_share: f64,
     /// Smallest float value seen.
     pub float_lo: f64,
     /// Largest float value seen.
     pub float_hi: f64,
     /// Samples whose largest element has the same index in both models; ties go to the lowest index.
     pub top1_agreement: f64,
+    /// Samples where it has another index.
+    pub argmax_disagreements: u64,
+    /// How many of the five largest elements are the same, for outputs with more.
+    pub top5_agreement: Option<f64>,
     /// Share of elements with the same sign in both models; zero counts as positive.
     pub sign_agreement: f64,
+    /// Elements with another sign.
+    pub sign_disagreements: u64,
+    /// Spearman's rank correlation with the float model: of the elements, as a mean over samples; of an output with one
+    /// element, over the samples.
+    pub rank_correlation: Option<f64>,
     /// Samples whose largest integer stands more than once.
     pub ties: u64,
 }
@@ -88,47 +115,6 @@ pub enum ReportError {
     OtherModel,
 }
 
-/// Sums over samples; kept per sample and added in order, so the report does not depend on threads.
-#[derive(Clone, Debug, Default)]
-struct Tally {
-    clamped: u64,
-    tensors: Vec<TensorTally>,
-    outputs: Vec<OutputTally>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct TensorTally {
-    lo: i64,
-    hi: i64,
-    saturated: u64,
-    signal: f64,
-    noise: f64,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct OutputTally {
-    max: f64,
-    sum: f64,
-    count: u64,
-    lo: f64,
-    hi: f64,
-    top1: u64,
-    signs: u64,
-    ties: u64,
-}
-
-/// Index of the largest value, the lowest on ties.
-#[must_use]
-pub fn argmax<T: PartialOrd + Copy>(values: &[T]) -> usize {
-    let mut best = 0;
-    for (i, value) in values.iter().enumerate() {
-        if *value > values[best] {
-            best = i;
-        }
-    }
-    best
-}
-
 /// Compares the quantised model with the float model on samples.
 ///
 /// # Errors
@@ -144,31 +130,38 @@ pub fn accuracy(float: &OnnxModel, model: &QuantizedModel, samples: &Samples) ->
         .into_par_iter()
         .map(|s| one_sample(float, model, samples, s, &matched))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(summarise(model, &tallies, &matched))
+    Ok(summarise(float, model, &tallies, &matched))
 }
 
-/// The tensor of every node, and the float value that it should equal.
-fn match_nodes(float: &OnnxModel, model: &QuantizedModel) -> Vec<(TensorId, Option<ValueId>)> {
-    let by_name: HashMap<&str, ValueId> = float.graph().nodes.iter().map(|n| (n.name.as_str(), n.output)).collect();
+/// A node's tensor, and the float values that it may be: those of its name and size.
+type Matched = (TensorId, Vec<ValueId>);
+
+fn match_nodes(float: &OnnxModel, model: &QuantizedModel) -> Vec<Matched> {
+    let mut by_name: HashMap<&str, Vec<ValueId>> = HashMap::new();
+    for node in &float.graph().nodes {
+        by_name.entry(node.name.as_str()).or_default().push(node.output);
+    }
     let mut next = u32::try_from(model.graph.inputs.len()).unwrap_or(u32::MAX);
     let mut matched = Vec::new();
     for node in &model.graph.nodes {
         let elements: usize = node.output_shape().iter().map(|s| *s as usize).product();
-        let value = by_name.get(node.name.as_str()).copied();
-        let value = value.filter(|v| float.graph().shape(*v).iter().product::<usize>() == elements);
-        matched.push((TensorId(next), value));
+        let mut values = by_name.get(node.name.as_str()).cloned().unwrap_or_default();
+        values.retain(|v| float.graph().shape(*v).iter().product::<usize>() == elements);
+        if values.len() > MOST_CANDIDATES {
+            values.clear();
+        }
+        matched.push((TensorId(next), values));
         next += node.num_outputs();
     }
     matched
 }
 
-#[allow(clippy::cast_precision_loss)] // statistics
 fn one_sample(
     float: &OnnxModel,
     model: &QuantizedModel,
     samples: &Samples,
     index: usize,
-    matched: &[(TensorId, Option<ValueId>)],
+    matched: &[Matched],
 ) -> Result<Tally, ReportError> {
     let graph = &model.graph;
     let mut tally = Tally::default();
@@ -180,74 +173,47 @@ fn one_sample(
     }
     let trace = evaluate(model, &integers)?;
     let mut wanted: HashMap<ValueId, Tensor> = HashMap::new();
-    let needed: std::collections::HashSet<ValueId> = matched.iter().filter_map(|m| m.1).collect();
+    let needed: HashSet<ValueId> = matched.iter().flat_map(|m| &m.1).copied().collect();
     let outputs = float.graph().run(&samples.tensors(index), |id, tensor| {
         if needed.contains(&id) {
             wanted.insert(id, tensor.clone());
         }
     })?;
-    for (n, (tensor, value)) in matched.iter().enumerate() {
-        let scale = graph.nodes[n].scale.to_f64();
-        let mut line = node_tally(model, n, *tensor, &trace);
-        if let Some(reference) = value.and_then(|v| wanted.get(&v)) {
-            for (y, x) in trace.tensors[tensor.0 as usize].iter().zip(&reference.data) {
-                let error = *y as f64 * scale - x;
-                line.signal += x * x;
-                line.noise += error * error;
-            }
-        }
-        tally.tensors.push(line);
+    for (n, (tensor, values)) in matched.iter().enumerate() {
+        let references: Vec<Option<&Tensor>> = values.iter().map(|v| wanted.get(v)).collect();
+        tally.tensors.push(tally::tensor(model, n, *tensor, &trace, &references));
     }
     for ((output, integers), reference) in graph.outputs.iter().zip(&trace.outputs).zip(&outputs) {
-        let real = dequantise_output(output, integers).data;
-        let mut line = OutputTally { count: real.len() as u64, ..OutputTally::default() };
-        (line.lo, line.hi) = (f64::INFINITY, f64::NEG_INFINITY);
-        for (y, x) in real.iter().zip(&reference.data) {
-            line.max = line.max.max((y - x).abs());
-            line.sum += (y - x).abs();
-            (line.lo, line.hi) = (line.lo.min(*x), line.hi.max(*x));
-            line.signs += u64::from((*y < 0.0) == (*x < 0.0));
-        }
-        let best = argmax(integers);
-        line.top1 = u64::from(best == argmax(&reference.data));
-        line.ties = u64::from(integers.iter().filter(|v| Some(*v) == integers.get(best)).count() > 1);
-        tally.outputs.push(line);
+        tally.outputs.push(tally::output(output, integers, reference));
     }
     Ok(tally)
 }
 
-/// Range and saturation of a node's output.
-fn node_tally(model: &QuantizedModel, n: usize, tensor: TensorId, trace: &Trace) -> TensorTally {
-    let node = &model.graph.nodes[n];
-    let values = &trace.tensors[tensor.0 as usize];
-    let mut line = TensorTally { lo: i64::MAX, hi: i64::MIN, ..TensorTally::default() };
-    // Saturation is where a bound that is not the model's own cuts; a ReLU's zero is the model's.
-    let top = match &node.op {
-        Op::Clamp { hi, .. } | Op::Max { hi, .. } => *hi,
-        _ => None,
-    };
-    let bottom = match &node.op {
-        Op::Clamp { lo, .. } | Op::Max { lo, .. } => lo.filter(|l| *l != 0),
-        _ => None,
-    };
-    for value in values {
-        line.lo = line.lo.min(*value);
-        line.hi = line.hi.max(*value);
-        line.saturated += u64::from(Some(*value) == top || Some(*value) == bottom);
-    }
-    line
+fn share(part: u64, all: u64) -> f64 {
+    #[allow(clippy::cast_precision_loss)] // statistics
+    let share = part as f64 / all.max(1) as f64;
+    share
 }
 
 #[allow(clippy::cast_precision_loss)] // statistics
-fn summarise(model: &QuantizedModel, tallies: &[Tally], matched: &[(TensorId, Option<ValueId>)]) -> AccuracyReport {
+fn summarise(float: &OnnxModel, model: &QuantizedModel, tallies: &[Tally], matched: &[Matched]) -> AccuracyReport {
     let infos = model.graph.tensors();
     let mut report = AccuracyReport { samples: tallies.len(), ..AccuracyReport::default() };
     report.clamped_inputs = tallies.iter().map(|t| t.clamped).sum();
     for (n, node) in model.graph.nodes.iter().enumerate() {
-        let lines = || tallies.iter().map(|t| t.tensors[n]);
+        let lines = || tallies.iter().map(|t| &t.tensors[n]);
         let q = node.quantised_bounds();
         let (seen_lo, seen_hi) = (lines().map(|l| l.lo).min().unwrap_or(0), lines().map(|l| l.hi).max().unwrap_or(0));
-        let (signal, noise): (f64, f64) = (lines().map(|l| l.signal).sum(), lines().map(|l| l.noise).sum());
+        // Of several float values of this name, the one that the node is closest to.
+        let sum = |c: usize| {
+            lines().filter_map(|l| l.against.get(c)).fold(Against::default(), |a, b| Against {
+                saturated: a.saturated + b.saturated,
+                signal: a.signal + b.signal,
+                noise: a.noise + b.noise,
+            })
+        };
+        let against = (0..matched[n].1.len().max(1)).map(sum).min_by(|a, b| a.noise.total_cmp(&b.noise));
+        let Against { saturated, signal, noise } = against.unwrap_or_default();
         let bounds = infos[matched[n].0 .0 as usize].bounds;
         let magnitude = |lo: i64, hi: i64| lo.unsigned_abs().max(hi.unsigned_abs()).max(1) as f64;
         report.tensors.push(TensorReport {
@@ -258,60 +224,49 @@ fn summarise(model: &QuantizedModel, tallies: &[Tally], matched: &[(TensorId, Op
             static_hi: q.hi,
             seen_lo,
             seen_hi,
-            saturated: lines().map(|l| l.saturated).sum(),
+            saturated,
+            saturated_share: share(saturated, lines().map(|l| l.count).sum()),
             headroom_bits: libm::log2(magnitude(bounds.lo, bounds.hi) / magnitude(seen_lo, seen_hi)),
             sqnr_db: (signal > 0.0 && noise > 0.0).then(|| 10.0 * libm::log10(signal / noise)),
         });
     }
-    let share = |part: u64, all: u64| part as f64 / all.max(1) as f64;
     for (o, output) in model.graph.outputs.iter().enumerate() {
-        let lines = || tallies.iter().map(|t| t.outputs[o]);
-        let count: u64 = lines().map(|l| l.count).sum();
-        report.outputs.push(OutputReport {
-            name: output.name.clone(),
-            max_error: lines().map(|l| l.max).fold(0.0, f64::max),
-            mean_error: lines().map(|l| l.sum).sum::<f64>() / count.max(1) as f64,
-            float_lo: lines().map(|l| l.lo).fold(f64::INFINITY, f64::min),
-            float_hi: lines().map(|l| l.hi).fold(f64::NEG_INFINITY, f64::max),
-            top1_agreement: share(lines().map(|l| l.top1).sum(), tallies.len() as u64),
-            sign_agreement: share(lines().map(|l| l.signs).sum(), count),
-            ties: lines().map(|l| l.ties).sum(),
-        });
+        let integer = float.graph().outputs.get(o).is_some_and(|(_, id)| float.graph().values[id.0].integer);
+        let lines: Vec<&OutputTally> = tallies.iter().map(|t| &t.outputs[o]).collect();
+        report.outputs.push(summarise_output(&output.name, integer, &lines));
     }
     report
 }
 
-impl fmt::Display for AccuracyReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} samples, {} input values clamped", self.samples, self.clamped_inputs)?;
-        writeln!(
-            f,
-            "{:32} {:>9} {:>5} {:>19} {:>15} {:>9} {:>8} {:>8}",
-            "node", "elements", "shift", "static", "seen", "saturated", "headroom", "SQNR"
-        )?;
-        for t in &self.tensors {
-            let sqnr = t.sqnr_db.map_or("-".into(), |v| format!("{v:.1} dB"));
-            let (range, seen) = (format!("{}..{}", t.static_lo, t.static_hi), format!("{}..{}", t.seen_lo, t.seen_hi));
-            writeln!(
-                f,
-                "{:32} {:>9} {:>5} {:>19} {:>15} {:>9} {:>8.1} {:>8}",
-                t.name, t.form_elements, t.shift, range, seen, t.saturated, t.headroom_bits, sqnr
-            )?;
-        }
-        for o in &self.outputs {
-            writeln!(
-                f,
-                "output {}: range {:.4}..{:.4}, max error {:.5}, mean error {:.5}, top-1 agreement {:.2} %, sign agreement {:.2} %, {} ties",
-                o.name,
-                o.float_lo,
-                o.float_hi,
-                o.max_error,
-                o.mean_error,
-                100.0 * o.top1_agreement,
-                100.0 * o.sign_agreement,
-                o.ties
-            )?;
-        }
-        Ok(())
+#[allow(clippy::cast_precision_loss)] // statistics
+fn summarise_output(name: &str, integer: bool, lines: &[&OutputTally]) -> OutputReport {
+    let samples = lines.len() as u64;
+    let count: u64 = lines.iter().map(|l| l.count).sum();
+    let (top1, signs): (u64, u64) = (lines.iter().map(|l| l.top1).sum(), lines.iter().map(|l| l.signs).sum());
+    let max_error = lines.iter().map(|l| l.max).fold(0.0, f64::max);
+    let float_lo = lines.iter().map(|l| l.lo).fold(f64::INFINITY, f64::min);
+    let float_hi = lines.iter().map(|l| l.hi).fold(f64::NEG_INFINITY, f64::max);
+    let common: Vec<u64> = lines.iter().filter_map(|l| l.top5).map(|c| c as u64).collect();
+    let (integers, reals): (Vec<f64>, Vec<f64>) = lines.iter().filter_map(|l| l.single).unzip();
+    let within: Vec<f64> = lines.iter().filter_map(|l| l.correlation).collect();
+    OutputReport {
+        name: name.to_owned(),
+        integer,
+        elements: count / samples.max(1),
+        max_error,
+        mean_error: lines.iter().map(|l| l.sum).sum::<f64>() / count.max(1) as f64,
+        error_share: if max_error > 0.0 { max_error / (float_hi - float_lo) } else { 0.0 },
+        float_lo,
+        float_hi,
+        top1_agreement: share(top1, samples),
+        argmax_disagreements: samples - top1,
+        top5_agreement: (!common.is_empty()).then(|| share(common.iter().sum(), 5 * common.len() as u64)),
+        sign_agreement: share(signs, count),
+        sign_disagreements: count - signs,
+        rank_correlation: match within.as_slice() {
+            [] => ranks::spearman(&integers, &reals),
+            within => Some(within.iter().sum::<f64>() / within.len() as f64),
+        },
+        ties: lines.iter().map(|l| l.ties).sum(),
     }
 }

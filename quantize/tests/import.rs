@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{collections::BTreeMap, path::PathBuf};
-use zkonnx_quantize::{onnx::inspect::inspect, ImportError, OnnxModel};
+use zkonnx_quantize::{
+    onnx::{inspect::inspect, ImportOptions},
+    ImportError, OnnxModel,
+};
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests").join(name)
@@ -21,7 +24,7 @@ fn lists_all_unsupported_nodes_at_once() {
         assert!(!node.op.is_empty() && !node.name.is_empty() && node.opset > 0);
         assert!(error.to_string().contains(&node.op) && error.to_string().contains(&node.name));
     }
-    let inspection = inspect(&path("ops/unsupported.onnx"), &BTreeMap::new()).unwrap();
+    let inspection = inspect(&path("ops/unsupported.onnx"), &ImportOptions::default()).unwrap();
     assert_eq!(inspection.unsupported.len(), 2);
     assert!(inspection.problem.is_some());
 }

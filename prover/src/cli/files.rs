@@ -6,7 +6,6 @@ use halo2_proofs::poly::commitment::Params;
 use indicatif::{ProgressBar, ProgressStyle};
 use pasta_curves::EqAffine;
 use std::{
-    collections::BTreeMap,
     io::IsTerminal,
     path::Path,
     sync::Arc,
@@ -48,18 +47,6 @@ pub(super) fn params(k: u32) -> Result<Arc<Params<EqAffine>>, Failure> {
 /// Seconds since 1970.
 pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
-}
-
-/// `NAME=VALUE` of `--dim`.
-pub(super) fn parse_dim(text: &str) -> Result<(String, u32), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
-    let value = value.parse().map_err(|_| format!("'{value}' is no size"))?;
-    Ok((name.to_owned(), value))
-}
-
-/// Symbolic dimensions by name.
-pub(super) fn dims(list: &[(String, u32)]) -> BTreeMap<String, u32> {
-    list.iter().cloned().collect()
 }
 
 /// The declared inputs of a graph.

@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! Exit codes: 0 accepted or done, 1 rejected, 2 could not run. Errors are one line with the file and a
+//! Exit codes: 0 accepted or done, 1 rejected (a proof, or a model that cannot be proven), 2 could not run. Errors are one line with the file and a
 //! hint. Progress is shown on a terminal only. A command that fails writes no file.
 
 /// Prints a line to standard output. A reader that went away is no error; anything else ends in exit code 2.
@@ -10,14 +10,18 @@ macro_rules! say {
     };
 }
 
+mod auto;
 mod bench;
 mod context;
 mod demo;
 mod files;
 mod inspect;
+mod limits;
+mod node_table;
 mod output;
 mod prove;
 mod quantize;
+mod recipe;
 mod run;
 mod stages;
 mod verify;
@@ -56,7 +60,7 @@ enum Command {
 enum Outcome {
     /// Accepted, or done.
     Done,
-    /// A proof was rejected.
+    /// A proof was rejected, or a model cannot be proven.
     Rejected,
 }
 

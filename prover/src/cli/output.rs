@@ -11,8 +11,9 @@ use std::{
 /// What went wrong with standard output first.
 static STDOUT: Mutex<Option<std::io::Error>> = Mutex::new(None);
 
-/// Writes a line to standard output; see [`failure`].
+/// Writes lines to standard output; see [`failure`]. Names in hostile files get no control over the terminal.
 pub(super) fn line(text: Arguments<'_>) {
+    let text = text.to_string().replace(|c: char| c.is_control() && c != '\n', "\u{fffd}");
     if let Err(error) = writeln!(std::io::stdout(), "{text}") {
         STDOUT.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }

@@ -1,11 +1,12 @@
 //! `zkonnx quantize`.
 
-use super::{files, output, Failure, Outcome};
+use super::{auto::Search, files, limits::Limits, output, recipe::RecipeOptions, Failure, Outcome};
 use crate::{
     generators::Generators,
     keys::{verifier_model, ParamColumns},
 };
 use clap::Args;
+use indicatif::ProgressBar;
 use std::{path::PathBuf, sync::Arc, time::Instant};
 use zkonnx_circuits::{
     compiled::{CompiledModel, K_RANGE},
@@ -17,7 +18,7 @@ use zkonnx_quantize::{
     model::{LayoutChoice, QuantizedModel, WeightPrivacy},
     onnx::OnnxModel,
     quantize,
-    recipe::{Method, Recipe},
+    recipe::Recipe,
     report::{accuracy, AccuracyReport},
 };
 use zkonnx_verifier::{statement::ModelId, zkv::VerifierModel};
@@ -29,34 +30,24 @@ pub(super) struct Quantize {
     /// Where to write the quantised model (.zkq); the verifier's file goes beside it (.zkv)
     #[arg(short, long)]
     output: PathBuf,
-    /// Samples to find ranges from: .npy, .npz, .json or .csv
-    #[arg(long, value_name = "DATA")]
-    calibrate: Option<PathBuf>,
+    #[command(flatten)]
+    recipe: RecipeOptions,
     /// Samples for the accuracy report; by default the last fifth of the calibration samples, which is
     /// then not used for calibration
     #[arg(long, value_name = "DATA")]
     evaluate: Option<PathBuf>,
-    /// Bits of an activation
-    #[arg(long)]
-    bits: Option<u8>,
-    /// Cut this share of outliers when finding ranges, for example 0.9999; the default is minimum and maximum
-    #[arg(long, value_name = "SHARE")]
-    percentile: Option<f64>,
-    /// The declared range of every input, for example 0,1
-    #[arg(long, value_name = "LO,HI", value_parser = parse_range, allow_hyphen_values = true)]
-    input_range: Option<(f64, f64)>,
-    /// Size of a symbolic dimension (may be given several times)
-    #[arg(long = "dim", value_name = "NAME=VALUE", value_parser = files::parse_dim)]
-    dims: Vec<(String, u32)>,
+    /// Bits of an activation, 4 to 24 (12, 16 and 24 for regression and transformers); inputs and weights follow.
+    /// With `auto`, the cheapest that meets --max-error and --min-top1
+    #[arg(long, value_name = "N|auto", value_parser = parse_bits)]
+    bits: Option<Bits>,
+    /// The same as --bits auto
+    #[arg(long, conflicts_with = "bits")]
+    auto: bool,
     /// Blind the commitments of the weights: nothing public then depends on their values
     #[arg(long)]
     private_weights: bool,
-    /// Fail when the largest output error is above this
-    #[arg(long, value_name = "E", value_parser = parse_limit)]
-    max_error: Option<f64>,
-    /// Fail when top-1 agreement with the float model is below this share
-    #[arg(long, value_name = "SHARE", value_parser = parse_limit)]
-    min_top1: Option<f64>,
+    #[command(flatten)]
+    limits: Limits,
     /// Write the accuracy report here, as JSON
     #[arg(long, value_name = "R.json")]
     report: Option<PathBuf>,
@@ -71,15 +62,20 @@ pub(super) struct Quantize {
     json: bool,
 }
 
-fn parse_range(text: &str) -> Result<(f64, f64), String> {
-    let (lo, hi) = text.split_once(',').ok_or("expected LO,HI")?;
-    let number = |t: &str| t.trim().parse::<f64>().map_err(|_| format!("'{t}' is no number"));
-    Ok((number(lo)?, number(hi)?))
+/// The width of activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bits {
+    /// So many.
+    These(u8),
+    /// As few as the limits allow.
+    Auto,
 }
 
-/// A limit that can be compared with.
-fn parse_limit(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|limit: &f64| limit.is_finite()).ok_or_else(|| format!("'{text}' is no number"))
+fn parse_bits(text: &str) -> Result<Bits, String> {
+    match text {
+        "auto" => Ok(Bits::Auto),
+        text => text.parse().map(Bits::These).map_err(|_| format!("'{text}' is no number of bits, nor 'auto'")),
+    }
 }
 
 /// A quantised model with its verifier's file.
@@ -88,6 +84,15 @@ pub(super) struct Built {
     pub(super) model: QuantizedModel,
     pub(super) zkv: Vec<u8>,
     pub(super) id: ModelId,
+}
+
+/// What there is to say in the end.
+#[derive(Clone, Copy)]
+struct Summary<'a> {
+    built: &'a Built,
+    recipe: &'a Recipe,
+    report: Option<&'a AccuracyReport>,
+    search: Option<&'a Search>,
 }
 
 /// Chooses a layout, sets the privacy and commits the weights.
@@ -123,17 +128,21 @@ impl Quantize {
         let started = Instant::now();
         let zkv = self.check_files()?;
         let bar = files::spinner("importing");
-        let dims = files::dims(&self.dims);
-        let onnx = OnnxModel::from_path(&self.model, &dims)
-            .map_err(|e| Failure::at(&self.model, e).hint("`zkonnx inspect` shows what is in the model"))?;
+        let onnx = self.recipe.import(&self.model)?;
         let (calibration, held_out) = self.samples(&onnx)?;
-        let mut recipe = Recipe { dims, private_weights: self.private_weights, ..Recipe::default() };
-        recipe.bits = self.bits.unwrap_or(recipe.bits);
-        recipe.input_range = self.input_range;
-        if let Some(share) = self.percentile {
-            recipe.calibration = Method::Percentile(share);
-        }
+        let bits = if self.auto { Some(Bits::Auto) } else { self.bits };
+        self.limits.check_use(bits == Some(Bits::Auto), held_out.is_some())?;
         bar.set_message("quantising");
+        let (bits, search) = match (bits, &held_out) {
+            (Some(Bits::Auto), Some(samples)) => {
+                bar.set_message("trying widths");
+                let search = self.search(&onnx, calibration.as_ref(), samples, &bar)?;
+                (search.bits(), Some(search))
+            }
+            (Some(Bits::These(bits)), _) => (Some(bits), None),
+            _ => (None, None),
+        };
+        let recipe = self.recipe_of(bits);
         let (model, notes) = quantize(&onnx, calibration.as_ref(), &recipe).map_err(|e| Failure::at(&self.model, e))?;
         bar.set_message("committing");
         let built = build(model, self.private_weights, (self.k, self.limb_bits))
@@ -150,13 +159,56 @@ impl Quantize {
         }
         // The report is worth having, above all when it says no.
         if let (Some(path), Some(report)) = (&self.report, &report) {
-            let json = serde_json::json!({ "model_id": built.id.to_string(), "accuracy": report, "notes": notes });
+            let json = serde_json::json!({
+                "model_id": built.id.to_string(),
+                "recipe": recipe,
+                "accuracy": report,
+                "notes": notes,
+            });
             output::write(&[(path, format!("{json:#}\n").as_bytes())])?;
         }
-        self.check(report.as_ref())?;
+        if let Some((_, missed)) = report.as_ref().and_then(|report| self.limits.missed(report)) {
+            let hint = "raise --bits, or calibrate on more samples; no model was written";
+            return Err(Failure::new(missed).hint(hint));
+        }
         let bytes = built.model.to_bytes();
         output::write(&[(&zkv, &built.zkv), (&self.output, &bytes)])?;
-        self.print(&built, report.as_ref(), (bytes.len(), seconds))
+        let summary = Summary { built: &built, recipe: &recipe, report: report.as_ref(), search: search.as_ref() };
+        self.print(&summary, (bytes.len(), seconds))
+    }
+
+    fn recipe_of(&self, bits: Option<u8>) -> Recipe {
+        Recipe { private_weights: self.private_weights, ..self.recipe.recipe(bits) }
+    }
+
+    /// Tries all widths and says what they give; fails when none meets the limits.
+    fn search(
+        &self,
+        onnx: &OnnxModel,
+        calibration: Option<&Samples>,
+        samples: &Samples,
+        bar: &ProgressBar,
+    ) -> Result<Search, Failure> {
+        let layout = (self.k, self.limb_bits);
+        let search = Search::run(onnx, calibration, samples, &self.limits, layout, |bits| self.recipe_of(Some(bits)));
+        if search.bits().is_some() && self.json {
+            return Ok(search);
+        }
+        bar.suspend(|| match self.json {
+            true => say!("{}", serde_json::json!({ "steps": search.to_json() })),
+            false => say!("{search}\n"),
+        });
+        if search.bits().is_some() {
+            return Ok(search);
+        }
+        let failure = Failure::at(&self.model, "no width meets the limits; no model was written");
+        Err(match search.clamped() {
+            0 => failure.hint("loosen the limits, or calibrate on more samples"),
+            clamped => failure.hint(format!(
+                "{clamped} input values of the evaluation samples lie outside of the declared range: \
+                 widen it with --input-range, or calibrate on more samples"
+            )),
+        })
     }
 
     /// The verifier's file; refuses names that would do harm.
@@ -167,17 +219,16 @@ impl Quantize {
         }
         let zkv = self.output.with_extension("zkv");
         let outputs = [Some(&self.output), Some(&zkv), self.report.as_ref()];
-        let inputs = [Some(&self.model), self.calibrate.as_ref(), self.evaluate.as_ref()];
+        let options = [self.recipe.calibrate.as_ref(), self.recipe.normalize.as_ref()];
+        let inputs = [Some(&self.model), options[0], options[1], self.evaluate.as_ref()];
         output::check(&outputs, &inputs)?;
         Ok(zkv)
     }
 
     /// Samples for calibration, and others for the report.
     fn samples(&self, onnx: &OnnxModel) -> Result<(Option<Samples>, Option<Samples>), Failure> {
-        let specs = onnx.inputs();
-        let read = |path: &PathBuf| files::samples(path, &specs);
-        let calibration = self.calibrate.as_ref().map(read).transpose()?;
-        let held_out = self.evaluate.as_ref().map(read).transpose()?;
+        let calibration = self.recipe.samples(onnx)?;
+        let held_out = self.evaluate.as_ref().map(|path| files::samples(path, &onnx.inputs())).transpose()?;
         match (calibration, held_out) {
             (Some(samples), None) if samples.len() >= 10 => {
                 let keep = samples.len() - samples.len() / 5;
@@ -189,32 +240,8 @@ impl Quantize {
         }
     }
 
-    /// Fails the build when the report misses a limit.
-    fn check(&self, report: Option<&AccuracyReport>) -> Result<(), Failure> {
-        if (self.max_error.is_some() || self.min_top1.is_some()) && report.is_none() {
-            return Err(Failure::new("--max-error and --min-top1 need samples").hint("give --calibrate or --evaluate"));
-        }
-        for output in report.iter().flat_map(|r| &r.outputs) {
-            let hint = "raise --bits, or calibrate on more samples; no model was written";
-            if let Some(limit) = self.max_error.filter(|limit| output.max_error.is_nan() || output.max_error > *limit) {
-                let message = format!("output '{}' is off by up to {}, above {limit}", output.name, output.max_error);
-                return Err(Failure::new(message).hint(hint));
-            }
-            if let Some(limit) = self.min_top1.filter(|limit| output.top1_agreement < *limit) {
-                let message =
-                    format!("output '{}' agrees in top-1 on {}, below {limit}", output.name, output.top1_agreement);
-                return Err(Failure::new(message).hint(hint));
-            }
-        }
-        Ok(())
-    }
-
-    fn print(
-        &self,
-        built: &Built,
-        report: Option<&AccuracyReport>,
-        (zkq_bytes, seconds): (usize, f64),
-    ) -> Result<Outcome, Failure> {
+    fn print(&self, summary: &Summary<'_>, (zkq_bytes, seconds): (usize, f64)) -> Result<Outcome, Failure> {
+        let Summary { built, recipe, report, search } = *summary;
         let graph = Arc::new(built.model.graph.clone());
         let modes = Modes::public(&graph);
         let compiled = CompiledModel::new(graph, modes, built.model.layout).map_err(Failure::new)?;
@@ -232,6 +259,8 @@ impl Quantize {
                     "seconds": seconds,
                     "predicted_prove_seconds": cost.seconds,
                     "predicted_memory_bytes": cost.memory,
+                    "recipe": recipe,
+                    "steps": search.map(Search::to_json),
                     "accuracy": report,
                 })
             );
@@ -242,7 +271,7 @@ impl Quantize {
         }
         say!("model id   {}", built.id);
         say!(
-            "layout     k = {}, limbs of {} bits, {} advice columns, {} lookups",
+            "layout     k = {}, limbs of {} bits, {} advice columns, {} cells",
             layout.k,
             layout.limb_bits,
             cost.advice_columns,

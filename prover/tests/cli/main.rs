@@ -4,7 +4,9 @@
 
 mod files;
 mod flow;
+mod inspect;
 mod options;
+mod quantize;
 mod refusals;
 
 use std::{

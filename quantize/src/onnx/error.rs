@@ -1,6 +1,8 @@
 //! Why an ONNX file is not imported.
 
-use std::path::PathBuf;
+use super::{inputs, normalize::NormalizeProblem};
+use serde::Serialize;
+use std::{fmt, path::PathBuf};
 
 /// Why an ONNX file is not imported.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +23,7 @@ pub enum ImportError {
     #[error("not an ONNX model: {0}")]
     NotOnnx(&'static str),
     /// Nodes that this program does not support, all of them.
-    #[error("{} unsupported node{}:{}", .0.len(), if .0.len() == 1 { "" } else { "s" }, list(.0))]
+    #[error("{} unsupported node{}:{}", .0.len(), plural(.0.len()), list(.0))]
     Unsupported(Vec<UnsupportedNode>),
     /// A graph input that cannot be fixed.
     #[error("input '{name}': {problem}")]
@@ -31,6 +33,20 @@ pub enum ImportError {
         /// What is wrong with it.
         problem: InputProblem,
     },
+    /// Dimensions of inputs without a size, all of them.
+    #[error("{} dimension{} without a size:{}", .0.len(), plural(.0.len()), .0.iter().map(|d| format!("\n  {d}")).collect::<String>())]
+    Unbound(Vec<UnboundDim>),
+    /// A size for a dimension that the model does not have.
+    #[error("there is no dimension '{name}'; the model has {}", names(known))]
+    UnknownDim {
+        /// The name.
+        name: String,
+        /// The names of all dimensions of its inputs.
+        known: Vec<String>,
+    },
+    /// A normalisation that does not fit the model.
+    #[error(transparent)]
+    Normalize(NormalizeProblem),
     /// An initialiser that cannot be read.
     #[error("initialiser '{name}': {problem}")]
     Initializer {
@@ -77,6 +93,57 @@ pub struct UnsupportedNode {
     pub opset: i64,
     /// Which variant of a supported operator it is.
     pub reason: Option<String>,
+    /// The input that would have to be a constant, where this is the reason.
+    pub not_constant: Option<usize>,
+}
+
+/// A dimension of an input that the file gives no size.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnboundDim {
+    /// The input.
+    pub input: String,
+    /// The axis.
+    pub axis: usize,
+    /// Its symbol; may be empty.
+    pub symbol: String,
+}
+
+impl UnboundDim {
+    /// The name by which it is given a size: its symbol if it has a good one, else `INPUT:AXIS`.
+    #[must_use]
+    pub fn key(&self) -> String {
+        if inputs::is_name(&self.symbol) {
+            self.symbol.clone()
+        } else {
+            inputs::place(&self.input, self.axis)
+        }
+    }
+}
+
+impl fmt::Display for UnboundDim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "axis {} of input '{}'", self.axis, self.input)?;
+        if self.symbol.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " ('{}')", self.symbol)
+        }
+    }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 {
+        ""
+    } else {
+        "s"
+    }
+}
+
+fn names(list: &[String]) -> String {
+    if list.is_empty() {
+        return "none".into();
+    }
+    list.iter().map(|n| format!("'{n}'")).collect::<Vec<_>>().join(", ")
 }
 
 fn list(nodes: &[UnsupportedNode]) -> String {
@@ -89,15 +156,17 @@ fn list(nodes: &[UnsupportedNode]) -> String {
 #[non_exhaustive]
 pub enum InputProblem {
     /// No shape in the file.
-    #[error("it has no shape in the file")]
+    #[error("it has no shape in the file: every axis needs a size, by the name INPUT:AXIS")]
     NoShape,
-    /// A dimension without a value.
-    #[error("axis {axis} has the symbolic size '{symbol}': give it a value")]
-    Unbound {
+    /// Another size than the file fixes.
+    #[error("axis {axis} has the fixed size {size}, not {given}")]
+    Fixed {
         /// The axis.
         axis: usize,
-        /// Its symbol.
-        symbol: String,
+        /// Its size in the file.
+        size: i64,
+        /// The size given.
+        given: u32,
     },
     /// Zero or far too large.
     #[error("axis {axis} has size {size}")]

@@ -3,18 +3,17 @@
 use super::{
     context::Context,
     element::{self, Element},
-    error::{ImportError, InputProblem, NodeProblem, UnsupportedNode},
+    error::{ImportError, NodeProblem, UnsupportedNode},
     graph::{FloatGraph, FloatNode, FloatOp, Value, ValueId},
+    inputs::{check_dims, input_type, InputKind},
+    normalize::Normalize,
     ops,
-    proto::{self, checked_volume, Attributes},
+    proto::{self, Attributes},
     scope::{Functions, Scope},
     tensor::Tensor,
 };
 use std::{collections::BTreeMap, sync::Arc};
-use tract_onnx::pb::{
-    tensor_shape_proto::dimension::Value as Dim, type_proto::Value as TypeValue, GraphProto, ModelProto, NodeProto,
-    TensorProto, ValueInfoProto,
-};
+use tract_onnx::pb::{type_proto::Value as TypeValue, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 
 /// The float graph under construction.
 #[derive(Default)]
@@ -35,10 +34,19 @@ const MAX_NODES: usize = 1 << 18;
 /// What an importer is told besides the file.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
-    /// Sizes of symbolic dimensions, by name.
+    /// Sizes of symbolic dimensions, by their symbols or as `INPUT:AXIS`.
     pub dims: BTreeMap<String, u32>,
     /// Graph inputs that are no inputs but these constants.
     pub constants: BTreeMap<String, Tensor>,
+    /// How inputs are normalised, by name: the graph's inputs are then the raw values.
+    pub normalize: BTreeMap<String, Normalize>,
+}
+
+impl UnsupportedNode {
+    fn new(node: &NodeProto, domain: &str, opset: i64) -> Self {
+        let op = if domain.is_empty() { node.op_type.clone() } else { format!("{domain}.{}", node.op_type) };
+        Self { op, name: node_name(node).to_owned(), opset, reason: None, not_constant: None }
+    }
 }
 
 /// Builds the float graph of a model with its dimensions bound.
@@ -58,6 +66,28 @@ pub(crate) fn import(model: &ModelProto, options: &ImportOptions) -> Result<Floa
     Ok(graph)
 }
 
+/// The name of a node: its own, or that of its first output.
+pub(crate) fn node_name(node: &NodeProto) -> &str {
+    if node.name.is_empty() {
+        node.output.first().map_or("", String::as_str)
+    } else {
+        &node.name
+    }
+}
+
+/// Nodes of a model whose operators are not known.
+pub(crate) fn unknown(model: &ModelProto) -> Vec<UnsupportedNode> {
+    let opset = |of: &str| model.opset_import.iter().find(|o| domain(&o.domain) == of).map_or(1, |o| o.version);
+    let functions = Functions::new(model);
+    let nodes = model.graph.iter().flat_map(|g| &g.node);
+    let is_known = |n: &NodeProto| {
+        let domain = domain(&n.domain);
+        ops::find(domain, &n.op_type).is_some() || functions.find(domain, &n.op_type).is_some()
+    };
+    let unknown = nodes.filter(|n| !is_known(n));
+    unknown.map(|n| UnsupportedNode::new(n, domain(&n.domain), opset(domain(&n.domain)))).collect()
+}
+
 /// A domain by its short name.
 pub(crate) fn domain(name: &str) -> &str {
     if name == "ai.onnx" {
@@ -69,6 +99,7 @@ pub(crate) fn domain(name: &str) -> &str {
 
 impl Importer {
     fn model(&mut self, graph: &GraphProto, options: &ImportOptions) -> Result<(), ImportError> {
+        check_dims(graph, options)?;
         self.initializers(graph)?;
         for info in &graph.input {
             if self.scope.names.contains_key(&info.name) {
@@ -83,9 +114,14 @@ impl Importer {
             let fail = |problem| ImportError::Input { name: info.name.clone(), problem };
             let (shape, kind) = input_type(info, &options.dims).map_err(fail)?;
             let id = self.value(&info.name, shape, kind != InputKind::Float);
-            self.scope.set(&info.name, Some(id));
             self.graph.inputs.push(id);
+            let id = match options.normalize.get(&info.name) {
+                Some(normalize) => self.normalize(id, normalize)?,
+                None => id,
+            };
+            self.scope.set(&info.name, Some(id));
         }
+        self.check_normalized(options).map_err(ImportError::Normalize)?;
         self.nodes(&graph.node)?;
         if !self.unsupported.is_empty() {
             return Err(ImportError::Unsupported(std::mem::take(&mut self.unsupported)));
@@ -147,13 +183,12 @@ impl Importer {
     fn node(&mut self, proto: &NodeProto) -> Result<(), ImportError> {
         let resolved = self.scope.resolve(proto);
         let proto = resolved.as_ref();
-        let output = proto.output.first().cloned().unwrap_or_default();
-        let name = if proto.name.is_empty() { output } else { proto.name.clone() };
+        let name = node_name(proto).to_owned();
         let domain = domain(&proto.domain);
         let opset = self.scope.opset(domain);
-        let refuse = |this: &mut Self, reason: Option<String>| {
-            let op = if domain.is_empty() { proto.op_type.clone() } else { format!("{domain}.{}", proto.op_type) };
-            this.unsupported.push(UnsupportedNode { op, name: name.clone(), opset, reason });
+        let refuse = |this: &mut Self, reason: Option<String>, not_constant: Option<usize>| {
+            let node = UnsupportedNode::new(proto, domain, opset);
+            this.unsupported.push(UnsupportedNode { reason, not_constant, ..node });
             this.scope.unknown(proto);
         };
         let fail = |problem| ImportError::Node { name: name.clone(), op: proto.op_type.clone(), opset, problem };
@@ -162,11 +197,11 @@ impl Importer {
             (Some(import), None) => import,
             (None, Some(_)) => super::scope::import_call,
             (None, None) => {
-                refuse(self, None);
+                refuse(self, None, None);
                 return Ok(());
             }
             (Some(_), Some(_)) => {
-                refuse(self, Some("a function of the model has the name of an operator".into()));
+                refuse(self, Some("a function of the model has the name of an operator".into()), None);
                 return Ok(());
             }
         };
@@ -206,7 +241,15 @@ impl Importer {
                 Ok(())
             }
             Err(NodeProblem::Variant(reason)) => {
-                refuse(self, Some(reason.into()));
+                refuse(self, Some(reason.into()), None);
+                Ok(())
+            }
+            Err(problem @ NodeProblem::NotConstant(input)) => {
+                refuse(self, Some(problem.to_string()), Some(input));
+                Ok(())
+            }
+            Err(problem @ NodeProblem::Attribute(_)) => {
+                refuse(self, Some(problem.to_string()), None);
                 Ok(())
             }
             Err(NodeProblem::Body(error)) => Err(*error),
@@ -290,50 +333,4 @@ fn drop_unused(graph: &mut FloatGraph) {
         }
     }
     graph.nodes.retain(|n| needed[n.output.0]);
-}
-
-/// What a graph input holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum InputKind {
-    Float,
-    Integer,
-}
-
-/// The fixed shape of a graph input, and its kind.
-fn input_type(info: &ValueInfoProto, dims: &BTreeMap<String, u32>) -> Result<(Vec<usize>, InputKind), InputProblem> {
-    let Some(TypeValue::TensorType(tensor)) = info.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
-        return Err(InputProblem::NoShape);
-    };
-    let element = Element(tensor.elem_type);
-    let kind = if element.is_float() || element == Element::UNKNOWN {
-        InputKind::Float
-    } else if element.is_integer() || element == Element::BOOL {
-        InputKind::Integer
-    } else {
-        return Err(InputProblem::Type(tensor.elem_type));
-    };
-    let proto = tensor.shape.as_ref().ok_or(InputProblem::NoShape)?;
-    let mut shape = Vec::with_capacity(proto.dim.len());
-    for (axis, dim) in proto.dim.iter().enumerate() {
-        let size = match &dim.value {
-            Some(Dim::DimValue(size)) if *size > 0 => *size,
-            Some(Dim::DimValue(size)) if axis > 0 => return Err(InputProblem::Size { axis, size: *size }),
-            Some(Dim::DimParam(symbol)) if dims.contains_key(symbol) => i64::from(dims[symbol]),
-            Some(Dim::DimParam(symbol)) if axis > 0 || !is_batch(symbol) => {
-                return Err(InputProblem::Unbound { axis, symbol: symbol.clone() })
-            }
-            None if axis > 0 => return Err(InputProblem::Unbound { axis, symbol: String::new() }),
-            _ => 1,
-        };
-        shape.push(usize::try_from(size).ok().filter(|s| *s > 0).ok_or(InputProblem::Size { axis, size })?);
-    }
-    checked_volume(&shape).map(|_| (shape, kind)).ok_or(InputProblem::TooLarge)
-}
-
-/// Whether a symbol of the first axis is what exporters call the batch.
-fn is_batch(symbol: &str) -> bool {
-    let lower = symbol.to_lowercase();
-    matches!(lower.as_str(), "" | "?" | "n" | "b" | "bs" | "none")
-        || lower.contains("batch")
-        || lower.starts_with("unk")
 }

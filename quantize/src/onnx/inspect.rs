@@ -1,14 +1,20 @@
 //! What is in an ONNX file, supported or not.
 
 use super::{
-    error::{ImportError, UnsupportedNode},
-    graph::FloatOp,
+    advice,
+    error::{ImportError, UnboundDim, UnsupportedNode},
+    graph::{FloatGraph, FloatNode, FloatOp, ValueId},
     import::{self, ImportOptions},
-    parse, proto,
+    parse, proto, OnnxModel,
 };
 use crate::data::InputSpec;
 use serde::Serialize;
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    fmt,
+    path::Path,
+};
+use tract_onnx::pb::GraphProto;
 
 /// A summary of an ONNX file.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -19,33 +25,79 @@ pub struct Inspection {
     pub opset: i64,
     /// How often each operator stands in the file.
     pub operators: BTreeMap<String, usize>,
-    /// Unsupported nodes: operator and name.
-    pub unsupported: Vec<(String, String)>,
     /// Number of elements of all floating-point initialisers.
     pub weights: u64,
     /// Inputs with shapes, if the model can be imported.
     pub inputs: Vec<InputSpec>,
     /// Outputs with shapes, if the model can be imported.
     pub outputs: Vec<InputSpec>,
-    /// Nodes after folding with the shapes of their results, if the model can be imported.
+    /// Nodes that depend on an input, if the model can be imported.
     pub nodes: Vec<NodeSummary>,
+    /// How many nodes of the file are constants, or change nothing, or are not needed.
+    pub folded: usize,
     /// Multiply-accumulates of all convolutions and matrix products.
     pub macs: u64,
     /// Why it cannot be imported.
     pub problem: Option<String>,
+    /// Unsupported nodes, all of them.
+    pub unsupported: Vec<Unsupported>,
+    /// Dimensions without a size, all of them.
+    pub unbound: Vec<Unbound>,
+    /// The model, if it can be imported.
+    #[serde(skip)]
+    pub model: Option<OnnxModel>,
 }
 
-/// One node of the imported graph.
+/// One node of the file that depends on an input.
 #[derive(Clone, Debug, Serialize)]
 pub struct NodeSummary {
     /// Its name.
     pub name: String,
     /// Its ONNX operator.
     pub op: String,
-    /// The shape of its result.
+    /// The shape of its (last) result.
     pub shape: Vec<usize>,
     /// Its multiply-accumulates.
     pub macs: u64,
+    /// Nodes and outputs that read it.
+    pub readers: Vec<String>,
+}
+
+/// A node that is not supported, and what to do about it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unsupported {
+    /// Its operator, with the domain unless it is the default one.
+    pub op: String,
+    /// Its name.
+    pub name: String,
+    /// The operator set version.
+    pub opset: i64,
+    /// Why not.
+    pub reason: String,
+    /// The nearest supported form.
+    pub instead: String,
+}
+
+impl From<&UnsupportedNode> for Unsupported {
+    fn from(node: &UnsupportedNode) -> Self {
+        Self {
+            op: node.op.clone(),
+            name: node.name.clone(),
+            opset: node.opset,
+            reason: node.reason.clone().unwrap_or_else(|| "the operator is not supported".into()),
+            instead: advice::nearest(node).into(),
+        }
+    }
+}
+
+/// A dimension without a size.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unbound {
+    /// The dimension.
+    #[serde(flatten)]
+    pub dim: UnboundDim,
+    /// The name by which it is given a size.
+    pub key: String,
 }
 
 /// Looks into an ONNX file.
@@ -53,7 +105,7 @@ pub struct NodeSummary {
 /// # Errors
 /// [`ImportError`] when the file cannot be read or is no ONNX model; that it cannot be imported is part of
 /// the answer.
-pub fn inspect(path: &Path, dims: &BTreeMap<String, u32>) -> Result<Inspection, ImportError> {
+pub fn inspect(path: &Path, options: &ImportOptions) -> Result<Inspection, ImportError> {
     let model = parse(&super::read(path)?)?;
     let graph = model.graph.as_ref().ok_or(ImportError::NotOnnx("it holds no graph"))?;
     let mut inspection = Inspection {
@@ -63,42 +115,93 @@ pub fn inspect(path: &Path, dims: &BTreeMap<String, u32>) -> Result<Inspection, 
     };
     for node in &graph.node {
         *inspection.operators.entry(node.op_type.clone()).or_default() += 1;
-        if super::ops::find(&node.domain, &node.op_type).is_none() {
-            inspection.unsupported.push((node.op_type.clone(), node.name.clone()));
-        }
     }
     let constants = graph.node.iter().filter(|n| n.op_type == "Constant").flat_map(|n| &n.attribute);
     let tensors = graph.initializer.iter().chain(constants.filter_map(|a| a.t.as_ref()));
     let tensors = tensors.filter_map(|t| proto::tensor(t).ok());
     inspection.weights = tensors.filter(|t| !t.integer).map(|t| t.data.len() as u64).sum();
-    match import::import(&model, &ImportOptions { dims: dims.clone(), ..ImportOptions::default() }) {
-        Ok(graph) => {
-            let imported = super::OnnxModel { graph };
+    match import::import(&model, options) {
+        Ok(imported) => {
+            inspection.nodes = summarise(&imported);
+            inspection.macs = inspection.nodes.iter().map(|n| n.macs).sum();
+            inspection.folded = num_folded(graph, &imported);
+            let imported = OnnxModel { graph: imported };
             (inspection.inputs, inspection.outputs) = (imported.inputs(), imported.outputs());
-            for node in &imported.graph.nodes {
-                let shape = imported.graph.shape(node.output).to_vec();
-                let input = |i: usize| imported.graph.shape(node.inputs[i]);
-                let elements = shape.iter().product::<usize>() as u64;
-                let macs = match &node.op {
-                    FloatOp::Conv(conv) => conv.macs(input(1), &shape),
-                    FloatOp::Gemm { trans_a, .. } => elements.saturating_mul(input(0)[usize::from(!trans_a)] as u64),
-                    FloatOp::MatMul => elements.saturating_mul(input(0).last().copied().unwrap_or(1) as u64),
-                    _ => 0,
-                };
-                inspection.macs += macs;
-                inspection.nodes.push(NodeSummary { name: node.name.clone(), op: node.op_type.clone(), shape, macs });
+            inspection.model = Some(imported);
+        }
+        Err(error) => {
+            match &error {
+                ImportError::Unsupported(nodes) => {
+                    inspection.unsupported = nodes.iter().map(Unsupported::from).collect();
+                }
+                ImportError::Unbound(dims) => {
+                    inspection.unbound = dims.iter().map(|dim| Unbound { key: dim.key(), dim: dim.clone() }).collect();
+                    // Which operators are not supported at all does not depend on sizes.
+                    inspection.unsupported = import::unknown(&model).iter().map(Unsupported::from).collect();
+                }
+                _ => {}
             }
+            inspection.problem = Some(error.to_string());
         }
-        Err(ImportError::Unsupported(nodes)) => {
-            inspection.unsupported = nodes.iter().map(|n: &UnsupportedNode| (n.op.clone(), n.name.clone())).collect();
-            inspection.problem = Some(ImportError::Unsupported(nodes).to_string());
-        }
-        Err(error) => inspection.problem = Some(error.to_string()),
     }
     Ok(inspection)
 }
 
+/// Nodes by their ONNX nodes, in order.
+fn summarise(graph: &FloatGraph) -> Vec<NodeSummary> {
+    let mut places: HashMap<(&str, &str), usize> = HashMap::new();
+    let mut nodes: Vec<NodeSummary> = Vec::new();
+    // Which node computes a value.
+    let mut makers: HashMap<ValueId, usize> = HashMap::new();
+    let mut seen: HashSet<(usize, String)> = HashSet::new();
+    for node in &graph.nodes {
+        let place = *places.entry((&node.name, &node.op_type)).or_insert_with(|| {
+            nodes.push(NodeSummary {
+                name: node.name.clone(),
+                op: node.op_type.clone(),
+                shape: Vec::new(),
+                macs: 0,
+                readers: Vec::new(),
+            });
+            nodes.len() - 1
+        });
+        nodes[place].shape = graph.shape(node.output).to_vec();
+        nodes[place].macs = nodes[place].macs.saturating_add(macs(graph, node));
+        for maker in node.inputs.iter().filter_map(|i| makers.get(i)).filter(|m| **m != place) {
+            if seen.insert((*maker, node.name.clone())) {
+                nodes[*maker].readers.push(node.name.clone());
+            }
+        }
+        makers.insert(node.output, place);
+    }
+    for (name, id) in &graph.outputs {
+        if let Some(maker) = makers.get(id) {
+            nodes[*maker].readers.push(name.clone());
+        }
+    }
+    nodes
+}
+
+fn macs(graph: &FloatGraph, node: &FloatNode) -> u64 {
+    let shape = graph.shape(node.output);
+    let input = |i: usize| graph.shape(node.inputs[i]);
+    let elements = shape.iter().product::<usize>() as u64;
+    match &node.op {
+        FloatOp::Conv(conv) => conv.macs(input(1), shape),
+        FloatOp::Gemm { trans_a, .. } => elements.saturating_mul(input(0)[usize::from(!trans_a)] as u64),
+        FloatOp::MatMul => elements.saturating_mul(input(0).last().copied().unwrap_or(1) as u64),
+        _ => 0,
+    }
+}
+
+/// How many nodes of a file left no node of the float graph.
+fn num_folded(file: &GraphProto, graph: &FloatGraph) -> usize {
+    let names: HashSet<&str> = graph.nodes.iter().map(|n| n.name.as_str()).collect();
+    file.node.iter().filter(|n| !names.contains(import::node_name(n))).count()
+}
+
 impl fmt::Display for Inspection {
+    /// Everything but the nodes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "producer   {}", self.producer)?;
         writeln!(f, "opset      {}", self.opset)?;
@@ -108,14 +211,42 @@ impl fmt::Display for Inspection {
             }
         }
         writeln!(f, "weights    {}", self.weights)?;
-        writeln!(f, "macs       {}", self.macs)?;
+        if self.problem.is_none() {
+            writeln!(f, "macs       {}", self.macs)?;
+        }
         let operators: Vec<String> = self.operators.iter().map(|(op, n)| format!("{op} x{n}")).collect();
         writeln!(f, "operators  {}", operators.join(", "))?;
-        for node in &self.nodes {
-            writeln!(f, "  {:20} {:28} {:?} {}", node.op, node.name, node.shape, node.macs)?;
+        let Some(problem) = &self.problem else { return Ok(()) };
+        if self.unbound.is_empty() && self.unsupported.is_empty() {
+            return writeln!(f, "cannot be imported: {problem}");
         }
-        if let Some(problem) = &self.problem {
+        if !self.unbound.is_empty() {
             writeln!(f, "cannot be imported: {problem}")?;
+        }
+        self.fmt_unsupported(f)
+    }
+}
+
+impl Inspection {
+    /// Unsupported nodes, together where operator and reason are the same.
+    fn fmt_unsupported(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.unsupported.is_empty() {
+            return Ok(());
+        }
+        let plural = if self.unsupported.len() == 1 { "" } else { "s" };
+        writeln!(f, "cannot be imported: {} unsupported node{plural}:", self.unsupported.len())?;
+        let mut groups: Vec<(&Unsupported, Vec<&str>)> = Vec::new();
+        for node in &self.unsupported {
+            match groups.iter_mut().find(|(first, _)| first.op == node.op && first.reason == node.reason) {
+                Some((_, names)) => names.push(&node.name),
+                None => groups.push((node, vec![&node.name])),
+            }
+        }
+        for (first, names) in groups {
+            let count = if names.len() == 1 { String::new() } else { format!(" x{}", names.len()) };
+            writeln!(f, "  {}{count} (opset {}): {}", first.op, first.opset, first.reason)?;
+            writeln!(f, "    nodes    {}", names.join(", "))?;
+            writeln!(f, "    instead  {}", first.instead)?;
         }
         Ok(())
     }

@@ -4,20 +4,23 @@
 //! fixed shapes and folded constants ([`graph`]). Its evaluator ([`FloatGraph::run`]) is what
 //! calibration and the accuracy report use; tests compare it with ONNX Runtime.
 
+mod advice;
 pub mod build;
 mod context;
 mod element;
 pub mod error;
 pub mod graph;
 mod import;
+mod inputs;
 pub mod inspect;
+pub mod normalize;
 pub mod ops;
 mod proto;
 mod run;
 mod scope;
 pub mod tensor;
 
-pub use error::{ImportError, UnsupportedNode};
+pub use error::{ImportError, UnboundDim, UnsupportedNode};
 pub use graph::FloatGraph;
 pub use import::ImportOptions;
 

@@ -8,11 +8,7 @@ use super::{index::Case, panics};
 use std::collections::BTreeSet;
 use zkonnx_quantize::{
     data::NamedTensor,
-    onnx::{
-        error::{InputProblem, NodeProblem},
-        tensor::Tensor,
-        ImportOptions,
-    },
+    onnx::{error::InputProblem, tensor::Tensor, ImportOptions},
     ImportError, OnnxModel,
 };
 
@@ -68,7 +64,10 @@ pub fn import(case: &Case, inputs: &[NamedTensor]) -> Import {
             model => return Import { bound, model },
         };
         let wanted = match &error {
-            ImportError::Node { name, problem: NodeProblem::NotConstant(input), .. } => case.sources(name, *input),
+            ImportError::Unsupported(nodes) => {
+                let wanted = nodes.iter().filter_map(|n| Some(case.sources(&n.name, n.not_constant?)));
+                wanted.flatten().collect()
+            }
             ImportError::Input { name, problem: InputProblem::Type(_) } => BTreeSet::from([name.clone()]),
             _ => BTreeSet::new(),
         };
