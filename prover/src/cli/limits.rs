@@ -3,7 +3,7 @@
 use super::Failure;
 use clap::Args;
 use std::fmt;
-use zkonnx_quantize::report::AccuracyReport;
+use zkonnx_quantize::{onnx::OnnxModel, report::AccuracyReport};
 
 #[derive(Debug, Args)]
 pub(super) struct Limits {
@@ -66,6 +66,21 @@ impl Limits {
         }
         if !self.is_empty() && !has_samples {
             return Err(Failure::new("--max-error and --min-top1 need samples").hint("give --calibrate or --evaluate"));
+        }
+        Ok(())
+    }
+
+    /// Refuses a limit that says nothing about any output.
+    pub(super) fn check_outputs(&self, onnx: &OnnxModel) -> Result<(), Failure> {
+        let graph = onnx.graph();
+        let outputs = || graph.outputs.iter().map(|(_, id)| &graph.values[id.0]);
+        if self.max_error.is_some() && outputs().all(|o| o.integer) {
+            return Err(Failure::new("--max-error is about outputs of reals, the model has labels only")
+                .hint("--min-top1 is the share of samples with equal labels"));
+        }
+        if self.min_top1.is_some() && outputs().all(|o| !o.integer && o.shape.iter().product::<usize>() == 1) {
+            return Err(Failure::new("--min-top1 is about outputs of several elements or labels, the model has none")
+                .hint("give --max-error"));
         }
         Ok(())
     }

@@ -151,7 +151,8 @@ pub(super) fn rows(inspection: &Inspection, compiled: &CompiledModel, costs: &No
     }
     let is_part = |name: &str| {
         let (base, part) = name.rsplit_once('/').unwrap_or((name, ""));
-        matches!(part, "argument" | "segment" | "middle" | "rise") && interpolated.iter().any(|n| n.node == base)
+        matches!(part, "argument" | "segment" | "offset" | "middle" | "rise")
+            && interpolated.iter().any(|n| n.node == base)
     };
     let mut other = Vec::new();
     let parts = graph.nodes.iter().zip(&costs.nodes).zip(contractions);
@@ -163,7 +164,12 @@ pub(super) fn rows(inspection: &Inspection, compiled: &CompiledModel, costs: &No
         sums[place].cells += cost.cells;
         sums[place].seconds += cost.seconds;
         if !is_part(&node.name) {
-            phrases[place].add(gadget(graph, node));
+            let part = inspection.nodes.get(place).and_then(|n| node.name.strip_prefix(&n.name));
+            let part = part.and_then(|rest| rest.rsplit('/').next()).filter(|part| !part.is_empty());
+            phrases[place].add(match (part, &node.op) {
+                (Some(part), Op::Clamp { .. }) => format!("{} ({part})", gadget(graph, node)),
+                _ => gadget(graph, node),
+            });
         }
         contractions.0.into_iter().for_each(|(phrase, times)| phrases[place].add_times(phrase, times));
     }

@@ -132,6 +132,7 @@ impl Quantize {
         let (calibration, held_out) = self.samples(&onnx)?;
         let bits = if self.auto { Some(Bits::Auto) } else { self.bits };
         self.limits.check_use(bits == Some(Bits::Auto), held_out.is_some())?;
+        self.limits.check_outputs(&onnx)?;
         bar.set_message("quantising");
         let (bits, search) = match (bits, &held_out) {
             (Some(Bits::Auto), Some(samples)) => {

@@ -127,6 +127,8 @@ fn the_automatic_choice_fails_clearly() {
         "{ended:#?}"
     );
     regressor(&dir, &["--auto"]).refused(&["needs a limit", "--max-error"]);
+    // A limit that says nothing about any output.
+    regressor(&dir, &["--auto", "--min-top1", "1"]).refused(&["--min-top1", "give --max-error"]);
     let onnx = fixture("cli/regressor.onnx");
     let without = ["quantize", &onnx, "-o", &dir.path("m.zkq"), "--auto", "--max-error", "1"];
     zkonnx(&without).refused(&["need samples", "--calibrate"]);

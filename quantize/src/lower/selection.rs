@@ -250,8 +250,9 @@ impl Lowering<'_> {
         scale(target)?;
         let expr = self.fetch(id)?;
         let shape = dims(self.float.shape(id));
-        let name = self.float.values[id.0].name.clone();
-        let tensor = self.fine_tensor(&expr, domain, target, &format!("{name}/positive"), &shape)?;
+        let name = self.values[id.0].as_ref().map_or(&self.float.values[id.0].name, |lazy| &lazy.name);
+        let name = format!("{name}/positive");
+        let tensor = self.fine_tensor(&expr, domain, target, &name, &shape)?;
         Ok(Some(self.read(tensor, &shape)))
     }
 }

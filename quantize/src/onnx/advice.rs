@@ -101,6 +101,14 @@ const OPERATORS: &[(&[&str], &str)] = &[
     (&["IsInf", "IsNaN"], "values are always finite here: take the test out"),
     (&["Cast", "CastLike"], "between floats, and to integers of 32 or 64 bits or booleans"),
     (&["TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor"], "trees over numbers with the aggregation SUM or AVERAGE"),
+    (&["ArrayFeatureExtractor"], "Gather with constant indices"),
+    (&["Binarizer"], "Greater and Cast"),
+    (&["FeatureVectorizer"], "Concat"),
+    (&["Imputer"], "fill in missing values before the model: inputs are always finite here"),
+    (&["OneHotEncoder"], "OneHot of integers that count from 0"),
+    (&["Scaler"], "Sub and Mul with constants, or `quantize --normalize`"),
+    (&["Normalizer"], "ReduceL1, ReduceL2 or ReduceMax, and Div"),
+    (&["LinearClassifier", "LinearRegressor"], "Gemm, then Softmax or Sigmoid and ArgMax"),
     (&["SVMClassifier", "SVMRegressor"], "linear and RBF kernels, without probabilities"),
 ];
 
@@ -149,6 +157,41 @@ mod tests {
         assert!(nearest(&node("com.microsoft.FusedConv", None)).contains("ONNX Runtime"));
         assert!(nearest(&node("my.domain.Thing", None)).contains("its own domain"));
         assert!(nearest(&node("Thing", None)).contains("README"));
+    }
+
+    /// The operators of ONNX 1.23: the default domain, and `ai.onnx.ml`.
+    const ONNX: [(&str, &str); 2] = [
+        ("", "Abs Acos Acosh Add AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool BatchNormalization \
+        Bernoulli BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor BlackmanWindow Cast CastLike \
+        CausalConvWithState Ceil Celu CenterCropPad Clip Col2Im Compress Concat ConcatFromSequence Constant \
+        ConstantOfShape Conv ConvInteger ConvTranspose Cos Cosh CumProd CumSum DFT DeformConv DepthToSpace \
+        DequantizeLinear Det Div Dropout DynamicQuantizeLinear Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor \
+        GRU Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool Greater \
+        GreaterOrEqual GridSample GroupNormalization HammingWindow HannWindow HardSigmoid HardSwish Hardmax Identity \
+        If ImageDecoder InstanceNormalization IsInf IsNaN LRN LSTM LayerNormalization LeakyRelu Less LessOrEqual \
+        LinearAttention Log LogSoftmax Loop LpNormalization LpPool MatMul MatMulInteger Max MaxPool MaxRoiPool \
+        MaxUnpool Mean MeanVarianceNormalization MelWeightMatrix Min Mish Mod Mul Multinomial Neg \
+        NegativeLogLikelihoodLoss NonMaxSuppression NonZero Not OneHot Optional OptionalGetElement OptionalHasElement \
+        Or PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear RMSNormalization RNN RandomNormal RandomNormalLike \
+        RandomUniform RandomUniformLike Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax \
+        ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare RegexFullMatch Relu Reshape Resize ReverseSequence \
+        RoiAlign RotaryEmbedding Round STFT Scan Scatter ScatterElements ScatterND Selu SequenceAt SequenceConstruct \
+        SequenceEmpty SequenceErase SequenceInsert SequenceLength SequenceMap Shape Shrink Sigmoid Sign Sin Sinh Size \
+        Slice Softmax SoftmaxCrossEntropyLoss Softplus Softsign SpaceToDepth Split SplitToSequence Sqrt Squeeze \
+        StringConcat StringNormalizer StringSplit Sub Sum SwiGLU Swish Tan Tanh TensorScatter TfIdfVectorizer \
+        ThresholdedRelu Tile TopK Transpose Trilu Unique Unsqueeze Upsample Where Xor"),
+        ("ai.onnx.ml", "ArrayFeatureExtractor Binarizer CastMap CategoryMapper DictVectorizer FeatureVectorizer Imputer LabelEncoder \
+        LinearClassifier LinearRegressor Normalizer OneHotEncoder SVMClassifier SVMRegressor Scaler TreeEnsemble \
+        TreeEnsembleClassifier TreeEnsembleRegressor ZipMap"),
+    ];
+
+    #[test]
+    fn every_operator_of_onnx_that_is_not_supported_has_advice() {
+        for (domain, names) in ONNX {
+            for name in names.split_whitespace().filter(|name| crate::onnx::ops::find(domain, name).is_none()) {
+                assert!(OPERATORS.iter().any(|(ops, _)| ops.contains(&name)), "{domain} {name}");
+            }
+        }
     }
 
     #[test]

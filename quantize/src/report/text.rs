@@ -37,6 +37,9 @@ impl AccuracyReport {
 }
 
 fn percent(share: f64) -> String {
+    if share > 0.0 && share < 0.00005 {
+        return "< 0.01 %".into();
+    }
     format!("{:.2} %", 100.0 * share)
 }
 
