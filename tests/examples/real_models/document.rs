@@ -9,8 +9,8 @@ use std::fmt::Write;
 const HEAD: &str = "# Real models
 
 Models that others trained and published, run through this program: imported, compared with ONNX Runtime, quantised on
-48 samples, evaluated on 64 others, and one of these proven and verified. They are no part of the repository. This document
-is generated:
+48 samples (192 for the first four), evaluated on 64 others, and one of these proven and verified. They are no part of the
+repository. This document is generated:
 
     python tests/real_models/make_samples.py --models MODELS SAMPLES
     cargo run --release -p zkonnx-tests --example real_models -- --models MODELS --samples SAMPLES --write docs/real-models.md
@@ -18,8 +18,8 @@ is generated:
 ";
 
 const LEGEND: &str = "
-Each model is quantised with the smallest width of 8, 10, 12, 14 and 16 bits that is near enough on the held-out samples, with
-scales per channel where that width needs them. Near enough: no output is wrong by more than 1 % of the range that it takes
+Each model is quantised with the smallest width of 8, 10, 12, 14, 16, 18 and 20 bits that is near enough on the held-out samples,
+with scales per channel where that width needs them. Near enough: no output is wrong by more than 1 % of the range that it takes
 on these samples; for classifiers (ppocr_cls, magika), the same class in 98 % of them. The error given is the largest one
 of any element of any output. Proving times are medians of three, or single ones from 5 s on; memory is the peak of the
 process from making keys to verifying. All inputs and outputs are public.

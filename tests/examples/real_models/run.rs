@@ -25,7 +25,7 @@ use zkonnx_quantize::{
 use zkonnx_verifier::{registry::Registry, statement::Context, verify::verify};
 
 /// The widths that are tried.
-const LADDER: [u8; 5] = [8, 10, 12, 14, 16];
+const LADDER: [u8; 7] = [8, 10, 12, 14, 16, 18, 20];
 /// Proofs that take longer than this are timed once.
 const SLOW: f64 = 5.0;
 /// The largest difference from ONNX Runtime, as a share of an output's range.
@@ -168,7 +168,8 @@ fn compare(onnx: &OnnxModel, samples: &Samples, expected: &Path) -> anyhow::Resu
         let outputs = onnx.graph().run(&samples.tensors(s), |_, _| ())?;
         for ((spec, output), worst) in onnx.outputs().iter().zip(&outputs).zip(&mut worst) {
             let reference = find(&expected, &spec.name)?;
-            let part = reference.data.chunks(output.data.len()).nth(s).context("fewer expected outputs than samples")?;
+            let part =
+                reference.data.chunks(output.data.len()).nth(s).context("fewer expected outputs than samples")?;
             let error = output.data.iter().zip(part).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             *worst = worst.max(error);
         }
@@ -240,7 +241,12 @@ fn try_width(
         Near::Top1(name, share) => outputs.iter().any(|o| o.name == name && o.top1 >= share),
     };
     let (bits, channels) = (recipe.bits, if recipe.per_channel { ", per channel" } else { "" });
-    print!("  {bits} bits{channels}: {} nodes, k = {}, limbs of {}, ", quantised.graph.nodes.len(), layout.k, layout.limb_bits);
+    print!(
+        "  {bits} bits{channels}: {} nodes, k = {}, limbs of {}, ",
+        quantised.graph.nodes.len(),
+        layout.k,
+        layout.limb_bits
+    );
     print!("{} columns, {} lookups, predicted {:.1} s;", cost.advice_columns, cost.lookups, cost.seconds);
     for o in &outputs {
         print!(" {}: error {:.3} %, top-1 {:.1} %;", o.name, 100.0 * o.error, 100.0 * o.top1);
