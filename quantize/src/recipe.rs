@@ -98,7 +98,8 @@ impl Recipe {
         Self {
             bits,
             input_bits: bits,
-            weight_bits: default.weight_bits.max(bits.saturating_sub(3)),
+            // Weights cost a bit or so of a shift: above the default they are as fine as activations.
+            weight_bits: if bits > default.bits { bits } else { default.weight_bits },
             output_weight_bits: default.output_weight_bits.max((bits + 4).min(24)),
             max_range_bits: default.max_range_bits.max(bits + 1),
             max_min_bits: default.max_min_bits.max(bits.saturating_sub(3)),

@@ -20,9 +20,11 @@ use rayon::prelude::*;
 
 /// No channel is stored larger by more than two to this.
 const MAX_EXPONENT: i32 = 6;
+/// A channel has room for this many times what its samples lead to expect: they tell less of it than of the tensor.
+const ROOM: f64 = 2.0;
 
-/// Per value, the ranges of its channels, where scales per channel are free.
-pub(crate) type Channels = Vec<Option<Vec<Range>>>;
+/// Per value, the ranges of its channels in every second sample and in the others, where scales per channel are free.
+pub(crate) type Channels = Vec<Option<Vec<[Range; 2]>>>;
 
 /// The channel axis of every value that only products with constant weights read.
 fn candidates(graph: &FloatGraph) -> Vec<Option<usize>> {
@@ -57,7 +59,7 @@ pub(crate) fn channel_ranges(graph: &FloatGraph, samples: &Samples) -> Result<Ch
     let empty = || -> Channels {
         let ranges = |(v, axis): (usize, &Option<usize>)| {
             let size = graph.shape(ValueId(v)).get((*axis)?)?;
-            Some(vec![Range::EMPTY; *size])
+            Some(vec![[Range::EMPTY; 2]; *size])
         };
         axes.iter().enumerate().map(ranges).collect()
     };
@@ -70,7 +72,7 @@ pub(crate) fn channel_ranges(graph: &FloatGraph, samples: &Samples) -> Result<Ch
                 let inner: usize = tensor.shape[axis + 1..].iter().product();
                 for (i, values) in tensor.data.chunks(inner.max(1)).enumerate() {
                     let channel = i % ranges.len();
-                    ranges[channel] = ranges[channel].union(Range::of(values));
+                    ranges[channel][s % 2] = ranges[channel][s % 2].union(Range::of(values));
                 }
             })?;
             Ok(channels)
@@ -78,13 +80,26 @@ pub(crate) fn channel_ranges(graph: &FloatGraph, samples: &Samples) -> Result<Ch
         .try_reduce(empty, |mut a, b| {
             for (a, b) in a.iter_mut().zip(b) {
                 if let (Some(a), Some(b)) = (a, b) {
-                    for (a, b) in a.iter_mut().zip(b) {
+                    for (a, b) in a.iter_mut().flatten().zip(b.into_iter().flatten()) {
                         *a = a.union(b);
                     }
                 }
             }
             Ok(a)
         })
+}
+
+/// By how much the tensor reaches further on one side of zero than is to be expected of a channel. The two halves of
+/// the samples tell how far off that may be: by as much as they differ.
+fn ratio(all: f64, [a, b]: [f64; 2]) -> f64 {
+    let (least, most) = (a.min(b), a.max(b));
+    if most <= 0.0 {
+        return f64::INFINITY;
+    }
+    if least <= 0.0 {
+        return 1.0;
+    }
+    all / (most * most / least * ROOM)
 }
 
 impl Lowering<'_> {
@@ -102,12 +117,14 @@ impl Lowering<'_> {
         if !weighted || !through_zero(pending.lo) || !through_zero(pending.hi) || self.is_integer(id) {
             return None;
         }
-        let all = self.ranges[id.0].magnitude();
+        let all = self.ranges[id.0];
         let factors: Vec<f64> = ranges
             .iter()
-            .map(|r| {
-                let own = r.magnitude();
-                let ratio = if own > 0.0 && own.is_finite() { libm::floor(libm::log2(all / own)) } else { 0.0 };
+            .map(|parts| {
+                let above = ratio(all.hi, parts.map(|r| r.hi));
+                let below = ratio(-all.lo, parts.map(|r| -r.lo));
+                let ratio = above.min(below);
+                let ratio = if ratio.is_finite() { libm::floor(libm::log2(ratio)) } else { 0.0 };
                 libm::exp2(ratio.clamp(0.0, f64::from(MAX_EXPONENT)))
             })
             .collect();

@@ -1,0 +1,130 @@
+//! The document.
+
+use crate::{
+    models::{Model, Near},
+    run::Outcome,
+};
+use std::fmt::Write;
+
+const HEAD: &str = "# Real models
+
+Models that others trained and published, run through this program: imported, compared with ONNX Runtime, quantised on
+48 samples (192 for the first four), evaluated on 64 others, and one of these proven and verified. They are no part of the
+repository. This document is generated:
+
+    python tests/real_models/make_samples.py --models MODELS SAMPLES
+    cargo run --release -p zkonnx-tests --example real_models -- --models MODELS --samples SAMPLES --write docs/real-models.md
+
+";
+
+const LEGEND: &str = "
+Each model is quantised with the smallest width of 8, 10, 12, 14, 16, 18 and 20 bits that is near enough on the held-out samples,
+with scales per channel where that width needs them. Near enough: no output is wrong by more than 1 % of the range that it takes
+on these samples; for classifiers (ppocr_cls, magika), the same class in 98 % of them. The error given is the largest one
+of any element of any output. Proving times are medians of three, or single ones from 5 s on; memory is the peak of the
+process from making keys to verifying. All inputs and outputs are public.
+";
+
+/// The whole document.
+pub(crate) fn document(outcomes: &[(&Model, &Outcome)]) -> String {
+    let mut text = HEAD.to_owned();
+    let _ = writeln!(text, "{}\n", machine());
+    text.push_str(
+        "| model | weights | MAC | bits | k, columns | prove, s | verify, ms | proof, kB | memory, MB | error | top-1 float → integer |\n",
+    );
+    text.push_str("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
+    for (model, outcome) in outcomes {
+        text.push_str(&row(model, outcome));
+    }
+    text.push_str(LEGEND);
+    for (model, outcome) in outcomes {
+        text.push_str(&section(model, outcome));
+    }
+    text
+}
+
+fn row(model: &Model, outcome: &Outcome) -> String {
+    let bits = format!("{}{}", outcome.bits, if outcome.per_channel { ", per channel" } else { "" });
+    let proof = match &outcome.proof {
+        None => "| – | – | – | – ".to_owned(),
+        Some(p) => format!(
+            "| {} | {:.0} | {:.1} | {} ",
+            seconds(p.prove_seconds),
+            1e3 * p.verify_seconds,
+            thousands(p.bytes),
+            p.memory.map_or("?".into(), |m| (m >> 20).to_string()),
+        ),
+    };
+    let error = outcome.outputs.iter().map(|o| o.error).fold(0.0, f64::max);
+    let classes = outcome.outputs.iter().find(|o| matches!(model.near, Near::Top1(name, _) if name == o.name));
+    let classes = classes.or_else(|| outcome.outputs.iter().find(|o| o.name == "softmax_1"));
+    format!(
+        "| {} | {} k | {:.2} M | {bits} | {}, {} {proof}| {:.2} % | {} |\n",
+        model.name,
+        outcome.weights / 1000,
+        millions(outcome.macs),
+        outcome.k,
+        outcome.columns,
+        100.0 * error,
+        classes.map_or("–".into(), |o| format!("{:.1} %", 100.0 * o.top1)),
+    )
+}
+
+fn section(model: &Model, outcome: &Outcome) -> String {
+    let mut text = format!("\n## {}\n\n", model.name);
+    let _ = writeln!(text, "{}. Samples: {}.\n", capital(model.about), model.samples);
+    let _ = writeln!(
+        text,
+        "The float model differs from ONNX Runtime by {:.5} % of an output's range at most. The integer graph has {} nodes; \
+         {} lookups with limbs of {} bits, predicted {} s.{}\n",
+        100.0 * outcome.float_error,
+        outcome.nodes,
+        outcome.lookups,
+        outcome.limb_bits,
+        seconds(outcome.predicted_seconds),
+        outcome.proof.as_ref().map_or(String::new(), |p| format!(
+            " Keys take {} s, `model.zkv` {:.1} kB.",
+            seconds(p.keys_seconds),
+            thousands(p.zkv_bytes)
+        )),
+    );
+    let _ = writeln!(text, "```text\n{}\n```", outcome.report.trim_end());
+    text
+}
+
+/// Where it was measured.
+fn machine() -> String {
+    let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = information.lines().find(|l| l.starts_with("model name")).and_then(|l| l.split_once(':'));
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib = memory.lines().next().and_then(|l| l.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0);
+    format!(
+        "Measured on a machine with {} cores ({}) and {} GB of memory, that other work may have shared.",
+        rayon::current_num_threads(),
+        cpu.map_or("unknown", |(_, name)| name.trim()),
+        (kib + (1 << 19)) >> 20,
+    )
+}
+
+fn capital(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
+}
+
+fn seconds(value: f64) -> String {
+    if value < 10.0 {
+        format!("{value:.2}")
+    } else {
+        format!("{value:.0}")
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // counts
+fn millions(count: u64) -> f64 {
+    count as f64 / 1e6
+}
+
+#[allow(clippy::cast_precision_loss)] // counts
+fn thousands(count: usize) -> f64 {
+    count as f64 / 1e3
+}

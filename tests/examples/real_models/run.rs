@@ -1,0 +1,310 @@
+//! One model: import, comparison, widths, proof.
+
+use crate::{
+    models::{Model, Near},
+    Arguments,
+};
+use anyhow::{anyhow, Context as _};
+use halo2_proofs::poly::commitment::Params;
+use pasta_curves::EqAffine;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
+use zkonnx_circuits::{
+    cost::{choose_layout, Cost},
+    lower::Modes,
+};
+use zkonnx_prover::{keys::ProverModel, params_cache, prove::prove};
+use zkonnx_quantize::{
+    data::{quantise_input, read_npz, read_samples, NamedTensor, Samples},
+    model::QuantizedModel,
+    onnx::{inspect::inspect, ImportOptions},
+    quantize,
+    report::{accuracy, AccuracyReport},
+    OnnxModel, QuantizeNotes, Recipe,
+};
+use zkonnx_verifier::{registry::Registry, statement::Context, verify::verify};
+
+/// The widths that are tried.
+const LADDER: [u8; 7] = [8, 10, 12, 14, 16, 18, 20];
+/// Proofs that take longer than this are timed once.
+const SLOW: f64 = 5.0;
+/// The largest difference from ONNX Runtime, as a share of an output's range.
+const FLOAT_TOLERANCE: f64 = 1e-3;
+/// The sample that is proven.
+const PROVEN: usize = 1;
+
+/// What came of a model.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    pub(crate) weights: u64,
+    pub(crate) macs: u64,
+    /// The largest difference of our float model from ONNX Runtime, as a share of an output's range.
+    pub(crate) float_error: f64,
+    pub(crate) bits: u8,
+    pub(crate) per_channel: bool,
+    pub(crate) calibration_samples: usize,
+    pub(crate) nodes: usize,
+    pub(crate) k: u8,
+    pub(crate) limb_bits: u8,
+    pub(crate) columns: usize,
+    pub(crate) lookups: usize,
+    pub(crate) predicted_seconds: f64,
+    pub(crate) outputs: Vec<OutputLine>,
+    /// Whether the integers are near enough.
+    pub(crate) near: bool,
+    /// The accuracy report.
+    pub(crate) report: String,
+    pub(crate) proof: Option<ProofLine>,
+}
+
+/// An output: integers against floats.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct OutputLine {
+    pub(crate) name: String,
+    pub(crate) elements: usize,
+    /// The largest error as a share of the range.
+    pub(crate) error: f64,
+    pub(crate) top1: f64,
+}
+
+/// A proof.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ProofLine {
+    pub(crate) keys_seconds: f64,
+    pub(crate) prove_seconds: f64,
+    pub(crate) runs: usize,
+    pub(crate) verify_seconds: f64,
+    pub(crate) bytes: usize,
+    pub(crate) zkv_bytes: usize,
+    /// The whole process's peak from keys to verification.
+    pub(crate) memory: Option<u64>,
+}
+
+impl Outcome {
+    /// What is asked of the model and not met.
+    pub(crate) fn missed(&self, model: &Model) -> Vec<String> {
+        let mut missed = Vec::new();
+        if !self.near {
+            missed.push(format!("{:?} is not met at {} bits", model.near, self.bits));
+        }
+        match &self.proof {
+            Some(proof) if proof.prove_seconds > model.seconds => {
+                missed.push(format!("proving takes {:.1} s, more than {} s", proof.prove_seconds, model.seconds));
+            }
+            _ => {}
+        }
+        missed
+    }
+}
+
+/// A width that was tried.
+struct Tried {
+    model: QuantizedModel,
+    notes: QuantizeNotes,
+    cost: Cost,
+    report: AccuracyReport,
+    outputs: Vec<OutputLine>,
+    near: bool,
+    recipe: Recipe,
+}
+
+/// Runs a model.
+pub(crate) fn run(model: &Model, arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let path = arguments.models.join(format!("{}.onnx", model.name));
+    let data = |part: &str| arguments.samples.join(format!("{}_{part}.npz", model.name));
+    let dims: BTreeMap<String, u32> = model.dims.iter().map(|(name, size)| ((*name).to_owned(), *size)).collect();
+    let inspection = inspect(&path, &ImportOptions { dims: dims.clone(), ..ImportOptions::default() })?;
+    let onnx = OnnxModel::from_path(&path, &dims)?;
+    println!("{}: {} weights, {} multiply-accumulates", model.name, inspection.weights, inspection.macs);
+    let calibration = read_samples(&data("calibration"), &onnx.inputs())?;
+    let held_out = read_samples(&data("heldout"), &onnx.inputs())?;
+    let float_error = compare(&onnx, &held_out, &data("expected"))?;
+    println!("  float model against ONNX Runtime: {:.6} % of an output's range", 100.0 * float_error);
+    if float_error > FLOAT_TOLERANCE {
+        return Err(anyhow!("the float model differs from ONNX Runtime"));
+    }
+
+    let chosen = choose(model, &onnx, (&calibration, &held_out), arguments)?;
+    println!("{}", chosen.report);
+    for table in chosen.notes.tables.iter().filter(|t| t.interpolated) {
+        println!("  {} of '{}': {} segments, error {:e}", table.function, table.node, table.entries, table.max_error);
+    }
+    for warning in &chosen.notes.warnings {
+        println!("  {warning}");
+    }
+    let layout = chosen.model.layout;
+    let mut outcome = Outcome {
+        weights: inspection.weights,
+        macs: inspection.macs,
+        float_error,
+        bits: chosen.recipe.bits,
+        per_channel: chosen.recipe.per_channel,
+        calibration_samples: chosen.notes.calibration_samples,
+        nodes: chosen.model.graph.nodes.len(),
+        k: layout.k,
+        limb_bits: layout.limb_bits,
+        columns: chosen.cost.advice_columns,
+        lookups: chosen.cost.lookups,
+        predicted_seconds: chosen.cost.seconds,
+        outputs: chosen.outputs,
+        near: chosen.near,
+        report: chosen.report.to_string(),
+        proof: None,
+    };
+    if !arguments.no_prove {
+        let values = held_out.sample(PROVEN);
+        let integers = chosen.model.graph.inputs.iter().zip(values).map(|(i, v)| Ok(quantise_input(i, v)?.values));
+        let inputs = integers.collect::<anyhow::Result<Vec<_>>>()?;
+        outcome.proof = Some(prove_once_or_thrice(chosen.model, &inputs)?);
+    }
+    Ok(outcome)
+}
+
+/// The largest difference of the float model from ONNX Runtime, as a share of an output's range.
+fn compare(onnx: &OnnxModel, samples: &Samples, expected: &Path) -> anyhow::Result<f64> {
+    let expected = read_npz(expected)?;
+    let mut worst = vec![0_f64; onnx.outputs().len()];
+    for s in 0..samples.len() {
+        let outputs = onnx.graph().run(&samples.tensors(s), |_, _| ())?;
+        for ((spec, output), worst) in onnx.outputs().iter().zip(&outputs).zip(&mut worst) {
+            let reference = find(&expected, &spec.name)?;
+            let part =
+                reference.data.chunks(output.data.len()).nth(s).context("fewer expected outputs than samples")?;
+            let error = output.data.iter().zip(part).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            *worst = worst.max(error);
+        }
+    }
+    let share = |(spec, worst): (zkonnx_quantize::data::InputSpec, f64)| {
+        let (lo, hi) = range(&find(&expected, &spec.name)?.data);
+        Ok(worst / (hi - lo))
+    };
+    let shares = onnx.outputs().into_iter().zip(worst).map(share).collect::<anyhow::Result<Vec<f64>>>()?;
+    Ok(shares.into_iter().fold(0.0, f64::max))
+}
+
+fn find<'a>(arrays: &'a [NamedTensor], name: &str) -> anyhow::Result<&'a NamedTensor> {
+    arrays.iter().find(|a| a.name == name).with_context(|| format!("no expected output '{name}'"))
+}
+
+fn range(values: &[f64]) -> (f64, f64) {
+    values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(*v), hi.max(*v)))
+}
+
+/// The smallest width whose integers are near enough, or else the largest; without scales per channel, if they are
+/// not needed.
+fn choose(
+    model: &Model,
+    onnx: &OnnxModel,
+    samples: (&Samples, &Samples),
+    arguments: &Arguments,
+) -> anyhow::Result<Tried> {
+    let mut last = None;
+    let ladder = arguments.bits.map_or(LADDER.to_vec(), |bits| vec![bits]);
+    for bits in ladder {
+        let channels: &[bool] = match (arguments.per_channel, arguments.bits) {
+            (true, _) => &[true],
+            (false, Some(_)) => &[false],
+            (false, None) => &[false, true],
+        };
+        for per_channel in channels {
+            let recipe = Recipe { per_channel: *per_channel, ..Recipe::of_bits(bits) };
+            let tried = try_width(model, onnx, samples, recipe)?;
+            if tried.near {
+                return Ok(tried);
+            }
+            last = Some(tried);
+        }
+    }
+    last.context("no width")
+}
+
+fn try_width(
+    model: &Model,
+    onnx: &OnnxModel,
+    (calibration, held_out): (&Samples, &Samples),
+    recipe: Recipe,
+) -> anyhow::Result<Tried> {
+    let started = Instant::now();
+    let (mut quantised, notes) = quantize(onnx, Some(calibration), &recipe)?;
+    let (layout, cost) = choose_layout(&Arc::new(quantised.graph.clone()), None, None)?;
+    quantised.layout = layout;
+    let report = accuracy(onnx, &quantised, held_out)?;
+    let line = |(o, spec): (&zkonnx_quantize::report::OutputReport, zkonnx_quantize::data::InputSpec)| OutputLine {
+        name: o.name.clone(),
+        elements: spec.shape.iter().product(),
+        error: o.max_error / (o.float_hi - o.float_lo),
+        top1: o.top1_agreement,
+    };
+    let outputs: Vec<OutputLine> = report.outputs.iter().zip(onnx.outputs()).map(line).collect();
+    let near = match model.near {
+        Near::Error(limit) => outputs.iter().all(|o| o.error <= limit),
+        Near::Top1(name, share) => outputs.iter().any(|o| o.name == name && o.top1 >= share),
+    };
+    let (bits, channels) = (recipe.bits, if recipe.per_channel { ", per channel" } else { "" });
+    print!(
+        "  {bits} bits{channels}: {} nodes, k = {}, limbs of {}, ",
+        quantised.graph.nodes.len(),
+        layout.k,
+        layout.limb_bits
+    );
+    print!("{} columns, {} lookups, predicted {:.1} s;", cost.advice_columns, cost.lookups, cost.seconds);
+    for o in &outputs {
+        print!(" {}: error {:.3} %, top-1 {:.1} %;", o.name, 100.0 * o.error, 100.0 * o.top1);
+    }
+    println!(" {:.1} s", started.elapsed().as_secs_f64());
+    Ok(Tried { model: quantised, notes, cost, report, outputs, near, recipe })
+}
+
+fn prove_once_or_thrice(model: QuantizedModel, inputs: &[Vec<i64>]) -> anyhow::Result<ProofLine> {
+    let (params, _) = params_cache::load(&params_cache::folder(), model.layout.k.into())?;
+    let params: Arc<Params<EqAffine>> = Arc::new(params);
+    // Forgets the peak of what was before; Linux only.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    let started = Instant::now();
+    let modes = Modes::public(&model.graph);
+    let prover = ProverModel::new(model, modes, Arc::clone(&params))?;
+    let keys_seconds = started.elapsed().as_secs_f64();
+    let mut registry = Registry::new();
+    registry.insert_params(params);
+    let handle = registry.register(&prover.zkv)?;
+    let (mut proving, mut verifying, mut bytes) = (Vec::new(), Vec::new(), 0);
+    while proving.len() < 3 && proving.iter().all(|seconds| *seconds < SLOW) {
+        let started = Instant::now();
+        let (statement, proof) = prove(&prover, inputs, Context::default())?;
+        proving.push(started.elapsed().as_secs_f64());
+        let started = Instant::now();
+        verify(&handle, &statement, &proof, None).map_err(|e| anyhow!("the proof is refused: {e}"))?;
+        verifying.push(started.elapsed().as_secs_f64());
+        bytes = proof.len();
+    }
+    let line = ProofLine {
+        keys_seconds,
+        runs: proving.len(),
+        prove_seconds: median(proving),
+        verify_seconds: median(verifying),
+        bytes,
+        zkv_bytes: prover.zkv.len(),
+        memory: peak(),
+    };
+    println!(
+        "  keys {:.2} s, proof {:.2} s, {} bytes, verified in {:.1} ms, {} MB",
+        line.keys_seconds,
+        line.prove_seconds,
+        line.bytes,
+        1e3 * line.verify_seconds,
+        line.memory.unwrap_or(0) >> 20
+    );
+    Ok(line)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Peak resident memory in bytes; `None` where unknown.
+fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
