@@ -85,6 +85,9 @@ pub enum Curve {
     Acosh,
     /// Inverse hyperbolic tangent.
     Atanh,
+    /// The probability of the first of two classes for `x`, the negative log-odds: what ONNX Runtime's
+    /// SVMClassifier couples from the one pair of classes, up to where its iteration stops.
+    Coupling,
 }
 
 impl Curve {
@@ -105,7 +108,8 @@ impl Curve {
             | Self::Sin
             | Self::Cos
             | Self::Atan
-            | Self::Asinh => true,
+            | Self::Asinh
+            | Self::Coupling => true,
             _ => false,
         }
     }
@@ -149,8 +153,38 @@ impl Curve {
             Self::Asinh => libm::asinh(x),
             Self::Acosh => libm::acosh(x),
             Self::Atanh => libm::atanh(x),
+            Self::Coupling => coupling(sigmoid(-x).clamp(1e-7, 1.0 - 1e-7)),
         }
     }
+}
+
+/// Probabilities `p` and `1 − p` coupled from the probability `r` of the first class within the one pair of classes.
+///
+/// They minimise `((1 − r) p − r (1 − p))²`: Wu, Lin and Weng, *Probability estimates for multi-class classification by
+/// pairwise coupling* (2004), algorithm 2, which starts at a half and stops when it is near.
+fn coupling(r: f64) -> f64 {
+    const NEAR: f64 = 0.0025;
+    const STEPS: u32 = 100;
+    let (a, b, c) = ((1.0 - r) * (1.0 - r), -(1.0 - r) * r, r * r);
+    let q = [[a, b], [b, c]];
+    let mut p = [0.5, 0.5];
+    for _ in 0..STEPS {
+        let mut qp = [q[0][0] * p[0] + q[0][1] * p[1], q[1][0] * p[0] + q[1][1] * p[1]];
+        let mut pqp = p[0] * qp[0] + p[1] * qp[1];
+        if (qp[0] - pqp).abs().max((qp[1] - pqp).abs()) < NEAR {
+            break;
+        }
+        for i in 0..2 {
+            let step = (pqp - qp[i]) / q[i][i];
+            p[i] += step;
+            pqp = (pqp + step * (step * q[i][i] + 2.0 * qp[i])) / (1.0 + step) / (1.0 + step);
+            for j in 0..2 {
+                qp[j] = (qp[j] + step * q[i][j]) / (1.0 + step);
+                p[j] /= 1.0 + step;
+            }
+        }
+    }
+    p[0]
 }
 
 fn sigmoid(x: f64) -> f64 {

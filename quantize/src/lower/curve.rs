@@ -47,7 +47,7 @@ pub struct TableNote {
 fn natural_domain(curve: Curve, bits: u8) -> (f64, f64) {
     let far = f64::from(bits.max(16)) * 0.75;
     match curve {
-        Curve::Sigmoid => (-far, far),
+        Curve::Sigmoid | Curve::Coupling => (-far, far),
         Curve::Tanh => (-far / 2.0, far / 2.0),
         Curve::Erf => (-4.5, 4.5),
         Curve::Asin | Curve::Acos => (-1.0, 1.0),

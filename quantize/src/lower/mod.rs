@@ -91,6 +91,13 @@ struct Pending {
     hi: f64,
 }
 
+impl Pending {
+    /// Whether it changes nothing.
+    fn is_open(&self) -> bool {
+        self.window.is_empty() && self.lo == f64::NEG_INFINITY && self.hi == f64::INFINITY
+    }
+}
+
 /// What a float value is so far.
 #[derive(Clone, Debug)]
 struct Lazy {
@@ -190,7 +197,9 @@ impl<'a> Lowering<'a> {
         };
         self.values[node.output.0] = Some(lazy);
         // What several read is better a tensor than a product emitted twice.
-        if self.readers[node.output.0] > 1 && self.is_heavy(node.output) {
+        let outputs = self.float.outputs.iter().filter(|(_, id)| *id == node.output).count();
+        let is_precise = self.float.values[node.output.0].precise && self.readers[node.output.0] > outputs;
+        if is_precise || (self.readers[node.output.0] > 1 && self.is_heavy(node.output)) {
             self.tensor(node.output)?;
         }
         Ok(())
@@ -313,6 +322,13 @@ impl<'a> Lowering<'a> {
         if self.is_integer(id) && pending.window.is_empty() && Self::integral_unit(&lazy.expr) {
             let bounds = (pending.lo, pending.hi);
             let tensor = self.integral(&lazy.expr, bounds, &lazy.name, &shape)?;
+            let expr = self.read(tensor, &shape);
+            self.values[id.0] =
+                Some(Lazy { expr, pending: None, tensor: Some(tensor), range: lazy.range, name: lazy.name });
+            return Ok(tensor);
+        }
+        if self.float.values[id.0].precise && !self.recipe.private_weights && pending.is_open() {
+            let tensor = self.precise_tensor(&lazy.expr, lazy.range, &lazy.name, &shape)?;
             let expr = self.read(tensor, &shape);
             self.values[id.0] =
                 Some(Lazy { expr, pending: None, tensor: Some(tensor), range: lazy.range, name: lazy.name });

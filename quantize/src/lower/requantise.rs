@@ -129,17 +129,53 @@ impl Lowering<'_> {
     /// For every atom that is a number times tensors, its factor over its share of the largest summand: what adds
     /// little may be known with less precision.
     pub(super) fn needed_factors(&self, expr: &Expr) -> Vec<f64> {
-        #[allow(clippy::cast_precision_loss)] // magnitudes
-        let reach = |atom: &Atom| {
-            let reads = atom.reads.iter().map(|r| {
-                let bounds = self.tensors[r.tensor.0 as usize].bounds;
-                (bounds.lo.unsigned_abs().max(bounds.hi.unsigned_abs()) as f64).max(1.0)
-            });
-            reads.product::<f64>() * libm::sqrt(self.axes.volume(&atom.summed) as f64)
-        };
+        let reach = |atom: &Atom| self.reach(atom);
         let atoms: Vec<&Atom> = expr.atoms.iter().filter(|a| !a.reads.is_empty()).collect();
         let largest = atoms.iter().map(|a| constant_magnitude(a) * reach(a)).fold(0.0, f64::max);
         atoms.iter().filter(|a| a.dense.is_none()).map(|a| largest / reach(a)).collect()
+    }
+
+    /// The expression as a tensor without rounding, saturation or loss by coarse factors: exact up to
+    /// `2^-PRECISE_BITS` of the range for every summand.
+    pub(super) fn precise_tensor(
+        &mut self,
+        expr: &Expr,
+        range: Range,
+        name: &str,
+        shape: &[u32],
+    ) -> Result<TensorId, LowerError> {
+        let expr = self.compacted(expr.clone(), &[]);
+        let order = expr.axes();
+        let span = (range.hi - range.lo).max(range.magnitude() * 1e-3).max(1e-30);
+        let atoms: Vec<&Atom> = expr.atoms.iter().filter(|a| !a.reads.is_empty()).collect();
+        let reach = atoms.iter().map(|a| self.reach(a)).fold(1.0, f64::max);
+        let mut unit = match (Self::is_single(&expr), atoms.as_slice()) {
+            (true, [atom]) => atom.coef.abs(),
+            _ => libm::ldexp(span, -PRECISE_BITS) / reach,
+        };
+        let params = self.weights.len();
+        let (form, unit) = loop {
+            let exact = scale(unit)?;
+            match self.commit(&expr, &order, exact.to_f64(), name) {
+                Err(LowerError::TooWide) if unit < span => {
+                    self.roll_back(params);
+                    unit *= 16.0;
+                }
+                form => break (form?, exact),
+            }
+        };
+        let op = Op::Clamp { lo: None, hi: None, under: false };
+        self.push_node(Node { name: clip_name(name), form, shift: 0, op, scale: unit }, shape)
+    }
+
+    /// The largest absolute value that the tensors of an atom reach, times the root of the number of its summands.
+    #[allow(clippy::cast_precision_loss)] // magnitudes
+    fn reach(&self, atom: &Atom) -> f64 {
+        let reads = atom.reads.iter().map(|r| {
+            let bounds = self.tensors[r.tensor.0 as usize].bounds;
+            (bounds.lo.unsigned_abs().max(bounds.hi.unsigned_abs()) as f64).max(1.0)
+        });
+        reads.product::<f64>() * libm::sqrt(self.axes.volume(&atom.summed) as f64)
     }
 
     /// The scale at which a range fills the recipe's bits.
@@ -300,6 +336,9 @@ pub(super) fn weight_grain(expr: &Expr) -> Option<f64> {
     })?;
     Some(grain * atom.coef.abs())
 }
+
+/// See [`Lowering::precise_tensor`].
+const PRECISE_BITS: i32 = 16;
 
 /// The smallest weight is at most so many grains.
 const MAX_PARTS: u32 = 12;

@@ -204,6 +204,10 @@ impl Context<'_> {
             parts => self.push(FloatOp::Concat(axis), parts),
         }
     }
+    /// Asks for more than the recipe's bits for a value: what follows decides by it.
+    pub(crate) fn make_precise(&mut self, id: ValueId) {
+        self.importer.graph.values[id.0].precise = true;
+    }
     /// Makes a value share the calibrated range of another one.
     pub(crate) fn share_range(&mut self, leader: ValueId, value: ValueId) {
         let values = &mut self.importer.graph.values;

@@ -16,6 +16,7 @@ impl Element {
     pub(crate) const UINT8: Self = Self(2);
     pub(crate) const INT32: Self = Self(6);
     pub(crate) const INT64: Self = Self(7);
+    pub(crate) const STRING: Self = Self(8);
     pub(crate) const BOOL: Self = Self(9);
     const FLOAT16: Self = Self(10);
     pub(crate) const DOUBLE: Self = Self(11);
@@ -130,15 +131,28 @@ pub(crate) fn output(node: &NodeProto, i: usize, inputs: &[Element]) -> Element 
         "DynamicQuantizeLinear" => Element::UINT8,
         "QLinearConv" | "QLinearMatMul" => input(7),
         "ConvInteger" | "MatMulInteger" => Element::INT32,
-        "LinearClassifier" | "SVMClassifier" | "TreeEnsembleClassifier" if i == 0 => Element::INT64,
-        "LinearClassifier"
+        "LinearClassifier" | "SVMClassifier" | "TreeEnsembleClassifier" if i == 0 => {
+            match attributes.get("classlabels_strings").is_some_and(|a| !a.strings.is_empty()) {
+                true => Element::STRING,
+                false => Element::INT64,
+            }
+        }
+        "FeatureVectorizer"
+        | "LinearClassifier"
         | "LinearRegressor"
         | "Normalizer"
-        | "Scaler"
+        | "OneHotEncoder"
         | "SVMClassifier"
         | "SVMRegressor"
+        | "Scaler"
         | "TreeEnsembleClassifier"
         | "TreeEnsembleRegressor" => Element::FLOAT,
+        "LabelEncoder" => node.attribute.iter().fold(Element::INT64, |other, a| match (a.name.as_str(), &a.t) {
+            ("values_strings", _) => Element::STRING,
+            ("values_floats", _) => Element::FLOAT,
+            ("values_tensor", Some(t)) => Element(t.data_type),
+            _ => other,
+        }),
         _ => input(0),
     }
 }

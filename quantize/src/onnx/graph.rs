@@ -29,6 +29,8 @@ pub struct Value {
     pub constant: Option<Arc<Tensor>>,
     /// The value whose calibrated range it shares (itself, or that at the same place in another step of a recurrence).
     pub range_of: Option<ValueId>,
+    /// Whether what follows it needs more than the recipe's bits: scores that decide, arguments of steep functions.
+    pub precise: bool,
 }
 
 /// An operator. ONNX operators that differ only in spelling are one operator here.

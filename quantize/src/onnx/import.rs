@@ -26,6 +26,8 @@ pub(crate) struct Importer {
     pub(crate) functions: Functions,
     /// Nodes imported so far, and iterations of loops.
     num_nodes: usize,
+    /// Values that stand for strings, by their places in these lists.
+    pub(crate) strings: BTreeMap<ValueId, Arc<Vec<String>>>,
 }
 
 /// No file may unroll to more nodes.
@@ -128,7 +130,12 @@ impl Importer {
         }
         for output in &graph.output {
             match self.scope.names.get(&output.name) {
-                Some(Some(id)) => self.graph.outputs.push((output.name.clone(), *id)),
+                Some(Some(id)) => {
+                    if let Some(names) = self.strings.get(id) {
+                        self.graph.notes.push(note_of_strings(&output.name, names));
+                    }
+                    self.graph.outputs.push((output.name.clone(), *id));
+                }
                 _ => return Err(ImportError::MissingOutput(output.name.clone())),
             }
         }
@@ -147,6 +154,12 @@ impl Importer {
     /// A constant of the file.
     pub(crate) fn initializer(&mut self, proto: &TensorProto) -> Result<(ValueId, Element), ImportError> {
         let fail = |problem| ImportError::Initializer { name: proto.name.clone(), problem };
+        if Element(proto.data_type) == Element::STRING {
+            let (places, names) = proto::strings(proto).map_err(fail)?;
+            let id = self.constant(&proto.name, places);
+            self.strings.insert(id, Arc::new(names));
+            return Ok((id, Element::STRING));
+        }
         let tensor = proto::tensor(proto).map_err(fail)?;
         if let Some(at) = tensor.data.iter().position(|v| v.is_nan()) {
             return Err(fail(super::error::TensorProblem::NotFinite(at)));
@@ -169,7 +182,14 @@ impl Importer {
 
     pub(crate) fn value(&mut self, name: &str, shape: Vec<usize>, integer: bool) -> ValueId {
         let id = ValueId(self.graph.values.len());
-        self.graph.values.push(Value { name: name.into(), shape, integer, constant: None, range_of: None });
+        self.graph.values.push(Value {
+            name: name.into(),
+            shape,
+            integer,
+            constant: None,
+            range_of: None,
+            precise: false,
+        });
         id
     }
 
@@ -225,9 +245,18 @@ impl Importer {
         for (i, output) in proto.output.iter().enumerate() {
             self.scope.set_type(output, element::output(proto, i, &types));
         }
+        let texts = inputs.iter().flatten().find_map(|id| self.strings.get(id)).cloned();
+        if texts.is_some() && !ops::ml::TAKES_STRINGS.contains(&proto.op_type.as_str()) {
+            refuse(self, Some("strings".into()));
+            return Ok(());
+        }
+        let texts = texts.filter(|_| ops::ml::MOVES_STRINGS.contains(&proto.op_type.as_str()));
         let mut context = Context { importer: self, node: proto, attributes, inputs, types, opset, name: name.clone() };
         match import(&mut context) {
             Ok(outputs) => {
+                if let Some(texts) = texts {
+                    self.strings.extend(outputs.first().map(|id| (*id, texts)));
+                }
                 for (output, id) in proto.output.iter().zip(outputs).filter(|(o, _)| !o.is_empty()) {
                     if id.0 >= first {
                         self.graph.values[id.0].name.clone_from(output);
@@ -309,6 +338,14 @@ impl Importer {
         self.graph.nodes.push(FloatNode { name, op_type, op, inputs, output: id });
         Ok(id)
     }
+}
+
+/// What the places of strings mean, in an output.
+fn note_of_strings(output: &str, names: &[String]) -> String {
+    const MOST: usize = 100;
+    let list: Vec<String> = names.iter().take(MOST).enumerate().map(|(i, name)| format!("{i} is '{name}'")).collect();
+    let more = if names.len() > MOST { ", and so on" } else { "" };
+    format!("'{output}' holds integers in place of strings: {}{more}", list.join(", "))
 }
 
 /// The element type that the file declares.

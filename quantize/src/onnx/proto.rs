@@ -91,6 +91,31 @@ fn nibbles(proto: &TensorProto, signed: bool, expected: usize) -> Vec<f64> {
     data
 }
 
+/// Reads strings: the place of every element in a list without repetitions, and the list.
+#[allow(clippy::cast_precision_loss)] // places
+pub(crate) fn strings(proto: &TensorProto) -> Result<(Tensor, Vec<String>), TensorProblem> {
+    let bad_shape = || TensorProblem::Shape(proto.dims.clone());
+    let shape: Vec<usize> =
+        proto.dims.iter().map(|d| usize::try_from(*d)).collect::<Result<_, _>>().map_err(|_| bad_shape())?;
+    let expected = shape.iter().try_fold(1_usize, |v, s| v.checked_mul(*s)).ok_or_else(bad_shape)?;
+    let actual = proto.string_data.len();
+    if actual != expected {
+        return Err(TensorProblem::Length { shape: proto.dims.clone(), expected, actual });
+    }
+    let mut names: Vec<String> = Vec::new();
+    let mut known = std::collections::HashMap::new();
+    let mut data = Vec::with_capacity(actual);
+    for text in &proto.string_data {
+        let text = String::from_utf8(text.clone()).map_err(|_| TensorProblem::Type(proto.data_type))?;
+        let place = *known.entry(text.clone()).or_insert(names.len());
+        if place == names.len() {
+            names.push(text);
+        }
+        data.push(place as f64);
+    }
+    Ok((Tensor { shape, data, integer: true }, names))
+}
+
 fn bfloat_to_f64(bits: u16) -> f64 {
     f64::from(f32::from_bits(u32::from(bits) << 16))
 }

@@ -161,12 +161,16 @@ fn group(c: &mut Context<'_>) -> Outputs {
     Ok(vec![scaled_by_channel(c, y, shape.len())?])
 }
 
-/// `x / ‖x‖` along an axis.
 fn lp(c: &mut Context<'_>) -> Outputs {
     let shape = c.shape(0)?;
     let axis = axis(c.attributes.int("axis").unwrap_or(-1), shape.len(), "axis")?;
     let x = c.input(0)?;
-    let (size, curve) = match c.attributes.int("p").unwrap_or(2) {
+    Ok(vec![over_norm(c, x, axis, c.attributes.int("p").unwrap_or(2))?])
+}
+
+/// `x / ‖x‖` along an axis.
+pub(crate) fn over_norm(c: &mut Context<'_>, x: ValueId, axis: usize, p: i64) -> Result<ValueId, NodeProblem> {
+    let (size, curve) = match p {
         1 => (c.unary(Unary::Abs, x)?, Curve::Reciprocal),
         2 => (c.mul(x, x)?, Curve::Rsqrt),
         _ => return Err(NodeProblem::Attribute("p")),
@@ -174,7 +178,7 @@ fn lp(c: &mut Context<'_>) -> Outputs {
     let sum = c.reduce(size, Reduction::Sum, &[axis])?;
     let sum = or_one(c, sum)?;
     let inverse = c.unary(Unary::Curve(curve), sum)?;
-    Ok(vec![c.mul(x, inverse)?])
+    c.mul(x, inverse)
 }
 
 /// `x / (bias + alpha / size · Σ x²)^beta`, the sum over neighbouring channels.

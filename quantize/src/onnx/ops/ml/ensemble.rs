@@ -2,7 +2,7 @@
 
 use super::{
     attributes::{floats_or_tensor, indices, ints, strings, tensor},
-    scores::{above, post_transform, Classes},
+    scores::{above, binary_scores, post_transform, rows, Classes},
     trees::{Ensemble, Node, Test},
 };
 use crate::onnx::{
@@ -10,7 +10,7 @@ use crate::onnx::{
     element::Element,
     error::NodeProblem,
     graph::{FloatOp, ValueId},
-    ops::{elementwise::Unary, reduce::Reduction},
+    ops::reduce::Reduction,
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -104,17 +104,11 @@ fn two_classes(
             Ok(vec![classes.column(c, above)?, score])
         }
         [Scored::Always, Scored::Never] => {
-            let both = forest.scores(c, Aggregate::Sum, &[base, 0.0])?;
-            let score = c.slice(both, 1, (0, 1, 1))?;
+            let score = forest.of_one_target().scores(c, Aggregate::Sum, &[base])?;
             let threshold = if positive { 0.5 } else { 0.0 };
             let above = above(c, score, threshold)?;
             let label = classes.of_two(c, above)?;
-            let offset = if positive && transform != "LOGISTIC" { 1.0 } else { 0.0 };
-            let other = c.affine(score, -1.0, offset)?;
-            let mut scores = c.concat(&[other, score], 1)?;
-            if transform == "LOGISTIC" {
-                scores = c.unary(Unary::Sigmoid, scores)?;
-            }
+            let scores = binary_scores(c, score, transform, if positive { 1.0 } else { 0.0 })?;
             Ok(vec![label, scores])
         }
         [Scored::Never, Scored::Always] => {
@@ -321,6 +315,13 @@ impl Forest {
         Ok(Self { ensemble: ensemble.checked()? })
     }
 
+    /// The same, where only the first target has weights.
+    fn of_one_target(mut self) -> Self {
+        self.ensemble.targets = 1;
+        self.ensemble.base.truncate(1);
+        self
+    }
+
     /// The leaves of every tree.
     fn leaves_of_trees(&self) -> impl Iterator<Item = Vec<usize>> + '_ {
         let nodes = &self.ensemble.nodes;
@@ -356,10 +357,7 @@ impl Forest {
         if !base.is_empty() && base.len() != targets {
             return Err(NodeProblem::Attribute("base_values"));
         }
-        let mut x = c.input(0)?;
-        if let [features] = c.shape_of(x)[..] {
-            x = c.reshape(x, vec![1, features])?;
-        }
+        let x = rows(c)?;
         let trees = self.ensemble.roots.len();
         match aggregate {
             Aggregate::Average => {

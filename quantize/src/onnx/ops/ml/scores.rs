@@ -8,6 +8,17 @@ use crate::onnx::{
     ops::elementwise::{Binary, Unary},
     tensor::Tensor,
 };
+use std::sync::Arc;
+
+/// Input 0 as rows of features: a vector is one row.
+pub(super) fn rows(c: &mut Context<'_>) -> Result<ValueId, NodeProblem> {
+    let x = c.input(0)?;
+    match c.shape_of(x)[..] {
+        [features] => c.reshape(x, vec![1, features]),
+        [_, _] => Ok(x),
+        _ => Err(NodeProblem::Shapes { shapes: vec![c.shape_of(x)], why: "rows of features are needed" }),
+    }
+}
 
 /// The transform of rows of scores.
 pub(super) fn post_transform(c: &mut Context<'_>, scores: ValueId, name: &str) -> Result<ValueId, NodeProblem> {
@@ -21,41 +32,55 @@ pub(super) fn post_transform(c: &mut Context<'_>, scores: ValueId, name: &str) -
     }
 }
 
+/// Both columns for one score `s` of two classes: `[offset − s, s]`, or with `LOGISTIC` its transform of `[−s, s]`. Other
+/// transforms are left out, as in ONNX Runtime.
+pub(super) fn binary_scores(
+    c: &mut Context<'_>,
+    score: ValueId,
+    transform: &str,
+    offset: f64,
+) -> Result<ValueId, NodeProblem> {
+    if !["NONE", "LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO"].contains(&transform) {
+        return post_transform(c, score, transform);
+    }
+    let logistic = transform == "LOGISTIC";
+    let other = c.affine(score, -1.0, if logistic { 0.0 } else { offset })?;
+    let both = c.concat(&[other, score], 1)?;
+    if logistic {
+        c.unary(Unary::Sigmoid, both)
+    } else {
+        Ok(both)
+    }
+}
+
 /// Ones where values are above a number.
 pub(super) fn above(c: &mut Context<'_>, x: ValueId, threshold: f64) -> Result<ValueId, NodeProblem> {
     let threshold = c.scalar(threshold);
     c.binary(Binary::Greater, x, threshold)
 }
 
-/// The labels of classes. Strings have no integers: the index of the class stands for them, which is noted.
+/// The labels of classes. Strings have no integers: the index of the class stands for them.
 #[derive(Clone, Debug)]
 pub(super) struct Classes {
     ids: Vec<i64>,
+    names: Option<Arc<Vec<String>>>,
 }
 
 impl Classes {
     /// The labels of a classifier, from its attribute of strings or from the one of integers.
-    pub(super) fn read(c: &mut Context<'_>, integers: &'static str) -> Result<Self, NodeProblem> {
+    pub(super) fn read(c: &Context<'_>, integers: &'static str) -> Result<Self, NodeProblem> {
         let names = strings(c, "classlabels_strings")?;
-        let ids = ints(c, integers).to_vec();
-        let classes = if names.is_empty() { Self { ids } } else { Self::of_strings(c, 0, &names) };
+        let classes = match names.is_empty() {
+            true => Self { ids: ints(c, integers).to_vec(), names: None },
+            false => Self { ids: (0..).take(names.len()).collect(), names: Some(Arc::new(names)) },
+        };
         if classes.ids.is_empty() || classes.ids.len() > 1 << 16 {
             return Err(NodeProblem::Attribute(integers));
         }
-        Ok(classes)
-    }
-
-    /// Strings as their indices; says so of an output.
-    pub(super) fn of_strings(c: &mut Context<'_>, output: usize, names: &[String]) -> Self {
-        if c.wants(output) {
-            let list: Vec<String> =
-                names.iter().take(100).enumerate().map(|(i, name)| format!("{i} is '{name}'")).collect();
-            let more = if names.len() > 100 { ", …" } else { "" };
-            let output = &c.node.output[output];
-            let note = format!("'{output}' holds indices in place of strings: {}{more}", list.join(", "));
-            c.importer.graph.notes.push(note);
+        if classes.ids.iter().any(|id| id.unsigned_abs() > 1 << 40) {
+            return Err(NodeProblem::Variant("class labels beyond 2^40"));
         }
-        Self { ids: (0..).take(names.len()).collect() }
+        Ok(classes)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -65,7 +90,11 @@ impl Classes {
     /// A column of labels `[rows, 1]` as the output `[rows]`.
     pub(super) fn column(&self, c: &mut Context<'_>, labels: ValueId) -> Result<ValueId, NodeProblem> {
         let rows = c.shape_of(labels).iter().product();
-        c.reshape(labels, vec![rows])
+        let labels = c.reshape(labels, vec![rows])?;
+        if let Some(names) = &self.names {
+            c.importer.strings.insert(labels, Arc::clone(names));
+        }
+        Ok(labels)
     }
 
     /// The label of the second of two classes where a column holds one, else that of the first.
@@ -91,17 +120,13 @@ impl Classes {
     }
 
     /// The labels of classes given by their indices, elementwise.
-    #[allow(clippy::cast_precision_loss)] // checked
-    pub(super) fn of_index(&self, c: &mut Context<'_>, index: ValueId) -> Result<ValueId, NodeProblem> {
-        if self.ids.iter().any(|id| id.unsigned_abs() > 1 << 40) {
-            return Err(NodeProblem::Variant("class labels beyond 2^40"));
-        }
-        let ids: Vec<f64> = self.ids.iter().map(|id| *id as f64).collect();
-        look_up(c, index, ids, true)
+    #[allow(clippy::cast_precision_loss)] // checked when read
+    fn of_index(&self, c: &mut Context<'_>, index: ValueId) -> Result<ValueId, NodeProblem> {
+        look_up(c, index, self.ids.iter().map(|id| *id as f64).collect(), true)
     }
 }
 
-/// `values[index]`, elementwise, for an index that is computed.
+/// `values[index]`, elementwise, for an index that is computed; zero outside.
 #[allow(clippy::cast_precision_loss, clippy::float_cmp)] // few, and exact
 pub(super) fn look_up(
     c: &mut Context<'_>,
@@ -109,8 +134,8 @@ pub(super) fn look_up(
     values: Vec<f64>,
     integer: bool,
 ) -> Result<ValueId, NodeProblem> {
+    let Some(first) = values.first().copied() else { return Err(NodeProblem::Variant("a list without elements")) };
     let whole = |v: f64| Tensor { shape: vec![], data: vec![v], integer };
-    let first = values[0];
     let step = values.get(1).map_or(0.0, |v| v - first);
     if values.iter().enumerate().all(|(i, v)| *v == first + step * i as f64) {
         let mut y = index;
