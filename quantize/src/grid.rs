@@ -11,6 +11,9 @@
 //!   among the thresholds.
 //!
 //! With private weights thresholds must not show in it: samples alone count.
+//!
+//! Rows of features of very different size that something else reads are declared as finely as the narrowest one asks;
+//! their columns then get units of their own ([`crate::lower`]).
 
 use crate::{
     graph::Interval,
@@ -33,8 +36,60 @@ use std::collections::HashMap;
 const POWERS: [f64; 10] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 /// Bits of the largest integer of a grid.
 const MAX_BITS: i32 = 44;
+/// Bits of the largest integer of a table.
+const TABLE_BITS: i32 = 34;
 /// A binary grid has at least `2^FEATURE_BITS` steps in every feature's range.
 const FEATURE_BITS: i32 = 20;
+
+/// More columns than this are no table.
+const MAX_COLUMNS: usize = 256;
+/// A column whose range is smaller than that of the whole by more than this is too narrow for the whole's unit.
+const NARROW: f64 = 8.0;
+
+/// Scale and interval of a table whose columns differ in size, and the integer ranges of the columns; `None` for any
+/// other input.
+pub(crate) fn of_table(
+    shape: &[usize],
+    integer: bool,
+    samples: &[f64],
+    recipe: &Recipe,
+) -> Option<(Scale, Interval, Vec<Interval>)> {
+    let [.., columns] = *shape else { return None };
+    let wanted = shape.len() <= 2 && (2..=MAX_COLUMNS).contains(&columns) && !integer && recipe.input_range.is_none();
+    if !wanted || samples.len() <= columns {
+        return None;
+    }
+    let mut ranges = vec![(f64::INFINITY, f64::NEG_INFINITY); columns];
+    for (i, v) in samples.iter().enumerate() {
+        let (lo, hi) = &mut ranges[i % columns];
+        (*lo, *hi) = (lo.min(*v), hi.max(*v));
+    }
+    let (lo, hi) = ranges.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), r| (lo.min(r.0), hi.max(r.1)));
+    let narrowest = ranges.iter().map(|(lo, hi)| hi - lo).filter(|span| *span > 0.0).fold(f64::INFINITY, f64::min);
+    let is_whole = samples.iter().all(|v| *v == libm::floor(*v));
+    let levels = libm::ldexp(1.0, recipe.input_bits.into()) - 1.0;
+    let different = lo.is_finite() && hi.is_finite() && narrowest.is_finite() && hi - lo > NARROW * narrowest;
+    if !different || (is_whole && hi - lo <= levels) {
+        return None;
+    }
+    // A quarter more at both ends of every column.
+    for (lo, hi) in &mut ranges {
+        let slack = ((*hi - *lo) / 4.0).max(lo.abs().max(hi.abs()) * 1e-3).max(narrowest / 4.0);
+        (*lo, *hi) = (*lo - slack, *hi + slack);
+    }
+    let (lo, hi) = ranges.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), r| (lo.min(r.0), hi.max(r.1)));
+    let least = lo.abs().max(hi.abs()) / libm::ldexp(1.0, TABLE_BITS);
+    let (_, exponent) = libm::frexp(narrowest);
+    let fine = libm::ldexp(1.0, exponent - i32::from(recipe.input_bits) - 2);
+    let (_, least_exponent) = libm::frexp(least);
+    let unit = decimal(samples, &[], least).filter(|unit| *unit <= fine);
+    let unit = unit.unwrap_or(fine.max(libm::ldexp(1.0, least_exponent)));
+    #[allow(clippy::cast_possible_truncation)] // at most 2^36
+    let integers = |(lo, hi): (f64, f64)| Interval::new(libm::floor(lo / unit) as i64, libm::ceil(hi / unit) as i64);
+    let all = integers((lo, hi));
+    let bounds = Interval::new(all.lo, all.lo.saturating_add_unsigned(cheap_width(all.lo, all.hi)));
+    Some((Scale::from_f64(unit).ok()?, bounds, ranges.into_iter().map(integers).collect()))
+}
 
 /// Per element of a value: which element of the input it is (−1: none), times `a`, plus `b`.
 #[derive(Clone)]
@@ -108,7 +163,7 @@ pub(crate) fn of_trees(
     let bits = if recipe.private_weights { i32::from(recipe.declared_bias_bits) - 2 } else { MAX_BITS };
     let largest = libm::ldexp(1.0, bits.min(MAX_BITS));
     let unit = decimal(samples, &thresholds, lo.abs().max(hi.abs()) / largest)
-        .or_else(|| binary(samples, &ranges, &thresholds, lo.abs().max(hi.abs()) / largest))?;
+        .or_else(|| binary(samples, &ranges, &thresholds, lo.abs().max(hi.abs()) / largest, recipe.private_weights))?;
     let scale = Scale::from_f64(unit).ok()?;
     #[allow(clippy::cast_possible_truncation)] // at most 2^44
     let (lo, hi) = (libm::floor(lo / unit) as i64, libm::ceil(hi / unit) as i64);
@@ -125,8 +180,15 @@ fn decimal(samples: &[f64], thresholds: &[Vec<Threshold>], least: f64) -> Option
     apart.or(exact.first()).copied()
 }
 
-/// A power of two, not below `least`, as fine as the narrowest feature asks, on which samples keep their places.
-fn binary(samples: &[f64], ranges: &[(f64, f64)], thresholds: &[Vec<Threshold>], least: f64) -> Option<f64> {
+/// A power of two, not below `least`, as fine as the narrowest feature asks, on which samples keep their places; with
+/// private weights the finest, which costs nothing more where all thresholds have one declared width.
+fn binary(
+    samples: &[f64],
+    ranges: &[(f64, f64)],
+    thresholds: &[Vec<Threshold>],
+    least: f64,
+    private: bool,
+) -> Option<f64> {
     let spans = ranges.iter().map(|(lo, hi)| hi - lo).filter(|span| *span > 0.0);
     let narrowest = spans.fold(f64::INFINITY, f64::min);
     let (_, least) = libm::frexp(least);
@@ -140,6 +202,9 @@ fn binary(samples: &[f64], ranges: &[(f64, f64)], thresholds: &[Vec<Threshold>],
             list[near].iter().all(|t| t.side(*v) == t.side(rounded))
         })
     };
+    if private {
+        return Some(libm::ldexp(1.0, least));
+    }
     let mut exponent = (wanted - FEATURE_BITS).max(least);
     while exponent > least
         && !(tells_apart(thresholds, libm::ldexp(1.0, exponent)) && keeps(libm::ldexp(1.0, exponent)))

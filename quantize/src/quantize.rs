@@ -133,11 +133,23 @@ pub fn quantize(
     let dyadic = float.nodes.iter().any(|n| n.op.is_discontinuous());
     for (i, id) in float.inputs.iter().enumerate() {
         let kind = InputKind { made_up: notes.calibration_samples == 0, integer: float.values[id.0].integer, dyadic };
-        let input = match grid::of_trees(float, *id, samples.values(i), recipe) {
-            Some((scale, bounds)) => Input { name: specs[i].name.clone(), shape: dims(&specs[i].shape), bounds, scale },
-            None => declare(&specs[i], samples.values(i), recipe, kind)?,
+        let values = samples.values(i);
+        let on = |scale, bounds| Input { name: specs[i].name.clone(), shape: dims(&specs[i].shape), bounds, scale };
+        if let Some((scale, bounds)) = grid::of_trees(float, *id, values, recipe) {
+            lowering.input(*id, on(scale, bounds));
+            continue;
+        }
+        let table = grid::of_table(&specs[i].shape, kind.integer, values, recipe).filter(|_| !kind.made_up);
+        let Some((scale, bounds, columns)) = table else {
+            lowering.input(*id, declare(&specs[i], values, recipe, kind)?);
+            continue;
         };
-        lowering.input(*id, input);
+        lowering.input(*id, on(scale, bounds));
+        lowering.features(*id, &columns).map_err(|source| QuantizeError::Node {
+            name: specs[i].name.clone(),
+            op: "input".into(),
+            source,
+        })?;
     }
     for node in &float.nodes {
         lowering.node(node).map_err(|source| QuantizeError::Node {

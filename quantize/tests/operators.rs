@@ -120,11 +120,16 @@ fn run_all(folder: &str, recipe: &Recipe, tolerance: f64, float: bool) {
     assert!(cases.len() >= 50, "only {} operator cases", cases.len());
     for path in cases {
         let name = path.strip_prefix(root(folder)).unwrap().display().to_string();
+        // Thresholds, and weights of sums that cancel, are wider than a network's.
+        let mut recipe = recipe.clone();
+        if name.starts_with("ml/") {
+            (recipe.declared_weight_bits, recipe.declared_bias_bits) = (24, 48);
+        }
         let result = load(&path).and_then(|case| {
             if float {
                 check_float(&case)?;
             }
-            check_integer(&case, recipe, tolerance)
+            check_integer(&case, &recipe, tolerance)
         });
         match result {
             Ok(worst) => println!("{name}: {:.3} %", 100.0 * worst),

@@ -72,7 +72,8 @@ fn the_forest_gives_every_label_and_its_probabilities() {
 
 #[test]
 fn the_forest_is_as_good_with_private_weights() {
-    let recipe = Recipe { private_weights: true, declared_bias_bits: 48, ..Recipe::default() };
+    let recipe =
+        Recipe { private_weights: true, declared_bias_bits: 48, declared_weight_bits: 16, ..Recipe::default() };
     let worst = errors("cancer_forest", &recipe, &["label", "probabilities"]);
     assert_eq!(worst[0], (0.0, 0.0));
     assert!(worst[1].1 < 5e-3, "{worst:?}");

@@ -11,6 +11,7 @@ pub(crate) mod channels;
 pub(crate) mod curve;
 mod emit;
 mod expr;
+mod features;
 mod integers;
 mod linear;
 mod order;
@@ -133,6 +134,8 @@ pub(crate) struct Lowering<'a> {
     in_steps: bool,
     /// Largest elements that have been found: of a value along an axis, from the largest on.
     largest: BTreeMap<(usize, usize), Vec<TensorId>>,
+    /// Inputs as they were declared, where other operators than trees see them in units of their columns.
+    raw: BTreeMap<ValueId, Expr>,
 }
 
 impl<'a> Lowering<'a> {
@@ -153,6 +156,7 @@ impl<'a> Lowering<'a> {
             infinity: None,
             in_steps: false,
             largest: BTreeMap::new(),
+            raw: BTreeMap::new(),
         }
     }
 

@@ -135,8 +135,8 @@ impl Lowering<'_> {
         atoms.iter().filter(|a| a.dense.is_none()).map(|a| largest / reach(a)).collect()
     }
 
-    /// The expression as a tensor without rounding, saturation or loss by coarse factors: exact up to
-    /// `2^-PRECISE_BITS` of the range for every summand.
+    /// The expression as a tensor of `PRECISE_BITS` bits and as many more as its static interval needs: nothing
+    /// saturates, and the factors of all summands are as precise as the result.
     pub(super) fn precise_tensor(
         &mut self,
         expr: &Expr,
@@ -147,25 +147,23 @@ impl Lowering<'_> {
         let expr = self.compacted(expr.clone(), &[]);
         let order = expr.axes();
         let span = (range.hi - range.lo).max(range.magnitude() * 1e-3).max(1e-30);
+        let target = libm::ldexp(span, -PRECISE_BITS);
         let atoms: Vec<&Atom> = expr.atoms.iter().filter(|a| !a.reads.is_empty()).collect();
-        let reach = atoms.iter().map(|a| self.reach(a)).fold(1.0, f64::max);
-        let mut unit = match (Self::is_single(&expr), atoms.as_slice()) {
-            (true, [atom]) => atom.coef.abs(),
-            _ => libm::ldexp(span, -PRECISE_BITS) / reach,
-        };
+        let (_, reach) = libm::frexp(atoms.iter().map(|a| self.reach(a)).fold(1.0, f64::max));
         let params = self.weights.len();
-        let (form, unit) = loop {
-            let exact = scale(unit)?;
-            match self.commit(&expr, &order, exact.to_f64(), name) {
-                Err(LowerError::TooWide) if unit < span => {
+        let mut shift = u8::try_from(reach.clamp(0, 40)).unwrap_or(0);
+        let (form, shift, unit) = loop {
+            let unit = scale(target)?;
+            match self.commit(&expr, &order, libm::ldexp(unit.to_f64(), -i32::from(shift)), name) {
+                Err(LowerError::TooWide) if shift > 0 => {
                     self.roll_back(params);
-                    unit *= 16.0;
+                    shift -= 1;
                 }
-                form => break (form?, exact),
+                form => break (form?, shift, unit),
             }
         };
         let op = Op::Clamp { lo: None, hi: None, under: false };
-        self.push_node(Node { name: clip_name(name), form, shift: 0, op, scale: unit }, shape)
+        self.push_node(Node { name: clip_name(name), form, shift, op, scale: unit }, shape)
     }
 
     /// The largest absolute value that the tensors of an atom reach, times the root of the number of its summands.
@@ -338,7 +336,7 @@ pub(super) fn weight_grain(expr: &Expr) -> Option<f64> {
 }
 
 /// See [`Lowering::precise_tensor`].
-const PRECISE_BITS: i32 = 16;
+const PRECISE_BITS: i32 = 20;
 
 /// The smallest weight is at most so many grains.
 const MAX_PARTS: u32 = 12;

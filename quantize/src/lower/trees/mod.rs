@@ -22,6 +22,7 @@ use super::{
     Lazy, LowerError, Lowering,
 };
 use crate::{
+    calibrate::Range,
     graph::{Interval, Node, Op, TensorId},
     onnx::{
         graph::{FloatNode, ValueId},
@@ -48,24 +49,20 @@ impl Lowering<'_> {
         let source = self.tree_source(node.inputs[0], ensemble)?;
         let private = self.recipe.private_weights;
         let mut found = Forest { ensemble, columns: &source.columns, private }.leaves();
+        // Every row reaches one leaf of a tree: what its leaves have in common is a constant.
+        let (common, weights) = rest_of_weights(ensemble, private);
         if !private {
-            found.retain(|(leaf, _)| ensemble.leaves[*leaf].iter().any(|(_, w)| *w != 0.0));
+            found.retain(|(leaf, _)| !weights[*leaf].is_empty());
         }
         let output = dims(self.float.shape(node.output));
         let rows = output[0];
-        let mut sum = self.base_values(ensemble, rows);
-        // Leaves of trees without a branch need no comparison.
-        let (fixed, found): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|(_, c)| c.plus.is_empty() && c.minus.is_empty());
-        for (leaf, _) in fixed {
-            self.add_weights(ensemble, &mut sum, None, &[leaf]);
-        }
+        let mut sum = self.constants(common, rows);
         if !found.is_empty() {
             let (comparisons, places) = self.comparisons(node, &source, &found, rows)?;
             let indicators: Vec<&Condition> = found.iter().map(|(_, c)| c).collect();
             let tensor = self.indicators(node, comparisons, &places, &indicators, rows)?;
-            let numbers: Vec<usize> = found.iter().map(|(leaf, _)| *leaf).collect();
-            self.add_weights(ensemble, &mut sum, Some((tensor, rows)), &numbers);
+            let weights: Vec<&[(usize, f64)]> = found.iter().map(|(leaf, _)| weights[*leaf].as_slice()).collect();
+            self.add_weights(&mut sum, tensor, [rows, output[1]], &weights);
         }
         let outputs = self.float.outputs.iter().filter(|(_, id)| *id == node.output).count();
         let unit = if private {
@@ -88,7 +85,10 @@ impl Lowering<'_> {
     fn tree_source(&mut self, id: ValueId, ensemble: &Ensemble) -> Result<Source, LowerError> {
         let features = self.float.shape(id)[1];
         for attempt in 0..2 {
-            let expr = self.fetch(id)?;
+            let expr = match self.raw.get(&id) {
+                Some(raw) => raw.freshened(&mut self.axes),
+                None => self.fetch(id)?,
+            };
             if let Some(source) = self.affine_columns(expr, features, ensemble.features) {
                 return Ok(source);
             }
@@ -236,45 +236,36 @@ impl Lowering<'_> {
         self.push_node(Node { name: clip_name(name), form, shift: 0, op, scale: Scale::ONE }, shape)
     }
 
-    fn base_values(&mut self, ensemble: &Ensemble, rows: u32) -> Expr {
-        let targets = u32::try_from(ensemble.targets).unwrap_or(u32::MAX);
+    /// A constant per target.
+    fn constants(&mut self, values: Vec<f64>, rows: u32) -> Expr {
+        let targets = u32::try_from(values.len()).unwrap_or(u32::MAX);
         let dims = vec![self.axes.list(rows), self.axes.list(targets)];
-        let mut expr = Expr { dims, atoms: vec![] };
-        self.add_dense(&mut expr, ensemble.base.clone());
-        expr
+        let mut atom = Atom { coef: values[0], dense: None, reads: vec![], summed: vec![] };
+        if values.iter().any(|v| *v != values[0]) {
+            atom.coef = 1.0;
+            atom.dense = Some(Dense { axes: dims[1].clone(), values: Arc::new(values), origin: None });
+        }
+        let atoms = if atom.dense.is_some() || atom.coef != 0.0 { vec![atom] } else { vec![] };
+        Expr { dims, atoms }
     }
 
-    /// Adds a constant per target.
-    fn add_dense(&mut self, sum: &mut Expr, values: Vec<f64>) {
-        let mut atom = Atom { coef: 1.0, dense: None, reads: vec![], summed: vec![] };
-        if values.iter().all(|v| *v == values[0]) {
-            atom.coef = values[0];
-        } else {
-            atom.dense = Some(Dense { axes: sum.dims[1].clone(), values: Arc::new(values), origin: None });
-        }
-        if atom.dense.is_some() || atom.coef != 0.0 {
-            sum.atoms.push(atom);
-        }
-    }
-
-    /// Adds the weights of leaves, times their indicators if there are any.
+    /// Adds the weights of leaves times their indicators.
     fn add_weights(
         &mut self,
-        ensemble: &Ensemble,
         sum: &mut Expr,
-        indicators: Option<(TensorId, u32)>,
-        numbers: &[usize],
+        indicators: TensorId,
+        [rows, targets]: [u32; 2],
+        weights: &[&[(usize, f64)]],
     ) {
-        let count = numbers.len();
-        let mut values = vec![0.0; ensemble.targets * count];
-        for (i, leaf) in numbers.iter().enumerate() {
-            for (target, weight) in &ensemble.leaves[*leaf] {
+        let count = weights.len();
+        let mut values = vec![0.0; targets as usize * count];
+        for (i, weights) in weights.iter().enumerate() {
+            for (target, weight) in *weights {
                 values[target * count + i] += weight;
             }
         }
-        let Some((tensor, rows)) = indicators else { return self.add_dense(sum, values) };
         let shape = [rows, u32::try_from(count).unwrap_or(u32::MAX)];
-        let mut read = Expr::tensor(&mut self.axes, tensor, &shape, 1.0);
+        let mut read = Expr::tensor(&mut self.axes, indicators, &shape, 1.0);
         let own = read.dims[1].clone();
         for atom in &mut read.atoms {
             let axes = sum.dims[1].iter().chain(&own).copied().collect::<Vec<_>>();
@@ -285,23 +276,57 @@ impl Lowering<'_> {
             }
             atom.summed.clone_from(&own);
         }
-        // The sum's rows are the tensor's.
-        for (old, new) in sum.dims[0].clone().into_iter().zip(read.dims[0].clone()) {
-            debug_assert_eq!(self.axes.size(old), self.axes.size(new));
-        }
+        // Constants do not depend on rows: the rows are the tensor's.
         sum.dims[0].clone_from(&read.dims[0]);
         sum.atoms.extend(read.atoms);
     }
 
     /// With private weights the unit of a sum comes from its calibrated range and the number of trees: a weight of
-    /// the declared width can be `2 / √trees` of the range.
+    /// the declared width can be `4 / √trees` of the range.
     fn private_sum_unit(&self, sum: ValueId, trees: usize) -> f64 {
         let range = self.ranges[sum.0];
         let span = (range.hi - range.lo).max(range.magnitude() * 1e-6).max(1e-30);
         #[allow(clippy::cast_precision_loss)] // a count
-        let largest = 2.0 * span / libm::sqrt(trees as f64);
+        let largest = 4.0 * span / libm::sqrt(trees as f64);
         libm::ldexp(largest, 1 - i32::from(self.recipe.declared_weight_bits))
     }
+}
+
+/// What the leaves of every tree have in common, all together and with the base values, and what is left for each leaf.
+///
+/// In common is the weight that most leaves of a tree have; with private weights, which no leaf may go without, the
+/// middle of all.
+fn rest_of_weights(ensemble: &Ensemble, private: bool) -> (Vec<f64>, Vec<Vec<(usize, f64)>>) {
+    let mut common = ensemble.base.clone();
+    let mut rest: Vec<Vec<(usize, f64)>> = vec![Vec::new(); ensemble.leaves.len()];
+    for leaves in ensemble.leaves_of_trees() {
+        for (target, common) in common.iter_mut().enumerate() {
+            let weights: Vec<f64> = leaves.iter().map(|leaf| ensemble.weight(*leaf, target)).collect();
+            let shared = if private { middle(&weights) } else { most_frequent(&weights) };
+            *common += shared;
+            for (leaf, weight) in leaves.iter().zip(&weights).filter(|(_, w)| **w != shared) {
+                rest[*leaf].push((target, weight - shared));
+            }
+        }
+    }
+    (common, rest)
+}
+
+fn middle(weights: &[f64]) -> f64 {
+    let range = Range::of(weights);
+    (range.lo + range.hi) / 2.0
+}
+
+fn most_frequent(weights: &[f64]) -> f64 {
+    let mut sorted = weights.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let mut best = (0, 0.0);
+    for run in sorted.chunk_by(|a, b| a == b) {
+        if run.len() > best.0 {
+            best = (run.len(), run[0]);
+        }
+    }
+    best.1
 }
 
 /// The unit of a sum of weights that becomes a tensor, since what follows compares it or looks it up: the coarsest power

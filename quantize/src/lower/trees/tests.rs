@@ -61,7 +61,8 @@ impl Fixture {
     fn expected(&self, row: &[f64]) -> Vec<i64> {
         let reached: Vec<usize> = self.ensemble.roots.iter().map(|root| self.ensemble.leaf(*root, row)).collect();
         let forest = Forest { ensemble: &self.ensemble, columns: &self.columns, private: false };
-        let kept = |leaf: &usize| self.ensemble.leaves[*leaf].iter().any(|(_, w)| *w != 0.0);
+        let (_, rest) = super::rest_of_weights(&self.ensemble, false);
+        let kept = |leaf: &usize| !rest[*leaf].is_empty();
         let leaves = forest.leaves().into_iter().map(|(leaf, _)| leaf).filter(kept);
         leaves.map(|leaf| i64::from(reached.contains(&leaf))).collect()
     }
@@ -97,13 +98,13 @@ fn no_path_differs(name: &str) {
     let mut state = 1_u64;
     let mut random = |n: usize| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % n
+        usize::try_from(state >> 33).unwrap() % n
     };
     for round in 0..200 {
         let mut integers = fixture.integers(&fixture.held_out[round % fixture.held_out.len()]);
         for (integer, list) in integers.iter_mut().zip(&thresholds).filter(|(_, list)| !list.is_empty()) {
             let nearest = libm::floor(list[random(list.len())] / unit + 0.5) as i64;
-            *integer = (nearest + random(5) as i64 - 2).clamp(bounds.lo, bounds.hi);
+            *integer = (nearest + i64::try_from(random(5)).unwrap() - 2).clamp(bounds.lo, bounds.hi);
         }
         fixture.check(integers);
     }

@@ -266,14 +266,14 @@ impl Forest {
         if ids.len() != weights.len() {
             return Err(NodeProblem::Attribute("leaf_targetids"));
         }
-        let leaves: Vec<Vec<(usize, f64)>> = ids.into_iter().zip(weights).map(|leaf| vec![leaf]).collect();
+        let given: Vec<(usize, f64)> = ids.into_iter().zip(weights).collect();
         let count = features.len();
         if modes.len() != count || splits.len() != count {
             return Err(NodeProblem::Attribute("nodes_splits"));
         }
-        // Leaves get a node for every branch that leads to them.
+        // Every way to a leaf has a leaf of its own.
         let mut children = Vec::new();
-        let mut tips = Vec::new();
+        let mut leaves = Vec::new();
         for (numbers, leafs) in sides {
             let (ids, is_leaf) = (indices(c, numbers)?, ints(c, leafs));
             if ids.len() != count || is_leaf.len() != count {
@@ -284,13 +284,15 @@ impl Forest {
                     // A branch, or nothing: places of leaves follow those of branches.
                     return if *id < count { *id } else { usize::MAX };
                 }
-                tips.push(Node::Leaf(*id));
-                count + tips.len() - 1
+                leaves.push(given.get(*id).map(|leaf| vec![*leaf]));
+                count + leaves.len() - 1
             });
             children.push(side.collect::<Vec<usize>>());
         }
+        let leaves: Option<Vec<Vec<(usize, f64)>>> = leaves.into_iter().collect();
+        let leaves = leaves.ok_or(NodeProblem::Attribute("nodes_trueleafs"))?;
         let mut sets = member_sets(c)?.into_iter();
-        let mut nodes = Vec::with_capacity(count + tips.len());
+        let mut nodes = Vec::with_capacity(count + leaves.len());
         for i in 0..count {
             let test = match modes[i] {
                 0 => Test::LessOrEqual(splits[i]),
@@ -304,7 +306,7 @@ impl Forest {
             };
             nodes.push(Node::Branch { feature: features[i], test, yes: children[0][i], no: children[1][i] });
         }
-        nodes.extend(tips);
+        nodes.extend((0..leaves.len()).map(Node::Leaf));
         let roots = indices(c, "tree_roots")?;
         if roots.iter().any(|r| *r >= count) {
             return Err(NodeProblem::Attribute("tree_roots"));
@@ -322,25 +324,10 @@ impl Forest {
         self
     }
 
-    /// The leaves of every tree.
-    fn leaves_of_trees(&self) -> impl Iterator<Item = Vec<usize>> + '_ {
-        let nodes = &self.ensemble.nodes;
-        self.ensemble.roots.iter().map(move |root| {
-            let (mut open, mut leaves) = (vec![*root], Vec::new());
-            while let Some(at) = open.pop() {
-                match &nodes[at] {
-                    Node::Branch { yes, no, .. } => open.extend([*no, *yes]),
-                    Node::Leaf(leaf) => leaves.push(*leaf),
-                }
-            }
-            leaves
-        })
-    }
-
     fn scored(&self, class: usize) -> Scored {
         let knows = |leaf: &usize| self.ensemble.leaves[*leaf].iter().any(|(target, _)| *target == class);
         let mut scored = Scored::Never;
-        for leaves in self.leaves_of_trees() {
+        for leaves in self.ensemble.leaves_of_trees() {
             if leaves.iter().all(knows) {
                 return Scored::Always;
             }
@@ -383,7 +370,7 @@ impl Forest {
     ) -> Result<ValueId, NodeProblem> {
         let (targets, trees) = (self.ensemble.targets, self.ensemble.roots.len());
         let rows = c.shape_of(x)[0];
-        let all: Vec<Vec<usize>> = self.leaves_of_trees().collect();
+        let all: Vec<Vec<usize>> = self.ensemble.leaves_of_trees().collect();
         let sign = if smallest { -1.0 } else { 1.0 };
         let mut leaves = vec![Vec::new(); self.ensemble.leaves.len()];
         for (tree, own) in all.iter().enumerate() {

@@ -8,11 +8,7 @@ use crate::onnx::{
     context::{Context, Outputs},
     error::NodeProblem,
     graph::{FloatOp, ValueId},
-    ops::{
-        elementwise::Binary,
-        normalisation::over_norm,
-        reduce::Reduction,
-    },
+    ops::{elementwise::Binary, normalisation::over_norm, reduce::Reduction},
     tensor::Tensor,
 };
 

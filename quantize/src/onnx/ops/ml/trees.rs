@@ -84,9 +84,10 @@ pub struct Ensemble {
 }
 
 impl Ensemble {
-    /// Checks that every root leads to a tree, that all are in range, and fills in [`Ensemble::features`].
+    /// Checks that every root leads to a tree with leaves of its own, that all are in range, and fills in [`Ensemble::features`].
     pub(super) fn checked(mut self) -> Result<Self, NodeProblem> {
         let mut seen = vec![false; self.nodes.len()];
+        let mut reached = vec![false; self.leaves.len()];
         let mut open = self.roots.clone();
         while let Some(at) = open.pop() {
             match seen.get_mut(at) {
@@ -99,8 +100,10 @@ impl Ensemble {
                     self.features = self.features.max(feature + 1);
                     open.extend([*no, *yes]);
                 }
-                Node::Leaf(leaf) if *leaf < self.leaves.len() => {}
-                Node::Leaf(_) => return Err(NodeProblem::Attribute("nodes_nodeids")),
+                Node::Leaf(leaf) => match reached.get_mut(*leaf) {
+                    Some(reached) if !*reached => *reached = true,
+                    _ => return Err(NodeProblem::Attribute("nodes_nodeids")),
+                },
             }
         }
         let fits = |(target, weight): &(usize, f64)| *target < self.targets && weight.is_finite();
@@ -144,6 +147,26 @@ impl Ensemble {
                 }
             }
         }
+    }
+
+    /// The weight of a leaf for a target.
+    #[must_use]
+    pub fn weight(&self, leaf: usize, target: usize) -> f64 {
+        self.leaves[leaf].iter().filter(|(t, _)| *t == target).map(|(_, weight)| weight).sum()
+    }
+
+    /// The leaves of every tree.
+    pub fn leaves_of_trees(&self) -> impl Iterator<Item = Vec<usize>> + '_ {
+        self.roots.iter().map(move |root| {
+            let (mut open, mut leaves) = (vec![*root], Vec::new());
+            while let Some(at) = open.pop() {
+                match &self.nodes[at] {
+                    Node::Branch { yes, no, .. } => open.extend([*no, *yes]),
+                    Node::Leaf(leaf) => leaves.push(*leaf),
+                }
+            }
+            leaves
+        })
     }
 
     pub(crate) fn evaluate(&self, x: &Tensor, shape: &[usize]) -> Tensor {
