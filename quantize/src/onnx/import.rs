@@ -247,7 +247,7 @@ impl Importer {
         }
         let texts = inputs.iter().flatten().find_map(|id| self.strings.get(id)).cloned();
         if texts.is_some() && !ops::ml::TAKES_STRINGS.contains(&proto.op_type.as_str()) {
-            refuse(self, Some("strings".into()));
+            refuse(self, Some("strings".into()), None);
             return Ok(());
         }
         let texts = texts.filter(|_| ops::ml::MOVES_STRINGS.contains(&proto.op_type.as_str()));

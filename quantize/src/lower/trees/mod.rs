@@ -183,7 +183,7 @@ impl Lowering<'_> {
             expr.atoms.extend(part.atoms);
         }
         let name = format!("{}/comparisons", node.name);
-        let tensor = self.bits(&expr, Some(1), &name, &[rows, size])?;
+        let tensor = self.step(&expr, &name, &[rows, size])?;
         Ok((tensor, places))
     }
 
@@ -224,16 +224,12 @@ impl Lowering<'_> {
                 expr.atoms.extend(part.atoms);
             }
         }
-        self.bits(&expr, None, &format!("{}/leaves", node.name), &[rows, count])
-    }
-
-    /// `max(x, 0)`, and at most `top`, of an expression in integer steps.
-    fn bits(&mut self, expr: &Expr, top: Option<i64>, name: &str, shape: &[u32]) -> Result<TensorId, LowerError> {
-        let expr = self.compacted(expr.clone(), &[]);
+        let expr = self.compacted(expr, &[]);
         let order = expr.axes();
-        let form = self.commit(&expr, &order, 1.0, name)?;
-        let op = Op::Clamp { lo: Some(0), hi: top, under: false };
-        self.push_node(Node { name: clip_name(name), form, shift: 0, op, scale: Scale::ONE }, shape)
+        let name = clip_name(&format!("{}/leaves", node.name));
+        let form = self.commit(&expr, &order, 1.0, &name)?;
+        let op = Op::Clamp { lo: Some(0), hi: None, under: false };
+        self.push_node(Node { name, form, shift: 0, op, scale: Scale::ONE }, &[rows, count])
     }
 
     /// A constant per target.
