@@ -176,7 +176,10 @@ impl Lowering<'_> {
         for pair in cuts.windows(2) {
             let part = Range { lo: pair[0], hi: pair[1] };
             let x = tensor.freshened(&mut self.axes);
-            let mut value = self.curve_part(&x, curve, part, unit / 2.0, name, &shape)?;
+            self.in_parts = true;
+            let value = self.curve_part(&x, curve, part, unit / 2.0, name, &shape);
+            self.in_parts = false;
+            let mut value = value?;
             if part.lo > domain.lo {
                 let atom = Atom { coef: -curve.evaluate(part.lo), dense: None, reads: vec![], summed: vec![] };
                 value.atoms.push(atom);
