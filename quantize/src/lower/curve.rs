@@ -138,11 +138,6 @@ fn interpolation_error(curve: Curve, domain: Range, width: f64) -> f64 {
     worst
 }
 
-/// What an entry of a table stands for.
-fn real(entry: i32, scale: Scale) -> f64 {
-    f64::from(entry) * scale.to_f64()
-}
-
 impl Lowering<'_> {
     /// `f(x)` for a calibrated argument.
     pub(super) fn curve(&mut self, node: &FloatNode, curve: Curve) -> Result<Lazy, LowerError> {
@@ -172,8 +167,7 @@ impl Lowering<'_> {
             }
         }
         cuts.push(domain.hi);
-        // f(x) = Σ_i f(clamp(x, c_i, c_(i+1))) − Σ f(c_i) over the inner cuts, with f(c_i) as the tables of part i have
-        // it: below its part an argument must not collect errors.
+        // f(x) = Σ_i f(clamp(x, c_i, c_(i+1))) − Σ f(c_i) over the inner cuts.
         let expr = self.fetch(input)?;
         if cuts.len() == 2 {
             return self.curve_part(&expr, curve, domain, unit, name, &shape);
@@ -182,10 +176,12 @@ impl Lowering<'_> {
         for pair in cuts.windows(2) {
             let part = Range { lo: pair[0], hi: pair[1] };
             let x = tensor.freshened(&mut self.axes);
-            let (mut value, start) = self.curve_part_and_start(&x, curve, part, unit / 2.0, name, &shape)?;
+            self.in_parts = true;
+            let value = self.curve_part(&x, curve, part, unit / 2.0, name, &shape);
+            self.in_parts = false;
+            let mut value = value?;
             if part.lo > domain.lo {
-                let start = start.unwrap_or_else(|| curve.evaluate(part.lo));
-                let atom = Atom { coef: -start, dense: None, reads: vec![], summed: vec![] };
+                let atom = Atom { coef: -curve.evaluate(part.lo), dense: None, reads: vec![], summed: vec![] };
                 value.atoms.push(atom);
             }
             sum = Some(match sum {
@@ -206,19 +202,6 @@ impl Lowering<'_> {
         name: &str,
         shape: &[u32],
     ) -> Result<Expr, LowerError> {
-        Ok(self.curve_part_and_start(x, curve, domain, unit, name, shape)?.0)
-    }
-
-    /// The same with the value that its tables have at the start of the domain, if arguments are cut there.
-    fn curve_part_and_start(
-        &mut self,
-        x: &Expr,
-        curve: Curve,
-        domain: Range,
-        unit: f64,
-        name: &str,
-        shape: &[u32],
-    ) -> Result<(Expr, Option<f64>), LowerError> {
         let bits = self.recipe.table_bits;
         let entries = libm::ldexp(1.0, bits.into());
         let steep = steepest(curve, domain);
@@ -227,13 +210,7 @@ impl Lowering<'_> {
         if fits || steep * step <= 1.01 * unit {
             let tensor = self.lookup(x, Function::Curve(curve), domain, unit, name, shape)?;
             self.note(name, curve, 1 << bits, false, if fits { unit / 2.0 } else { (steep * step + unit) / 2.0 });
-            let start = self.graph.nodes.last().and_then(|node| {
-                let Op::Table { table } = node.op else { return None };
-                let table = self.graph.tables.get(table as usize)?;
-                let first = emit::integer(domain.lo / table.input_scale.to_f64()).ok()?;
-                (table.lo == first).then(|| table.entries.first()).flatten().map(|v| real(*v, table.output_scale))
-            });
-            return Ok((self.read(tensor, shape), start));
+            return Ok(self.read(tensor, shape));
         }
         let mut segments = FEWEST_SEGMENTS;
         let width = |segments: u8| (domain.hi - domain.lo) / (libm::ldexp(1.0, segments.into()) - 1.0);
@@ -257,13 +234,9 @@ impl Lowering<'_> {
             integers = Interval::new(integers.lo.min(end(domain.lo)?), integers.hi.max(end(domain.hi)?));
         }
         let integers = Interval::new(integers.lo, integers.hi.max(integers.lo + 1));
-        let first = emit::integer(domain.lo / fine_unit)?;
-        let cut = self.tensors[fine.0 as usize].bounds.lo == first;
-        let (mut reads, mut starts) = (Vec::new(), Vec::new());
+        let mut reads = Vec::new();
         for (function, part) in [(Function::Middle(curve), "middle"), (Function::Rise(curve), "rise")] {
             let table = self.curve_table(function, segment_unit, scale(middle_unit)?, integers, domain)?;
-            let entry = usize::try_from(round_shift(first, t) - table.lo).ok().and_then(|at| table.entries.get(at));
-            starts.extend(entry.filter(|_| cut).map(|v| real(*v, table.output_scale)));
             let index = self.table_index(table)?;
             let segment = self.read(segment, shape);
             let segment = self.compacted(segment, &[]);
@@ -285,15 +258,7 @@ impl Lowering<'_> {
         let value = self.read(reads[0], shape).plus(&mut self.axes, product).map_err(blocked)?;
         let error = interpolation_error(curve, domain, segment_unit.to_f64()) + fine_unit * steep / 2.0 + middle_unit;
         self.note(name, curve, 1 << segments, true, error);
-        #[allow(clippy::cast_precision_loss)] // less than a segment
-        let start = match starts.as_slice() {
-            [middle, rise] => {
-                let offset = first - (round_shift(first, t) << t);
-                Some(middle + rise * libm::ldexp(offset as f64, -i32::from(t)))
-            }
-            _ => None,
-        };
-        Ok((value, start))
+        Ok(value)
     }
 
     fn note(&mut self, node: &str, curve: Curve, entries: usize, interpolated: bool, max_error: f64) {

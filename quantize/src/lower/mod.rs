@@ -132,6 +132,8 @@ pub(crate) struct Lowering<'a> {
     /// Whether the node at hand is a step's of a recurrence: then its tables are those of the whole domain, whatever this
     /// step can reach, and all steps share them.
     in_steps: bool,
+    /// Tables end where their domains do: they are parts of a sum.
+    in_parts: bool,
     /// Largest elements that have been found: of a value along an axis, from the largest on.
     largest: BTreeMap<(usize, usize), Vec<TensorId>>,
     /// Inputs as they were declared, where other operators than trees see them in units of their columns.
@@ -155,6 +157,7 @@ impl<'a> Lowering<'a> {
             tables: Vec::new(),
             infinity: None,
             in_steps: false,
+            in_parts: false,
             largest: BTreeMap::new(),
             raw: BTreeMap::new(),
         }

@@ -1,32 +1,20 @@
 //! Quotients of integers, rounded down: exact.
 
-use super::{dims, expr::Expr, requantise::clip_name, Lazy, LowerError, Lowering};
+use super::{dims, requantise::clip_name, Lazy, LowerError, Lowering};
 use crate::{
     graph::{Node, Op},
     onnx::graph::FloatNode,
     scale::Scale,
 };
 
-/// Whether an expression has integer coefficients only.
-fn is_integral(expr: &Expr) -> bool {
-    let whole = |v: f64| (v - libm::round(v)).abs() <= 1e-9 * v.abs().max(1.0);
-    expr.atoms.iter().all(|a| match &a.dense {
-        None => whole(a.coef),
-        Some(dense) => dense.values.iter().all(|v| whole(v * a.coef)),
-    })
-}
-
 impl Lowering<'_> {
     /// `floor(a / b)` of integers, b positive.
     pub(super) fn floor_quotient(&mut self, node: &FloatNode) -> Result<Lazy, LowerError> {
         let (a, b) = (node.inputs[0], node.inputs[1]);
-        for id in [a, b] {
-            if self.values[id.0].is_some() && self.is_heavy(id) {
-                self.tensor(id)?;
-            }
-        }
+        self.light(a)?;
+        self.light(b)?;
         let (mut top, mut bottom) = (self.fetch(a)?, self.fetch(b)?);
-        if !is_integral(&top) || !is_integral(&bottom) {
+        if !Self::integral_unit(&top) || !Self::integral_unit(&bottom) {
             return Err(LowerError::Inexact);
         }
         top.align(&mut self.axes, &mut bottom)?;

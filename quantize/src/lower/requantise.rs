@@ -293,7 +293,7 @@ impl Lowering<'_> {
         // The table starts at the domain's start and does not go beyond what is possible.
         let lo = emit::integer(domain.lo / input_scale.to_f64())?.max(q.lo);
         let hi = (lo + entries - 1).min(q.hi).max(lo + 1);
-        let (lo, hi) = if self.in_steps {
+        let (lo, hi) = if self.in_steps || self.in_parts {
             let (first, last) =
                 (emit::integer(domain.lo / input_scale.to_f64())?, emit::integer(domain.hi / input_scale.to_f64())?);
             (first, last.min(first + entries - 1).max(first + 1))

@@ -5,6 +5,7 @@ use super::{
     expr::{Atom, Axes, Blocked, Dense, Expr},
     integers::blocked,
     requantise::scale,
+    round::Divisor,
     Lazy, LowerError, Lowering,
 };
 use crate::{
@@ -148,6 +149,11 @@ impl Lowering<'_> {
         let shape = dims(self.float.shape(node.output));
         self.light(input)?;
         let expr = self.fetch(input)?;
+        if let Some(divisor) = Divisor::of(&expr) {
+            let x = expr.scaled(divisor.value());
+            let floor = self.floored(&x, divisor, &node.name, &shape)?;
+            return Ok(self.lazy_tensor(node, floor));
+        }
         // A power of two steps to one: exactly so where the unit is one.
         let unit = self.common_unit(&expr);
         // Another unit is approximated by a multiple of a much smaller one.

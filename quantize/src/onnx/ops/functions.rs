@@ -145,7 +145,7 @@ fn steps(c: &mut Context<'_>) -> Outputs {
     Ok(vec![y])
 }
 
-/// The integer part: `floor(max(x, 0)) − floor(max(−x, 0))`.
+/// The integer part: `max(floor(x), 0) − max(floor(−x), 0)`.
 pub(crate) fn truncate(c: &mut Context<'_>, x: ValueId) -> Result<ValueId, NodeProblem> {
     if c.is_integer(x) {
         return Ok(x);
@@ -153,8 +153,8 @@ pub(crate) fn truncate(c: &mut Context<'_>, x: ValueId) -> Result<ValueId, NodeP
     let mut parts = Vec::with_capacity(2);
     let negative = c.unary(Unary::Neg, x)?;
     for side in [x, negative] {
-        let side = c.unary(Unary::Relu, side)?;
-        parts.push(c.unary(Unary::Floor, side)?);
+        let side = c.unary(Unary::Floor, side)?;
+        parts.push(c.unary(Unary::Relu, side)?);
     }
     c.sub(parts[0], parts[1])
 }

@@ -64,17 +64,21 @@ fn normalised(c: &mut Context<'_>, x: ValueId, over: &[usize], epsilon: f64) -> 
     let centred = c.sub(x, mean)?;
     let square = c.mul(centred, centred)?;
     let mut variance = c.reduce(square, Reduction::Mean, over)?;
-    variance = if epsilon == 0.0 { or_one(c, variance)? } else { c.affine(variance, 1.0, epsilon)? };
+    if epsilon == 0.0 {
+        let nothing = is_nothing(c, variance)?;
+        variance = c.add(variance, nothing)?;
+    } else {
+        variance = c.affine(variance, 1.0, epsilon)?;
+    }
     let inverse = c.unary(Unary::Curve(Curve::Rsqrt), variance)?;
     Ok(Normalised { y: c.mul(centred, inverse)?, mean, inverse })
 }
 
-/// One instead of zero: an inverse that is multiplied by zero stays finite.
-fn or_one(c: &mut Context<'_>, x: ValueId) -> Result<ValueId, NodeProblem> {
+/// One where something that is not negative is zero: an inverse that is multiplied by zero stays finite.
+fn is_nothing(c: &mut Context<'_>, x: ValueId) -> Result<ValueId, NodeProblem> {
     let (zero, one) = (c.whole(0), c.whole(1));
     let above = c.binary(Binary::Greater, x, zero)?;
-    let nothing = c.sub(one, above)?;
-    c.add(x, nothing)
+    c.sub(one, above)
 }
 
 /// `y · scale + bias` with the scale of input 1 and the bias of input 2, one per channel.
@@ -170,13 +174,19 @@ fn lp(c: &mut Context<'_>) -> Outputs {
 
 /// `x / ‖x‖` along an axis.
 pub(crate) fn over_norm(c: &mut Context<'_>, x: ValueId, axis: usize, p: i64) -> Result<ValueId, NodeProblem> {
-    let (size, curve) = match p {
-        1 => (c.unary(Unary::Abs, x)?, Curve::Reciprocal),
-        2 => (c.mul(x, x)?, Curve::Rsqrt),
+    let curve = match p {
+        1 => Curve::Reciprocal,
+        2 => Curve::Rsqrt,
         _ => return Err(NodeProblem::Attribute("p")),
     };
-    let sum = c.reduce(size, Reduction::Sum, &[axis])?;
-    let sum = or_one(c, sum)?;
+    // Once to see whether it is zero, and once for its exact value.
+    let mut sums = [x; 2];
+    for sum in &mut sums {
+        let size = if curve == Curve::Rsqrt { c.mul(x, x)? } else { c.unary(Unary::Abs, x)? };
+        *sum = c.reduce(size, Reduction::Sum, &[axis])?;
+    }
+    let nothing = is_nothing(c, sums[0])?;
+    let sum = c.add(sums[1], nothing)?;
     let inverse = c.unary(Unary::Curve(curve), sum)?;
     c.mul(x, inverse)
 }

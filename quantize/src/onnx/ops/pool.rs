@@ -113,8 +113,11 @@ impl Pool {
         if x.len() != kernel.len() + 2 {
             return Err(NodeProblem::Attribute("kernel_shape"));
         }
-        let windows: Vec<Window> =
-            windows(attributes, &kernel)?.into_iter().zip(&x[2..]).map(|(w, l)| w.resolve(*l)).collect();
+        let windows = windows(attributes, &kernel)?;
+        if windows.iter().any(|w| w.same != 0 && w.dilation > 1) {
+            return Err(NodeProblem::Variant("automatic padding of dilated windows, which is not the same everywhere"));
+        }
+        let windows: Vec<Window> = windows.into_iter().zip(&x[2..]).map(|(w, l)| w.resolve(*l)).collect();
         if windows.iter().any(|w| w.begin >= w.span() || w.end >= w.span()) {
             return Err(NodeProblem::Attribute("pads"));
         }

@@ -111,7 +111,8 @@ fn over(c: &mut Context<'_>, x: ValueId, how: Reduction, axes: &[usize]) -> Resu
 
 /// `m + ln Σ e^(x − m)` with the maximum m.
 fn log_sum_exp(c: &mut Context<'_>, x: ValueId, axes: &[usize]) -> Result<ValueId, NodeProblem> {
-    if axes.is_empty() {
+    let shape = c.shape_of(x);
+    if axes.iter().all(|d| shape[*d] == 1) {
         return Ok(x);
     }
     let largest = c.reduce(x, Reduction::Max, axes)?;
@@ -122,11 +123,11 @@ fn log_sum_exp(c: &mut Context<'_>, x: ValueId, axes: &[usize]) -> Result<ValueI
     c.add(logarithm, largest)
 }
 
-/// A product by halves.
+/// A product of pairs, of pairs of pairs, and so on; every factor has a range of its own.
 fn product(c: &mut Context<'_>, x: ValueId, axes: &[usize]) -> Result<ValueId, NodeProblem> {
     let shape = c.shape_of(x);
     let kept: Vec<usize> = (0..shape.len()).filter(|d| !axes.contains(d)).collect();
-    let mut count: usize = axes.iter().map(|d| shape[*d]).product();
+    let count: usize = axes.iter().map(|d| shape[*d]).product();
     let reduced: Vec<usize> = (0..shape.len()).map(|d| if axes.contains(&d) { 1 } else { shape[d] }).collect();
     if count == 0 {
         return Ok(c.tensor(Tensor::new(reduced.clone(), vec![1.0; volume(&reduced)])));
@@ -137,18 +138,18 @@ fn product(c: &mut Context<'_>, x: ValueId, axes: &[usize]) -> Result<ValueId, N
     let order: Vec<usize> = kept.iter().chain(axes).copied().collect();
     let x = c.transpose(x, &order)?;
     let last = kept.len();
-    let mut y = c.reshape(x, kept.iter().map(|d| shape[*d]).chain([count]).collect())?;
-    while count > 1 {
-        let half = count / 2;
-        let (first, second) = (c.slice(y, last, (0, 1, half))?, c.slice(y, last, (half, 1, half))?);
-        let mut parts = vec![c.mul(first, second)?];
-        if count % 2 == 1 {
-            parts.push(c.slice(y, last, (count - 1, 1, 1))?);
-        }
-        y = c.concat(&parts, last)?;
-        count = half + count % 2;
+    let x = c.reshape(x, kept.iter().map(|d| shape[*d]).chain([count]).collect())?;
+    let mut factors = (0..count).map(|i| c.slice(x, last, (i, 1, 1))).collect::<Result<Vec<_>, _>>()?;
+    while factors.len() > 1 {
+        factors = factors
+            .chunks(2)
+            .map(|pair| match pair {
+                [a, b] => c.mul(*a, *b),
+                rest => Ok(rest[0]),
+            })
+            .collect::<Result<_, _>>()?;
     }
-    c.reshape(y, reduced)
+    c.reshape(factors[0], reduced)
 }
 
 fn import_softmax(c: &mut Context<'_>) -> Outputs {

@@ -76,6 +76,9 @@ pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
         if unchanged {
             continue;
         }
+        if resize.coordinates == Coordinates::Crop && (axis.scale - 1.0).abs() < 1e-9 {
+            return Err(NodeProblem::Variant("a crop that keeps a size, which is not the same everywhere"));
+        }
         let rows: Vec<Vec<(usize, f64)>> =
             (0..axis.output).map(|o| resize.weights(axis, o)).collect::<Result<_, _>>()?;
         y = apply(c, y, d, axis.input, &rows)?;
@@ -240,11 +243,41 @@ impl Resize {
             "tf_crop_and_resize" => Coordinates::Crop,
             _ => return Err(NodeProblem::Attribute("coordinate_transformation_mode")),
         };
-        let antialias = attributes.flag("antialias");
+        let (antialias, exclude_outside) = (attributes.flag("antialias"), attributes.flag("exclude_outside"));
         if antialias && matches!(mode, Mode::Nearest(_)) {
             return Err(NodeProblem::Attribute("antialias"));
         }
-        Ok(Self { mode, coordinates, antialias, exclude_outside: attributes.flag("exclude_outside") })
+        if antialias && exclude_outside {
+            return Err(NodeProblem::Variant("smoothing without what is outside"));
+        }
+        Ok(Self { mode, coordinates, antialias, exclude_outside })
+    }
+
+    /// Refuses what implementations understand differently.
+    fn unambiguous(&self, axis: Axis) -> Result<(), NodeProblem> {
+        #[allow(clippy::cast_precision_loss)] // sizes
+        let exact = (axis.scale * axis.input as f64 - axis.output as f64).abs() < 1e-3;
+        match self.coordinates {
+            // The size in their formulas is that of the result, or the exact one.
+            Coordinates::AlignCorners | Coordinates::Crop if !exact => {
+                Err(NodeProblem::Variant("corners of a size that is rounded"))
+            }
+            // A single element stands at 0, at −1/2, or in the middle.
+            Coordinates::PytorchHalfPixel if axis.output == 1 => {
+                let nearest = |r| matches!(r, Rounding::PreferFloor | Rounding::Floor) || axis.input == 1;
+                let same = match self.mode {
+                    Mode::Nearest(rounding) => exact && nearest(rounding),
+                    Mode::Linear => exact && !self.antialias,
+                    Mode::Cubic { .. } => axis.input == 1,
+                };
+                if same {
+                    Ok(())
+                } else {
+                    Err(NodeProblem::Variant("this interpolation to a single element"))
+                }
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The coordinate of output element `y`; `None` outside of a crop.
@@ -276,14 +309,11 @@ impl Resize {
 
     /// The elements of the input that make output element `y`, with their weights; none outside of a crop.
     fn weights(&self, axis: Axis, y: usize) -> Result<Vec<(usize, f64)>, NodeProblem> {
+        self.unambiguous(axis)?;
         let Some(x) = self.coordinate(axis, y) else { return Ok(vec![]) };
         let left = libm::floor(x);
         if let Mode::Nearest(rounding) = self.mode {
             return Ok(vec![(nearest(rounding, x, axis)?, 1.0)]);
-        }
-        let plain = self.mode == Mode::Linear && !self.antialias;
-        if self.coordinates == Coordinates::PytorchHalfPixel && x == -0.5 && !plain {
-            return Err(NodeProblem::Variant("this interpolation to a single element"));
         }
         // The window starts before its centre; a coordinate that is whole is its own right neighbour.
         let (base, ratio) = if left == x { (left - 1.0, 1.0) } else { (left, x - left) };

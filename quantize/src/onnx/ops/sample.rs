@@ -35,7 +35,7 @@ pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
     let mut parts = Vec::with_capacity(*n);
     for batch in 0..*n {
         let points = grid.data[batch * count * rank..][..count * rank].chunks(rank);
-        let rows: Vec<Vec<(usize, f64)>> = points.map(|p| sampler.weights(p, spatial)).collect();
+        let rows: Vec<Vec<(usize, f64)>> = points.map(|p| sampler.weights(p, spatial)).collect::<Result<_, _>>()?;
         let plane = c.slice(x, 0, (batch, 1, 1))?;
         parts.push(combine(c, plane, area, &rows)?);
     }
@@ -101,21 +101,21 @@ impl Sampler {
     }
 
     /// The elements that a point of the grid combines; its coordinates come in reverse order of the axes.
-    fn weights(&self, point: &[f64], sizes: &[usize]) -> Vec<(usize, f64)> {
+    fn weights(&self, point: &[f64], sizes: &[usize]) -> Result<Vec<(usize, f64)>, NodeProblem> {
         let mut combined = vec![(0, 1.0)];
         for (coordinate, size) in point.iter().rev().zip(sizes) {
-            let own = self.along(*coordinate, *size);
+            let own = self.along(*coordinate, *size)?;
             combined = combined
                 .iter()
                 .flat_map(|(at, weight)| own.iter().map(move |(i, w)| (at * size + i, weight * w)))
                 .collect();
         }
-        combined
+        Ok(combined)
     }
 
     /// The elements of one axis, with their weights. Coordinates are computed as others do, in single precision.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // sizes; what all implementations do
-    fn along(&self, coordinate: f64, size: usize) -> Vec<(usize, f64)> {
+    fn along(&self, coordinate: f64, size: usize) -> Result<Vec<(usize, f64)>, NodeProblem> {
         let (n, length) = (coordinate as f32, size as f32);
         let mut x =
             if self.align_corners { (n + 1.0) / 2.0 * (length - 1.0) } else { ((n + 1.0) * length - 1.0) / 2.0 };
@@ -126,6 +126,11 @@ impl Sampler {
         if x < lo || x > hi {
             x = match self.padding {
                 Padding::Zeros => x,
+                Padding::Border if self.mode == Mode::Cubic => {
+                    return Err(NodeProblem::Variant(
+                        "a cubic interpolation beyond a border, which is not the same everywhere",
+                    ))
+                }
                 Padding::Border => x.clamp(0.0, length - 1.0),
                 Padding::Reflection => reflect(x, lo, hi),
             };
@@ -153,7 +158,7 @@ impl Sampler {
                 None => own.push((at, weight)),
             }
         }
-        own
+        Ok(own)
     }
 }
 
