@@ -139,7 +139,10 @@ pub fn quantize(
             lowering.input(*id, on(scale, bounds));
             continue;
         }
-        let table = grid::of_table(&specs[i].shape, kind.integer, values, recipe).filter(|_| !kind.made_up);
+        // Tables of features are what the operators of ai.onnx.ml read.
+        let mut readers = float.nodes.iter().filter(|n| n.inputs.contains(id)).peekable();
+        let is_table = !kind.made_up && readers.peek().is_some() && readers.all(|n| is_tabular(&n.op_type));
+        let table = grid::of_table(&specs[i].shape, kind.integer, values, recipe).filter(|_| is_table);
         let Some((scale, bounds, columns)) = table else {
             lowering.input(*id, declare(&specs[i], values, recipe, kind)?);
             continue;
@@ -254,6 +257,24 @@ fn declare(spec: &InputSpec, values: &[f64], recipe: &Recipe, kind: InputKind) -
     let lo = integer(libm::floor(range.lo / unit + 0.5))?;
     // The width is exactly 2^b − 1.
     Ok(input(lo, lo + integer(levels)?, scale))
+}
+
+/// Whether an operator reads rows of features.
+fn is_tabular(op: &str) -> bool {
+    const TABULAR: &[&str] = &[
+        "ArrayFeatureExtractor",
+        "Imputer",
+        "LinearClassifier",
+        "LinearRegressor",
+        "Normalizer",
+        "SVMClassifier",
+        "SVMRegressor",
+        "Scaler",
+        "TreeEnsemble",
+        "TreeEnsembleClassifier",
+        "TreeEnsembleRegressor",
+    ];
+    TABULAR.contains(&op)
 }
 
 /// The integer part of a float that has one.
