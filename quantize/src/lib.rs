@@ -15,6 +15,7 @@ pub mod graph;
 #[cfg(feature = "onnx")]
 mod grid;
 pub mod index;
+#[cfg(feature = "onnx")]
 mod lower;
 pub mod model;
 #[cfg(feature = "onnx")]
