@@ -329,6 +329,80 @@ for name, (equation, *shapes) in EQUATIONS.items():
     simple(VARIANTS, "einsum", name, "Einsum", *shapes, equation=equation, low=-2, high=2)
 simple(PROVEN, "einsum", "attention_scores", "Einsum", (1, 3, 2, 4), (1, 2, 2, 4), equation="bqhd,bkhd->bhqk")
 
+def attention(table, name, heads=(2, 2), queries=3, keys=4, size=4, value_size=None, batch=1, flat=False, mask=None,
+              past=0, outputs=1, opset=23, **attributes):
+    """`mask` is an array (a constant) or a shape (an input)."""
+    def build(c):
+        (q_heads, kv_heads), width = heads, value_size or size
+        own = keys - past
+        shapes = ([(batch, queries, q_heads * size), (batch, own, kv_heads * size), (batch, own, kv_heads * width)] if flat
+                  else [(batch, q_heads, queries, size), (batch, kv_heads, own, size), (batch, kv_heads, own, width)])
+        inputs = [c.input(*shape, low=-1.5, high=1.5, name=label) for shape, label in zip(shapes, ("q", "k", "v"))]
+        if mask is None:
+            inputs.append("")
+        elif isinstance(mask, tuple):
+            inputs.append(c.input(*mask, low=-2, high=2, name="mask"))
+        else:
+            inputs.append(c.const(mask, mask.dtype))
+        if past:
+            inputs += [c.input(batch, kv_heads, past, size, name="past_k"), c.input(batch, kv_heads, past, width, name="past_v")]
+        while inputs[-1] == "":
+            inputs.pop()
+        extra = dict(q_num_heads=q_heads, kv_num_heads=kv_heads) if flat else {}
+        return named(c.nodes_of("Attention", inputs, outputs, **extra, **attributes))
+    case(table, "attention", name, opset)(build)
+
+
+HIDE = -np.inf
+SEEN = np.array([[1, 0, 1, 1], [1, 1, 0, 1], [0, 1, 1, 0]], bool)
+BLIND = np.array([[1, 0, 1, 1], [0, 0, 0, 0], [0, 1, 1, 0]], bool)
+ADDED = np.where(SEEN, np.float32(0.5), np.float32(HIDE)).astype(np.float32)
+attention(PROVEN, "plain", heads=(1, 1))
+attention(PROVEN, "causal_cache", heads=(2, 1), past=2, keys=4, queries=2, is_causal=1, outputs=3)
+attention(VARIANTS, "scaled", scale=0.3)
+attention(VARIANTS, "flat", flat=True, batch=2)
+attention(VARIANTS, "groups", heads=(4, 2))
+attention(VARIANTS, "groups_flat", heads=(4, 2), flat=True, value_size=3)
+attention(VARIANTS, "causal", is_causal=1, queries=4)
+attention(VARIANTS, "causal_short", is_causal=1, queries=3, keys=5)
+attention(VARIANTS, "softcap", softcap=0.8)
+attention(VARIANTS, "mask_of_truth", mask=SEEN)
+attention(VARIANTS, "mask_added", mask=ADDED)
+attention(VARIANTS, "mask_of_inputs", mask=(3, 4))
+attention(VARIANTS, "mask_and_causal", mask=(2, 3, 4), is_causal=1)
+attention(VARIANTS, "mask_of_truth_and_causal", mask=np.ones((1, 1, 4, 4), bool), queries=4, is_causal=1)
+attention(VARIANTS, "cache", past=3, keys=5, outputs=3)
+attention(VARIANTS, "scores", outputs=[True, False, False, True], mask=(3, 4), qk_matmul_output_mode=0)
+attention(VARIANTS, "weights", outputs=[True, False, False, True], mask=SEEN, qk_matmul_output_mode=3)
+
+
+@case(VARIANTS, "attention", opset=23)
+def mask_computed(c):
+    """Truth values that the model computes."""
+    q, k, v = (c.input(1, 2, n, 4, low=-1.5, high=1.5, name=label) for label, n in (("q", 3), ("k", 4), ("v", 4)))
+    mask = c.node("Greater", c.input(3, 4, name="m"), c.const(-1.5))
+    return c.node("Attention", q, k, v, mask)
+
+
+def rotary(name, shape, turned, count, interleaved=0, positions=True, **attributes):
+    def build(c):
+        flat = len(shape) == 3
+        batch, length = (shape[0], shape[1]) if flat else (shape[0], shape[2])
+        x = c.input(*shape)
+        angles = c.rng.uniform(0, 3, (count, turned // 2) if positions else (batch, length, turned // 2))
+        inputs = [x, c.const(np.cos(angles)), c.const(np.sin(angles))]
+        if positions:
+            inputs.append(c.const(c.rng.integers(0, count, (batch, length)), np.int64))
+        return c.node("RotaryEmbedding", *inputs, interleaved=interleaved, **attributes)
+    case(VARIANTS, "attention", f"rotary_{name}", 23)(build)
+
+
+rotary("plain", (1, 2, 3, 4), 4, 5)
+rotary("interleaved", (2, 2, 3, 4), 4, 5, interleaved=1)
+rotary("flat", (2, 3, 8), 4, 5, num_heads=2)
+rotary("part", (1, 2, 3, 6), 4, 5, rotary_embedding_dim=4, num_heads=2)
+rotary("without_positions", (2, 2, 3, 4), 4, 0, positions=False)
+
 REFUSED = {}
 
 

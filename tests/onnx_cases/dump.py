@@ -56,7 +56,7 @@ def nodes(graph):
         for body in [a.g for a in node.attribute if a.HasField("g")]:
             entries.append({"name": "", "inputs": inputs, "outputs": [i.name for i in body.input]})
             entries += nodes(body)
-        entries.append({"name": node.name or node.output[0], "inputs": inputs, "outputs": list(node.output)})
+        entries.append({"name": node.name or next(filter(None, node.output), ""), "inputs": inputs, "outputs": list(node.output)})
     return entries
 
 

@@ -124,6 +124,8 @@ pub(crate) struct Dense {
     pub(crate) values: Arc<Vec<f64>>,
     /// Where it comes from, if that is known.
     pub(crate) origin: Option<Origin>,
+    /// Whether it is no secret even where weights are.
+    pub(crate) public: bool,
 }
 
 impl PartialEq for Dense {
@@ -201,7 +203,7 @@ impl Dense {
         let mut values = Vec::with_capacity(axes.volume(order));
         crate::onnx::tensor::for_each_address(&shape, &strides, |a| values.push(self.values[a]));
         let origin = self.origin.map(|o| Origin::new((o, "over", &shape, &strides)));
-        Ok(Self { axes: order.to_vec(), values: Arc::new(values), origin })
+        Ok(Self { axes: order.to_vec(), values: Arc::new(values), origin, public: self.public })
     }
 
     pub(super) fn times(&self, axes: &Axes, other: &Self) -> Result<Self, Blocked> {
@@ -210,7 +212,7 @@ impl Dense {
         let (a, b) = (self.over(axes, &order)?, other.over(axes, &order)?);
         let values = a.values.iter().zip(b.values.iter()).map(|(x, y)| x * y).collect();
         let origin = a.origin.zip(b.origin).map(|o| Origin::new((o, "times")));
-        Ok(Self { axes: order, values: Arc::new(values), origin })
+        Ok(Self { axes: order, values: Arc::new(values), origin, public: a.public && b.public })
     }
 
     /// The sum over some of its axes.
@@ -222,7 +224,7 @@ impl Dense {
         let width = sorted.values.len() / axes.volume(&kept);
         let values = sorted.values.chunks(width.max(1)).map(|c| c.iter().sum()).collect();
         let origin = sorted.origin.map(|o| Origin::new((o, "sum", width)));
-        Ok(Self { axes: kept, values: Arc::new(values), origin })
+        Ok(Self { axes: kept, values: Arc::new(values), origin, public: self.public })
     }
 
     pub(super) fn substitute(&self, axes: &Axes, s: &Substitution) -> Result<Self, Blocked> {
@@ -247,7 +249,7 @@ impl Dense {
         list.extend(&s.by);
         list.extend(&self.axes[at + 1..]);
         let origin = self.origin.map(|o| Origin::new((o, "substitute", outer, inner, &points)));
-        Ok(Self { axes: list, values: Arc::new(values), origin })
+        Ok(Self { axes: list, values: Arc::new(values), origin, public: self.public })
     }
 }
 
@@ -288,7 +290,7 @@ impl Atom {
                 (None, _) => {
                     let values = points.iter().map(|p| if p.is_some() { 1.0 } else { 0.0 }).collect();
                     let origin = Some(Origin::new(("mask", &points)));
-                    let mask = Dense { axes: s.by.clone(), values: Arc::new(values), origin };
+                    let mask = Dense { axes: s.by.clone(), values: Arc::new(values), origin, public: true };
                     atom.dense = Some(match &atom.dense {
                         Some(dense) => dense.times(axes, &mask)?,
                         None => mask,

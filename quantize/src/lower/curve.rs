@@ -82,7 +82,7 @@ fn domain(curve: Curve, range: Range, bits: u8) -> Result<Range, LowerError> {
     }
     let (first, last) = natural_domain(curve, bits);
     let slack = ((range.hi - range.lo) / 8.0).max(range.magnitude() * 1e-3).max(1e-9);
-    let (mut lo, mut hi) = ((range.lo - slack).max(first), (range.hi + slack).min(last));
+    let (mut lo, mut hi) = ((range.lo - slack).clamp(first, last), (range.hi + slack).clamp(first, last));
     if is_singular(curve) || is_root(curve) {
         match (range.lo > 0.0, range.hi < 0.0) {
             (true, _) => lo = lo.max(range.lo / 2.0),

@@ -145,11 +145,11 @@ impl Emitter<'_> {
         (rows, cols): (usize, usize),
         values: Vec<i64>,
         bias: bool,
-        origin: Option<Origin>,
+        (origin, public): (Option<Origin>, bool),
     ) -> Result<ParamId, LowerError> {
         let fit = |v: usize| u32::try_from(v).map_err(|_| LowerError::TooWide);
         let (rows, cols) = (fit(rows)?, fit(cols)?);
-        let bounds = match self.policy.declared {
+        let bounds = match self.policy.declared.filter(|_| !public) {
             Some((weight, wide)) => {
                 let bits = if bias { wide } else { weight };
                 let limit = 1_i64 << (bits - 1);
@@ -184,13 +184,13 @@ impl Emitter<'_> {
         let list: Vec<AxisId> = rows.iter().chain(&inner).copied().collect();
         let sorted = dense.over(self.axes, &list)?;
         let values = sorted.values.iter().map(|v| integer(v * factor)).collect::<Result<Vec<_>, _>>()?;
-        if self.policy.declared.is_none() && values.iter().all(|v| *v == 0) {
+        if (self.policy.declared.is_none() || sorted.public) && values.iter().all(|v| *v == 0) {
             return Ok(None);
         }
         let size = (self.axes.volume(&rows), self.axes.volume(&inner));
         let origin = sorted.origin.map(|o| Origin::new((o, factor.to_bits())));
         let left = Operand {
-            source: Source::Param(self.param(size, values, false, origin)?),
+            source: Source::Param(self.param(size, values, false, (origin, sorted.public))?),
             sums: vec![],
             map: self.dense_map(&list, &shared)?,
         };
@@ -262,7 +262,8 @@ impl Emitter<'_> {
         let mut total = vec![0.0; self.axes.volume(&order)];
         let mut origins = Some(Vec::new());
         for (factor, dense) in constants {
-            let one = Dense { axes: vec![], values: Arc::new(vec![1.0]), origin: Some(Origin::new("one")) };
+            let one =
+                Dense { axes: vec![], values: Arc::new(vec![1.0]), origin: Some(Origin::new("one")), public: true };
             let spread = dense.as_ref().unwrap_or(&one).over(self.axes, &order)?;
             origins = origins.zip(spread.origin).map(|(mut list, origin)| {
                 list.push((factor.to_bits(), origin));
@@ -273,12 +274,14 @@ impl Emitter<'_> {
             }
         }
         let values = total.into_iter().map(integer).collect::<Result<Vec<_>, _>>()?;
-        let public = self.policy.declared.is_none() || list.is_empty();
+        let arrays = constants.iter().filter_map(|c| c.1.as_ref());
+        let public = self.policy.declared.is_none() || arrays.into_iter().all(|d| d.public);
         match values.as_slice() {
             [first, rest @ ..] if public && rest.iter().all(|v| v == first) => form.constant = *first,
             _ => {
                 let map = self.dense_map(&order, &[])?;
-                let source = Source::Param(self.param((values.len(), 1), values, true, origins.map(Origin::new))?);
+                let source =
+                    Source::Param(self.param((values.len(), 1), values, true, (origins.map(Origin::new), public))?);
                 form.terms.push(Term { coef: 1, source, sums: vec![], map });
             }
         }

@@ -50,7 +50,8 @@ impl Expr {
         if values.len() == 1 || (!keep && values.iter().all(|v| *v == first)) {
             atom.coef = first;
         } else {
-            atom.dense = Some(Dense { axes: dims.concat(), values: Arc::new(values.to_vec()), origin: None });
+            atom.dense =
+                Some(Dense { axes: dims.concat(), values: Arc::new(values.to_vec()), origin: None, public: false });
         }
         let zero = atom.dense.is_none() && atom.coef == 0.0;
         Self { dims, atoms: if zero { vec![] } else { vec![atom] } }
@@ -61,6 +62,12 @@ impl Expr {
         for dense in self.atoms.iter_mut().filter_map(|a| a.dense.as_mut()) {
             dense.origin = Some(origin);
         }
+        self
+    }
+
+    /// A constant array that is no secret.
+    pub(crate) fn public(mut self) -> Self {
+        self.atoms.iter_mut().filter_map(|a| a.dense.as_mut()).for_each(|d| d.public = true);
         self
     }
 

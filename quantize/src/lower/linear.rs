@@ -25,7 +25,7 @@ fn pop(operands: &mut Vec<Expr>) -> Result<Expr, Blocked> {
 
 /// A constant over the given axes, row-major.
 fn dense(list: &[AxisId], values: &[f64], origin: Origin) -> Expr {
-    let array = Dense { axes: list.to_vec(), values: Arc::new(values.to_vec()), origin: Some(origin) };
+    let array = Dense { axes: list.to_vec(), values: Arc::new(values.to_vec()), origin: Some(origin), public: false };
     let mut atom = Atom { coef: 1.0, dense: Some(array), reads: vec![], summed: vec![] };
     if list.is_empty() {
         atom.dense = None;

@@ -300,14 +300,13 @@ impl<'a> Lowering<'a> {
     fn fetch(&mut self, id: ValueId) -> Result<Expr, LowerError> {
         if self.values[id.0].is_none() {
             let constant = self.float.constant(id).ok_or(LowerError::Internal("a value that is not there"))?;
-            let keep = self.recipe.private_weights && constant.data.len() > 1;
+            let public = self.float.values[id.0].public;
+            let keep = self.recipe.private_weights && constant.data.len() > 1 && !public;
             let origin = Origin::new((id, self.infinity.map(f64::to_bits)));
-            if let Some(far) = self.infinity {
-                let data: Vec<f64> =
-                    constant.data.iter().map(|v| if is_infinite(*v) { far.copysign(*v) } else { *v }).collect();
-                return Ok(Expr::constant(&mut self.axes, &constant.shape, &data, keep).with_origin(origin));
-            }
-            return Ok(Expr::constant(&mut self.axes, &constant.shape, &constant.data, keep).with_origin(origin));
+            let finite = |v: &f64| self.infinity.filter(|_| is_infinite(*v)).map_or(*v, |far| far.copysign(*v));
+            let data: Vec<f64> = constant.data.iter().map(finite).collect();
+            let expr = Expr::constant(&mut self.axes, &constant.shape, &data, keep).with_origin(origin);
+            return Ok(if public { expr.public() } else { expr });
         }
         if self.values[id.0].as_ref().is_some_and(|l| l.pending.is_some()) {
             self.tensor(id)?;

@@ -27,7 +27,7 @@ impl Lowering<'_> {
         if let [own] = x.dims[axis][..] {
             let sign = if last { 1.0 } else { -1.0 };
             let index = (0..length).map(|i| sign * f64::from(i)).collect();
-            let dense = Dense { axes: vec![own], values: Arc::new(index), origin: None };
+            let dense = Dense { axes: vec![own], values: Arc::new(index), origin: None, public: true };
             x.atoms.push(Atom { coef: 1.0, dense: Some(dense), reads: vec![], summed: vec![] });
         }
         Ok((x, shift))

@@ -193,7 +193,7 @@ impl Lowering<'_> {
             match axis.as_slice() {
                 [] => x.atoms.push(number(thresholds[0])),
                 own => {
-                    let dense = Dense { axes: own.to_vec(), values: Arc::new(thresholds), origin: None };
+                    let dense = Dense { axes: own.to_vec(), values: Arc::new(thresholds), origin: None, public: true };
                     x.atoms.push(Atom { coef: 1.0, dense: Some(dense), reads: vec![], summed: vec![] });
                 }
             }
@@ -215,7 +215,7 @@ impl Lowering<'_> {
                 [] => sum.atoms.push(number(1.0)),
                 own => {
                     let values = (0..depth).map(|j| f64::from(u8::from(j == 0))).collect();
-                    let dense = Dense { axes: own.to_vec(), values: Arc::new(values), origin: None };
+                    let dense = Dense { axes: own.to_vec(), values: Arc::new(values), origin: None, public: true };
                     sum.atoms.push(Atom { coef: 1.0, dense: Some(dense), reads: vec![], summed: vec![] });
                 }
             }

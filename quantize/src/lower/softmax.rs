@@ -36,12 +36,15 @@ impl Lowering<'_> {
         } else {
             self.lookup(&difference, Function::Exp, domain, unit, &name("exp"), &shape)?
         };
-        // 3. Each over their sum.
+        // 3. Each over their sum, which is at least one: so quotients are provably at most about one.
         let top = self.read(exponential, &shape);
         let sum =
             self.read(exponential, &shape).sum(&self.axes, &[axis]).map_err(|Blocked| LowerError::NotSeparable)?;
+        let count = f64::from(shape[axis]);
+        let sum = self.fine_tensor(&sum, Range { lo: 1.0, hi: count.max(2.0) }, unit, &name("sum"), &reduced)?;
+        let sum = self.read(sum, &reduced);
         let target = libm::ldexp(1.0, -i32::from(self.recipe.bits) - 2);
-        let tensor = self.quotient((top, sum), target, true, &node.name, &shape)?;
+        let tensor = self.quotient((top, sum), target, false, &node.name, &shape)?;
         Ok(self.lazy_tensor(node, tensor))
     }
 }

@@ -127,6 +127,12 @@ impl Context<'_> {
         let name = self.name.clone();
         self.importer.constant(&name, tensor)
     }
+    /// A constant that follows from shapes and attributes: no weights.
+    pub(crate) fn structure(&mut self, tensor: Tensor) -> ValueId {
+        let id = self.tensor(tensor);
+        self.importer.graph.values[id.0].public = true;
+        id
+    }
     /// A constant number.
     pub(crate) fn scalar(&mut self, value: f64) -> ValueId {
         self.tensor(Tensor::new(vec![], vec![value]))

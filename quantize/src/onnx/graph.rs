@@ -27,6 +27,8 @@ pub struct Value {
     pub integer: bool,
     /// Its value, where it does not depend on the inputs.
     pub constant: Option<Arc<Tensor>>,
+    /// Whether it is a constant that follows from shapes and attributes: no weights, and so never secret.
+    pub public: bool,
     /// The value whose calibrated range it shares (itself, or that at the same place in another step of a recurrence).
     pub range_of: Option<ValueId>,
     /// Whether what follows it needs more than the recipe's bits: scores that decide, arguments of steep functions.

@@ -71,7 +71,7 @@ pub(crate) fn import(model: &ModelProto, options: &ImportOptions) -> Result<Floa
 /// The name of a node: its own, or that of its first output.
 pub(crate) fn node_name(node: &NodeProto) -> &str {
     if node.name.is_empty() {
-        node.output.first().map_or("", String::as_str)
+        node.output.iter().find(|o| !o.is_empty()).map_or("", String::as_str)
     } else {
         &node.name
     }
@@ -187,6 +187,7 @@ impl Importer {
             shape,
             integer,
             constant: None,
+            public: false,
             range_of: None,
             precise: false,
         });
@@ -317,7 +318,10 @@ impl Importer {
             let constants: Vec<&Tensor> = constants.iter().map(AsRef::as_ref).collect();
             self.scope.spend(&shape)?;
             let tensor = ops::evaluate(&op, &constants, &shape);
-            return Ok(self.constant(name, tensor));
+            let public = inputs.iter().zip(&constants).all(|(i, t)| self.graph.values[i.0].public || t.data.len() == 1);
+            let id = self.constant(name, tensor);
+            self.graph.values[id.0].public = public;
+            return Ok(id);
         }
         if shape.contains(&0) {
             return Err(NodeProblem::Size(shape));

@@ -157,7 +157,7 @@ impl Lowering<'_> {
         let axis = self.axes.fresh(size);
         #[allow(clippy::cast_precision_loss)] // declared intervals are below 2^53
         let constants: Vec<f64> = places.keys().map(|c| c.most as f64 + 1.0).chain([1.0]).collect();
-        let constants = Dense { axes: vec![axis], values: Arc::new(constants), origin: None };
+        let constants = Dense { axes: vec![axis], values: Arc::new(constants), origin: None, public: false };
         let mut expr = Expr {
             dims: vec![source.rows.clone(), vec![axis]],
             atoms: vec![Atom { coef: 1.0, dense: Some(constants), reads: vec![], summed: vec![] }],
@@ -239,7 +239,7 @@ impl Lowering<'_> {
         let mut atom = Atom { coef: values[0], dense: None, reads: vec![], summed: vec![] };
         if values.iter().any(|v| *v != values[0]) {
             atom.coef = 1.0;
-            atom.dense = Some(Dense { axes: dims[1].clone(), values: Arc::new(values), origin: None });
+            atom.dense = Some(Dense { axes: dims[1].clone(), values: Arc::new(values), origin: None, public: false });
         }
         let atoms = if atom.dense.is_some() || atom.coef != 0.0 { vec![atom] } else { vec![] };
         Expr { dims, atoms }
@@ -268,7 +268,7 @@ impl Lowering<'_> {
             if axes.is_empty() {
                 atom.coef = values[0];
             } else {
-                atom.dense = Some(Dense { axes, values: Arc::new(values.clone()), origin: None });
+                atom.dense = Some(Dense { axes, values: Arc::new(values.clone()), origin: None, public: false });
             }
             atom.summed.clone_from(&own);
         }

@@ -140,5 +140,7 @@ fn negative_log_likelihood(c: &mut Context<'_>, scores: ValueId) -> Result<Value
     }
     let least = c.scalar(if ignored.is_some() { least } else { least * count });
     let total = c.binary(Binary::Max, total, least)?;
+    // Rounded before it is divided: a quotient of an exact sum would have too many bits.
+    let loss = c.unary(Unary::Clip { lo: f64::NEG_INFINITY, hi: f64::INFINITY }, loss)?;
     c.div(loss, total)
 }

@@ -2,6 +2,7 @@
 
 mod activations;
 mod arrange;
+mod attention;
 mod constant;
 mod control;
 pub mod conv;
@@ -43,6 +44,7 @@ pub(crate) type Import = fn(&mut Context<'_>) -> Outputs;
 /// The families of the default domain: their operators and how they are imported.
 const FAMILIES: &[(&[&str], Import)] = &[
     (arrange::OPS, arrange::import),
+    (attention::OPS, attention::import),
     (constant::OPS, constant::import),
     (control::OPS, control::import),
     (conv::OPS, conv::import),

@@ -46,7 +46,7 @@ fn cumulative_sum(c: &mut Context<'_>) -> Outputs {
     let counts = |from: usize, to: usize| (if reverse { from > to } else { from < to }) || (from == to && !exclusive);
     let ones = (0..length * length).map(|i| f64::from(u8::from(counts(i / length, i % length)))).collect();
     let integer = c.is_integer(x);
-    let ones = c.tensor(Tensor { shape: vec![length, length], data: ones, integer });
+    let ones = c.structure(Tensor { shape: vec![length, length], data: ones, integer });
     let mut perm: Vec<usize> = (0..shape.len()).collect();
     perm.swap(axis, last);
     let x = c.transpose(x, &perm)?;
