@@ -215,7 +215,7 @@ fn declare(spec: &InputSpec, values: &[f64], recipe: &Recipe, kind: InputKind) -
     if recipe.input_range.is_none() && !made_up && (!dyadic || values.iter().all(whole)) {
         // Pixels, as k / 255.
         let on_grid = |v: &f64| (0.0..=1.0).contains(v) && (v * 255.0 - libm::round(v * 255.0)).abs() < 1e-4;
-        if recipe.input_bits >= 8 && seen.hi > 0.0 && seen.hi * 255.0 > 1.5 && values.iter().all(on_grid) {
+        if !dyadic && recipe.input_bits >= 8 && seen.hi > 0.0 && seen.hi * 255.0 > 1.5 && values.iter().all(on_grid) {
             return Ok(input(0, 255, Scale::from_f64(1.0 / 255.0).map_err(|_| fail(seen))?));
         }
         // Small integers.
@@ -237,7 +237,9 @@ fn declare(spec: &InputSpec, values: &[f64], recipe: &Recipe, kind: InputKind) -
         None if made_up => seen.union(Range { lo: -1.0, hi: 1.0 }),
         None => {
             // A little more than was seen, without reaching zero from either side.
-            let slack = (seen.hi - seen.lo).max(seen.magnitude() * 1e-3).max(1e-6) / 32.0;
+            // One value says nothing but its size; a unit below the precision of 32-bit floats makes integers too large.
+            let share = if seen.lo < seen.hi { 1.0 / 512.0 } else { 0.25 };
+            let slack = ((seen.hi - seen.lo) / 32.0).max(seen.magnitude() * share).max(1e-6 / 32.0);
             let lo = if seen.lo > 0.0 { (seen.lo - slack).max(seen.lo / 2.0) } else { seen.lo - slack };
             let hi = if seen.hi < 0.0 { (seen.hi + slack).min(seen.hi / 2.0) } else { seen.hi + slack };
             Range { lo, hi }

@@ -166,7 +166,7 @@ def stft(c, op):
 @maker("HannWindow", "HammingWindow", "BlackmanWindow")
 def window(c, op):
     c.since(op)
-    n = c.integer(2, 12)
+    n = c.integer(5, 12)
     made = c.node(op, [c.ints(n)], periodic=c.maybe(c.integer(0, 1)))
     c.output(c.node("Mul", [c.input(c.any([n])), made]))
 

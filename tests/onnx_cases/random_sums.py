@@ -122,6 +122,9 @@ def reduction(c, op):
     elif op == "ReduceProd":
         x = c.real(shape, 0.7, 1.3) * c.rng.choice([-1, 1], shape)
         x = np.asarray(x, np.float32)
+    elif op in ("ReduceMax", "ReduceMin"):
+        size = c.magnitude()
+        x = c.real(shape, *c.pick([(-size, -size / 9), (size / 9, size)]))
     else:
         x = c.any(shape)
     axes = c.maybe(c.axes(len(shape)), 0.8)
@@ -171,7 +174,9 @@ def channel_norm(c, op):
 @maker("LayerNormalization", "RMSNormalization")
 def layer_norm(c, op):
     c.since(op)
-    x = c.any(c.shape(1, 4), -1, 2)
+    # Values that differ: the inverse deviation of equal ones is that of their rounding.
+    shape = c.shape(1, 4)
+    x = (c.rng.uniform(-1, 1, shape) * c.magnitude(-1, 2)).astype(np.float32)
     axis = c.axis(x.ndim)
     own = c.pick([list(x.shape[axis % x.ndim :]), [x.shape[-1]], c.part(x.shape[axis % x.ndim :])])
     inputs = [c.input(x), c.constant(c.weights(own))]
