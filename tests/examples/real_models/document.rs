@@ -21,8 +21,9 @@ const LEGEND: &str = "
 Each model is quantised with the smallest width of 8, 10, 12, 14, 16, 18 and 20 bits that is near enough on the held-out samples,
 with scales per channel where that width needs them. Near enough: no output is wrong by more than 1 % of the range that it takes
 on these samples; for classifiers (ppocr_cls, magika), the same class in 98 % of them. The error given is the largest one
-of any element of any output. Proving times are medians of three, or single ones from 5 s on; memory is the peak of the
-process from making keys to verifying. All inputs and outputs are public.
+of any element of any output. Proving times are medians of three, or single ones from 5 s on; `of cores` is the time
+of both cores together, which other work on the machine does not lengthen much: half of it is what proving takes at best.
+Memory is the peak of the process from making keys to verifying. All inputs and outputs are public.
 ";
 
 /// The whole document.
@@ -30,9 +31,9 @@ pub(crate) fn document(outcomes: &[(&Model, &Outcome)]) -> String {
     let mut text = HEAD.to_owned();
     let _ = writeln!(text, "{}\n", machine());
     text.push_str(
-        "| model | weights | MAC | bits | k, columns | prove, s | verify, ms | proof, kB | memory, MB | error | top-1 float → integer |\n",
+        "| model | weights | MAC | bits | k, columns | prove, s | of cores, s | verify, ms | proof, kB | memory, MB | error | top-1 float → integer |\n",
     );
-    text.push_str("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
+    text.push_str("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
     for (model, outcome) in outcomes {
         text.push_str(&row(model, outcome));
     }
@@ -46,10 +47,11 @@ pub(crate) fn document(outcomes: &[(&Model, &Outcome)]) -> String {
 fn row(model: &Model, outcome: &Outcome) -> String {
     let bits = format!("{}{}", outcome.bits, if outcome.per_channel { ", per channel" } else { "" });
     let proof = match &outcome.proof {
-        None => "| – | – | – | – ".to_owned(),
+        None => "| – | – | – | – | – ".to_owned(),
         Some(p) => format!(
-            "| {} | {:.0} | {:.1} | {} ",
+            "| {} | {} | {:.0} | {:.1} | {} ",
             seconds(p.prove_seconds),
+            p.prove_cpu_seconds.map_or("?".into(), seconds),
             1e3 * p.verify_seconds,
             thousands(p.bytes),
             p.memory.map_or("?".into(), |m| (m >> 20).to_string()),

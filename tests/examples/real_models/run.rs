@@ -72,7 +72,8 @@ pub(crate) struct OutputLine {
 pub(crate) struct ProofLine {
     pub(crate) keys_seconds: f64,
     pub(crate) prove_seconds: f64,
-    pub(crate) runs: usize,
+    /// Seconds of all cores together; other work on the machine does not count.
+    pub(crate) prove_cpu_seconds: Option<f64>,
     pub(crate) verify_seconds: f64,
     pub(crate) bytes: usize,
     pub(crate) zkv_bytes: usize,
@@ -267,11 +268,12 @@ fn prove_once_or_thrice(model: QuantizedModel, inputs: &[Vec<i64>]) -> anyhow::R
     let mut registry = Registry::new();
     registry.insert_params(params);
     let handle = registry.register(&prover.zkv)?;
-    let (mut proving, mut verifying, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let (mut proving, mut busy, mut verifying, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), 0);
     while proving.len() < 3 && proving.iter().all(|seconds| *seconds < SLOW) {
-        let started = Instant::now();
+        let (before, started) = (cpu_seconds(), Instant::now());
         let (statement, proof) = prove(&prover, inputs, Context::default())?;
         proving.push(started.elapsed().as_secs_f64());
+        busy.extend(cpu_seconds().zip(before).map(|(after, before)| after - before));
         let started = Instant::now();
         verify(&handle, &statement, &proof, None).map_err(|e| anyhow!("the proof is refused: {e}"))?;
         verifying.push(started.elapsed().as_secs_f64());
@@ -279,7 +281,7 @@ fn prove_once_or_thrice(model: QuantizedModel, inputs: &[Vec<i64>]) -> anyhow::R
     }
     let line = ProofLine {
         keys_seconds,
-        runs: proving.len(),
+        prove_cpu_seconds: (!busy.is_empty()).then(|| median(busy)),
         prove_seconds: median(proving),
         verify_seconds: median(verifying),
         bytes,
@@ -287,9 +289,10 @@ fn prove_once_or_thrice(model: QuantizedModel, inputs: &[Vec<i64>]) -> anyhow::R
         memory: peak(),
     };
     println!(
-        "  keys {:.2} s, proof {:.2} s, {} bytes, verified in {:.1} ms, {} MB",
+        "  keys {:.2} s, proof {:.2} s ({:.2} s of cores), {} bytes, verified in {:.1} ms, {} MB",
         line.keys_seconds,
         line.prove_seconds,
+        line.prove_cpu_seconds.unwrap_or(f64::NAN),
         line.bytes,
         1e3 * line.verify_seconds,
         line.memory.unwrap_or(0) >> 20
@@ -300,6 +303,15 @@ fn prove_once_or_thrice(model: QuantizedModel, inputs: &[Vec<i64>]) -> anyhow::R
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Seconds that this process has kept cores busy; `None` where unknown.
+fn cpu_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The fields after the name in parentheses; times of user and system are the 14th and 15th of all, in hundredths.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |i: usize| fields.get(i)?.parse::<f64>().ok();
+    Some((ticks(11)? + ticks(12)?) / 100.0)
 }
 
 /// Peak resident memory in bytes; `None` where unknown.
