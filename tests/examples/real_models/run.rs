@@ -28,8 +28,6 @@ use zkonnx_verifier::{registry::Registry, statement::Context, verify::verify};
 const LADDER: [u8; 7] = [8, 10, 12, 14, 16, 18, 20];
 /// Proofs that take longer than this are timed once.
 const SLOW: f64 = 5.0;
-/// The largest difference from ONNX Runtime, as a share of an output's range.
-const FLOAT_TOLERANCE: f64 = 1e-3;
 /// The sample that is proven.
 const PROVEN: usize = 1;
 
@@ -121,7 +119,7 @@ pub(crate) fn run(model: &Model, arguments: &Arguments) -> anyhow::Result<Outcom
     let held_out = read_samples(&data("heldout"), &onnx.inputs())?;
     let float_error = compare(&onnx, &held_out, &data("expected"))?;
     println!("  float model against ONNX Runtime: {:.6} % of an output's range", 100.0 * float_error);
-    if float_error > FLOAT_TOLERANCE {
+    if float_error > model.float {
         return Err(anyhow!("the float model differs from ONNX Runtime"));
     }
 
