@@ -56,7 +56,8 @@ impl Lowering<'_> {
         if starts.iter().any(|s| s.abs() > libm::ldexp(1.0, 53)) {
             return Err(LowerError::TooWide);
         }
-        let dense = |values: Vec<f64>| Some(Dense { axes: vec![axis], values: Arc::new(values), origin: None });
+        let dense =
+            |values: Vec<f64>| Some(Dense { axes: vec![axis], values: Arc::new(values), origin: None, public: true });
         for atom in &mut x.atoms {
             atom.dense = dense(factors.clone());
         }
@@ -71,7 +72,8 @@ impl Lowering<'_> {
         // x = (2^S y + m lo) / m.
         let mut expr = self.integers(own, &shape);
         let axis = expr.single_axis(&mut self.axes, rank - 1)?;
-        let dense = |values: Vec<f64>| Some(Dense { axes: vec![axis], values: Arc::new(values), origin: None });
+        let dense =
+            |values: Vec<f64>| Some(Dense { axes: vec![axis], values: Arc::new(values), origin: None, public: true });
         for atom in &mut expr.atoms {
             atom.dense = dense(factors.iter().map(|m| libm::ldexp(unit / m, shift.into())).collect());
         }
