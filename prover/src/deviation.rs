@@ -8,7 +8,7 @@ use halo2_proofs::transcript::{Transcript, TranscriptWrite};
 use pasta_curves::{EqAffine, Fp};
 use std::io;
 use zkonnx_circuits::{circuit::Assignment, compiled::CompiledModel, functional::LinearChallenges, witness::Cells};
-use zkonnx_verifier::transcript::Challenge;
+use zkonnx_verifier::{checks::Check, statement::StatementDigest, transcript::Challenge};
 
 /// What a prover who wants to cheat in the fold of columns looks at.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,13 @@ pub trait Deviation {
     fn halo2_point(&mut self, index: usize, point: &mut EqAffine) {}
     /// A scalar of halo2's proof, by its number, before it is sent.
     fn halo2_scalar(&mut self, index: usize, scalar: &mut Fp) {}
+    /// A challenge of the linear part was drawn. Changing it is proving for another protocol, one whose verifier
+    /// draws it otherwise.
+    fn challenge(&mut self, name: Check, challenge: &mut Fp) {}
+    /// The digest that starts the transcript. Changing it is proving for another protocol.
+    fn header(&mut self, digest: &mut StatementDigest) {}
+    /// θ and φ were drawn. Changing them is proving for another protocol.
+    fn lookup(&mut self, theta: &mut Fp, phi: &mut Fp) {}
     /// ρ and μ are known.
     fn relations(&mut self, challenges: &LinearChallenges) {}
     /// The round message `(c0, c2)` before it is committed; `sigma` are the challenges so far.
@@ -50,16 +57,22 @@ pub trait Deviation {
     fn masks(&mut self, masks: &mut [Fp]) {}
     /// The masked evaluations before they are sent.
     fn masked(&mut self, gamma: Fp, masked: &mut [(Fp, Fp)]) {}
-    /// All challenges up to ζ are known. Changing one here is proving for another protocol, such as one without ζ.
-    fn linear(&mut self, challenges: &mut LinearChallenges) {}
+    /// All challenges up to ζ are known.
+    fn linear(&mut self, challenges: &LinearChallenges) {}
     /// The cross terms `(c_L, c_R)` of a fold before they are sent.
     fn fold(&mut self, view: &FoldView<'_>, cross: &mut (Fp, Fp)) {}
     /// A value that `X_L` (first) or `X_R` (second) contains on `G_0`.
     fn fold_on_generator(&mut self, view: &FoldView<'_>) -> (Fp, Fp) {
         (Fp::zero(), Fp::zero())
     }
-    /// z is known. Changing it here is proving for another protocol.
-    fn z(&mut self, z: &mut Fp) {}
+    /// A value that `S` contains on `Ũ` beside its own.
+    fn mask(&mut self) -> Fp {
+        Fp::zero()
+    }
+    /// Values that `L` (first) and `R` (second) of a round contain on `Ũ` beside their own.
+    fn round_of_opening(&mut self, round: usize) -> (Fp, Fp) {
+        (Fp::zero(), Fp::zero())
+    }
     /// The final scalar and blind before they are sent.
     fn finish(&mut self, c: &mut Fp, f: &mut Fp) {}
 }

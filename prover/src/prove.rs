@@ -101,7 +101,8 @@ fn attempt(
     drop(span);
 
     // Phase 2: the challenges of LogUp.
-    let (theta, phi) = lookup_challenges(&digest, model.keys.vk_digest, 0, &compress(&points));
+    let (mut theta, mut phi) = lookup_challenges(&digest, model.keys.vk_digest, 0, &compress(&points));
+    deviation.lookup(&mut theta, &mut phi);
     let Some(phase2) = witness::phase2(shape, &columns, &multiplicities, phi, theta) else {
         return Ok(None);
     };
@@ -111,7 +112,9 @@ fn attempt(
     // halo2's proof.
     let span = tracing::info_span!("halo2 proof").entered();
     let mut transcript = Blake2bWrite::<_, EqAffine, Challenge>::init(Vec::with_capacity(model.keys.proof_length));
-    absorb_header(&mut transcript, &digest)?;
+    let mut header = digest;
+    deviation.header(&mut header);
+    absorb_header(&mut transcript, &header)?;
     let circuit = ModelCircuit { shape, assignment: Some(&assignment) };
     let instance: [&[Fp]; 1] = [&[phi, theta]];
     let mut shown = Tampered { inner: &mut transcript, deviation, points: 0, scalars: 0 };
@@ -132,11 +135,11 @@ fn attempt(
         transcript: &mut transcript,
     };
     let span = tracing::info_span!("sumcheck").entered();
-    relations::prove(&mut prover);
+    relations::prove(&mut prover, deviation);
     deviation.relations(&prover.messages.challenges);
     let tables = sumcheck::prove(&mut prover, deviation)?;
     product::prove(&mut prover, &tables, deviation)?;
-    deviation.linear(&mut prover.messages.challenges);
+    deviation.linear(&prover.messages.challenges);
     drop(span);
     let span = tracing::info_span!("relations").entered();
     let tensors = PublicTensors { inputs: &public.0, outputs: &public.1 };

@@ -14,6 +14,7 @@ use zkonnx_verifier::{
         opening::{bit_products, fold_functionals, root_of_unity},
         product, relations, sumcheck, LinearMessages, Reader,
     },
+    checks::Check,
     length::num_fold_rounds,
     statement::Statement,
     transcript::{absorb_header, compress, lookup_challenges, Challenge},
@@ -83,25 +84,25 @@ pub fn outcome_without(lacks: Lacks, sides: &Sides, statement: &Statement, proof
     let (mut tau, mut tau_inverse, mut cross) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..num_fold_rounds(model) {
         let (left, right) = (reader.point().expect("X_L"), reader.point().expect("X_R"));
-        let (challenge, inverse) = reader.nonzero_challenge().expect("τ");
+        let (challenge, inverse) = reader.nonzero_challenge(Check::Tau).expect("τ");
         cross.extend([(inverse, left), (challenge, right)]);
         tau.push(challenge);
         tau_inverse.push(inverse);
     }
-    let drawn = reader.challenge();
+    let drawn = reader.challenge(Check::Z);
     let z = if lacks == Lacks::Z { Fp::ONE } else { drawn };
     terms.extend(cross.into_iter().map(|(weight, point)| (weight * z, point)));
     let mask = reader.point().expect("S");
-    terms.push((reader.challenge(), mask));
+    terms.push((reader.challenge(Check::Xi), mask));
     let mut u_inverse = Vec::new();
     for _ in 0..model.layout.k {
         let (left, right) = (reader.point().expect("L"), reader.point().expect("R"));
-        let (challenge, inverse) = reader.nonzero_challenge().expect("u");
+        let (challenge, inverse) = reader.nonzero_challenge(Check::U).expect("u");
         terms.extend([(inverse, left), (challenge, right)]);
         u_inverse.push(inverse);
     }
     let (c, f) = (reader.scalar().expect("c"), reader.scalar().expect("f"));
-    let drawn = reader.challenge();
+    let drawn = reader.challenge(Check::R);
     let r = if lacks == Lacks::R { Fp::ONE } else { drawn };
     let weights = bit_products(&tau, 1 << tau.len());
     let (mut next, zeta) = (0, messages.challenges.zeta);

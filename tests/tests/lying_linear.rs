@@ -16,6 +16,7 @@ use zkonnx_tests::{
     weak_verifier::{accepts_without, outcome_without, Lacks, Outcome},
 };
 use zkonnx_verifier::{
+    checks::Check,
     error::Step,
     length::{halo2_elements, ELEMENT},
 };
@@ -158,9 +159,9 @@ impl Deviation for RewritesARound {
         let slope = Option::<Fp>::from((Fp::ONE - sigma[0].double()).invert()).expect("σ_0 is not 1/2");
         vec![(self.model.sumcheck.pieces[0].start, -sigma[0] * self.excess * slope)]
     }
-    fn linear(&mut self, challenges: &mut LinearChallenges) {
-        if self.without_zeta {
-            challenges.zeta = Fp::ONE;
+    fn challenge(&mut self, name: Check, challenge: &mut Fp) {
+        if name == Check::Zeta && self.without_zeta {
+            *challenge = Fp::ONE;
         }
     }
 }
@@ -209,7 +210,7 @@ impl StandsOnAGenerator {
 }
 
 impl Deviation for StandsOnAGenerator {
-    fn linear(&mut self, challenges: &mut LinearChallenges) {
+    fn linear(&mut self, challenges: &LinearChallenges) {
         let claim = claim_excess(&self.model, challenges, self.relation, 0, self.by);
         self.excess = challenges.sigma.iter().fold(challenges.gamma.square() * claim, |e, sigma| e * sigma);
     }
@@ -229,9 +230,9 @@ impl Deviation for StandsOnAGenerator {
             (self.component(view), Fp::ZERO)
         }
     }
-    fn z(&mut self, z: &mut Fp) {
-        if self.without_z {
-            *z = Fp::ONE;
+    fn challenge(&mut self, name: Check, challenge: &mut Fp) {
+        if name == Check::Z && self.without_z {
+            *challenge = Fp::ONE;
         }
     }
 }

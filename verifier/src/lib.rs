@@ -4,6 +4,7 @@
 //! [`verify::verify`] decides about a statement and a proof. The argument is described in `docs/protocol.md`.
 
 pub mod argument;
+pub mod checks;
 pub mod error;
 pub mod length;
 pub mod params;

@@ -3,6 +3,7 @@
 //! They are slow to derive (a second at k = 11), so callers cache them; cached bytes are accepted only
 //! with the digest pinned here.
 
+use crate::checks::{fails, Check};
 use blake2b_simd::Params as Blake2b;
 use halo2_proofs::poly::commitment::Params;
 use pasta_curves::EqAffine;
@@ -56,11 +57,11 @@ pub fn digest(bytes: &[u8]) -> String {
 pub fn read(k: u32, bytes: &[u8]) -> Result<Params<EqAffine>, ParamsError> {
     let expected = pinned(k)?;
     let length = 4 + 32 * (2 * (1_usize << k) + 2);
-    if bytes.len() != length {
+    if fails(Check::ParamsLength, bytes.len() != length) {
         return Err(ParamsError::Length { k, expected: length, actual: bytes.len() });
     }
     let actual = digest(bytes);
-    if actual != expected {
+    if fails(Check::ParamsDigest, actual != expected) {
         return Err(ParamsError::Digest { k, expected: expected.to_owned(), actual });
     }
     Params::read(&mut &bytes[..]).map_err(|_| ParamsError::K(k))

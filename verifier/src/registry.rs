@@ -1,6 +1,7 @@
 //! Registered models.
 
 use crate::{
+    checks::{fails, Check},
     error::RegisterError,
     length::proof_length,
     params,
@@ -70,7 +71,7 @@ impl ModelKeys {
     /// [`RegisterError`] when verifying would cost too much, or there is no key.
     pub fn new(compiled: CompiledModel, params: &Params<EqAffine>) -> Result<Self, RegisterError> {
         let work = verification_work(&compiled);
-        if work > MAX_VERIFICATION_WORK {
+        if fails(Check::Work, work > MAX_VERIFICATION_WORK) {
             return Err(RegisterError::TooExpensive { actual: work, limit: MAX_VERIFICATION_WORK });
         }
         let mut cs = ConstraintSystem::default();
@@ -117,7 +118,8 @@ impl ModelHandle {
         params: impl FnOnce(u32) -> Result<Arc<Params<EqAffine>>, RegisterError>,
     ) -> Result<Self, RegisterError> {
         let VerifierModel { graph, layout, weights, commitments } = VerifierModel::from_bytes(bytes)?;
-        if weights == DeclaredWeights::Private && !has_conservative_bounds(&graph) {
+        let is_private = weights == DeclaredWeights::Private;
+        if fails(Check::PrivateBounds, is_private && !has_conservative_bounds(&graph)) {
             return Err(RegisterError::Bounds);
         }
         let graph = Arc::new(graph);
@@ -125,7 +127,7 @@ impl ModelHandle {
         // Compile before any parameters are derived: a hostile k costs nothing.
         let compiled = CompiledModel::new(Arc::clone(&graph), modes.clone(), layout)?;
         let expected = compiled.params.num_columns;
-        if commitments.len() != expected {
+        if fails(Check::CommitmentCount, commitments.len() != expected) {
             return Err(RegisterError::Commitments { expected, actual: commitments.len() });
         }
         let points = commitments
@@ -239,7 +241,11 @@ impl ModelHandle {
     /// # Errors
     /// [`RegisterError`] when the bounds do not hold, or a commitment is not that of the weights.
     pub fn recompute(&self, weights: &[Vec<i64>]) -> Result<Self, RegisterError> {
-        validate_weights(&self.inner.graph, weights)?;
+        if let Err(error) = validate_weights(&self.inner.graph, weights) {
+            if fails(Check::RecomputedBounds, true) {
+                return Err(error.into());
+            }
+        }
         let layout = ParamLayout::new(&self.inner.graph, 1 << self.inner.layout.k);
         let domain = EvaluationDomain::<Fp>::new(1, self.inner.layout.k.into());
         for (i, column) in layout.columns(&self.inner.graph, weights).into_iter().enumerate() {
@@ -248,7 +254,7 @@ impl ModelHandle {
                 *cell = from_i64(value);
             }
             let point = self.inner.params.commit_lagrange(&poly, Blind(Fp::ZERO)).to_affine();
-            if self.inner.points.get(i) != Some(&point) {
+            if fails(Check::RecomputedPoints, self.inner.points.get(i) != Some(&point)) {
                 return Err(RegisterError::OtherWeights(i));
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::{
     argument::{opening, product, relations, sumcheck, LinearMessages, ReadError, Reader},
+    checks::{drawn, fails, Check},
     error::{Step, VerifyError},
     length::ELEMENT,
     registry::{ModelHandle, ModelKeys},
@@ -87,8 +88,10 @@ pub fn verify(
     let public = public_values(statement);
     let tensors = PublicTensors { inputs: &public.0, outputs: &public.1 };
     let deferred = defer(&keys, handle.params(), handle.points(), digest, tensors, proof)?;
-    let mut joint = deferred.halo2.clone();
-    joint.add_msm(&deferred.linear);
+    let [halo2, linear] = [(Check::Halo2, &deferred.halo2), (Check::Linear, &deferred.linear)]
+        .map(|(check, equation)| drawn(check, equation.clone(), || handle.params().empty_msm()));
+    let mut joint = halo2;
+    joint.add_msm(&linear);
     if joint.eval() {
         return Ok(Verified { statement: digest, model: handle.id() });
     }
@@ -109,7 +112,7 @@ pub fn defer<'p>(
     public: PublicTensors<'_>,
     proof: &[u8],
 ) -> Result<Deferred<'p>, VerifyError> {
-    if proof.len() != keys.proof_length {
+    if fails(Check::Length, proof.len() != keys.proof_length) {
         return Err(VerifyError::Length { expected: keys.proof_length, actual: proof.len() });
     }
     let malformed = |reason: String| VerifyError::rejected(Step::Transcript, reason);
@@ -120,15 +123,20 @@ pub fn defer<'p>(
     for (i, bytes) in proof.chunks_exact(ELEMENT).take(model.shape.num_phase1_columns()).enumerate() {
         let bytes = crate::statement::array(bytes);
         let point: Option<EqAffine> = EqAffine::from_bytes(&bytes).into();
-        points.push(point.ok_or_else(|| malformed(format!("element {i} is no point of the curve")))?);
+        if fails(Check::Phase1Points, point.is_none()) {
+            return Err(malformed(format!("element {i} is no point of the curve")));
+        }
+        points.push(point.unwrap_or_default());
         raw.push(bytes);
     }
-    let (theta, phi) = lookup_challenges(&digest, keys.vk_digest, 0, &raw);
+    let bound = drawn(Check::LookupStatement, digest, || StatementDigest([0; 32]));
+    let (theta, phi) = lookup_challenges(&bound, keys.vk_digest, 0, &raw);
+    let (theta, phi) = drawn(Check::LookupPoints, (theta, phi), || (Fp::from(7), Fp::from(7)));
 
     let mut rest = proof;
     let mut transcript = Blake2bRead::<_, EqAffine, Challenge>::init(&mut rest);
-    let absorbed = absorb_header(&mut transcript, &digest);
-    absorbed.map_err(|e| malformed(e.to_string()))?;
+    let bound = drawn(Check::Header, digest, || StatementDigest([0; 32]));
+    absorb_header(&mut transcript, &bound).map_err(|e| malformed(e.to_string()))?;
     let instance: [&[Fp]; 1] = [&[phi, theta]];
     let strategy = Defer(params.empty_msm());
     let halo2 = verify_proof(params, &keys.vk, strategy, &[&instance], &mut transcript).map_err(|e| match e {
@@ -153,7 +161,7 @@ pub fn defer<'p>(
         Ok((system, linear))
     };
     let (system, linear) = read().map_err(|e| malformed(e.to_string()))?;
-    if !rest.is_empty() {
+    if fails(Check::Trailing, !rest.is_empty()) {
         return Err(malformed(format!("{} bytes after the end", rest.len())));
     }
     Ok(Deferred { halo2, linear, system })
@@ -179,16 +187,16 @@ pub fn public_values(statement: &Statement) -> (Vec<Vec<i64>>, Vec<Vec<i64>>) {
 /// # Errors
 /// [`VerifyError`].
 pub fn check_statement(handle: &ModelHandle, statement: &Statement, now: Option<u64>) -> Result<(), VerifyError> {
-    for (what, expected, actual) in [
-        ("format", FORMAT_VERSION, statement.format),
-        ("suite", SUITE, statement.suite),
-        ("semantics", SEMANTICS_VERSION, statement.semantics),
+    for (check, what, expected, actual) in [
+        (Check::Format, "format", FORMAT_VERSION, statement.format),
+        (Check::Suite, "suite", SUITE, statement.suite),
+        (Check::Semantics, "semantics", SEMANTICS_VERSION, statement.semantics),
     ] {
-        if expected != actual {
+        if fails(check, expected != actual) {
             return Err(VerifyError::WrongVersion { what, expected, actual });
         }
     }
-    if statement.model_id != handle.id() {
+    if fails(Check::Model, statement.model_id != handle.id()) {
         return Err(VerifyError::UnknownModel {
             expected: handle.id().to_string(),
             actual: statement.model_id.to_string(),
@@ -201,7 +209,9 @@ pub fn check_statement(handle: &ModelHandle, statement: &Statement, now: Option<
     check_entries("output", outputs, &statement.outputs)?;
     let not_after = statement.context.not_after;
     match now {
-        Some(now) if not_after != 0 && now > not_after => Err(VerifyError::Expired { not_after, now }),
+        Some(now) if fails(Check::Expiry, not_after != 0 && now > not_after) => {
+            Err(VerifyError::Expired { not_after, now })
+        }
         _ => Ok(()),
     }
 }
@@ -212,30 +222,30 @@ fn check_entries(
     entries: &[TensorEntry],
 ) -> Result<(), VerifyError> {
     let reject = |reason: String| Err(VerifyError::rejected(Step::Statement, reason));
-    if declared.len() != entries.len() {
+    if fails(Check::Count, declared.len() != entries.len()) {
         return reject(format!("{} {what}s, the model has {}", entries.len(), declared.len()));
     }
     for (i, ((name, shape, bounds), entry)) in declared.into_iter().zip(entries).enumerate() {
-        if entry.name != name || entry.shape != shape {
+        if fails(Check::Name, entry.name != name) || fails(Check::Shape, entry.shape != shape) {
             return reject(format!("{what} {i} has another name or shape than the model's '{name}'"));
         }
         if let TensorValue::Public(integers) = &entry.value {
             let values = integers.to_vec();
-            if Integers::new(&values) != *integers {
+            if fails(Check::Width, Integers::new(&values) != *integers) {
                 return reject(format!("{what} '{name}' is not in its narrowest encoding"));
             }
             let count: usize = shape.iter().map(|s| *s as usize).product();
-            if values.len() != count {
+            if fails(Check::Elements, values.len() != count) {
                 return reject(format!("{what} '{name}' has {} elements, the model's has {count}", values.len()));
             }
-            if let Some(at) = values.iter().position(|v| !bounds.contains(*v)) {
+            if let Some(at) = values.iter().position(|v| fails(Check::Interval, !bounds.contains(*v))) {
                 return reject(format!(
                     "{what} '{name}', element {at}: {} is outside of [{}, {}]",
                     values[at], bounds.lo, bounds.hi
                 ));
             }
         }
-        if TensorEntry::digest_of(&entry.shape, &entry.value) != entry.digest {
+        if fails(Check::Digest, TensorEntry::digest_of(&entry.shape, &entry.value) != entry.digest) {
             return reject(format!("{what} '{name}' has a digest that is not its own"));
         }
     }

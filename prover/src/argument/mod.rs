@@ -5,13 +5,13 @@ pub mod product;
 pub mod relations;
 pub mod sumcheck;
 
-use crate::{generators::Generators, keys::ProverModel};
+use crate::{deviation::Deviation, generators::Generators, keys::ProverModel};
 use group::{Curve as _, Group as _};
 use halo2_proofs::transcript::TranscriptWrite;
 use pasta_curves::{Eq, EqAffine, Fp};
 use rand_chacha::ChaCha20Rng;
 use zkonnx_circuits::products::Piece;
-use zkonnx_verifier::{argument::LinearMessages, transcript::Challenge};
+use zkonnx_verifier::{argument::LinearMessages, checks::Check, transcript::Challenge};
 
 /// What the steps of the linear part share.
 #[derive(Debug)]
@@ -60,7 +60,9 @@ impl<T: TranscriptWrite<EqAffine, Challenge>> LinearProver<'_, T> {
         self.transcript.write_point(point.to_affine())
     }
 
-    fn challenge(&mut self) -> Fp {
-        zkonnx_verifier::transcript::squeeze(self.transcript)
+    fn challenge(&mut self, name: Check, deviation: &mut dyn Deviation) -> Fp {
+        let mut challenge = zkonnx_verifier::transcript::squeeze(self.transcript);
+        deviation.challenge(name, &mut challenge);
+        challenge
     }
 }

@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use zkonnx_circuits::{field::inner_product, functional::LinearSystem};
 use zkonnx_verifier::{
     argument::opening::root_of_unity,
+    checks::Check,
     length::{num_fold_rounds, num_opening_columns},
     transcript::Challenge,
 };
@@ -68,7 +69,7 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
                 }
                 prover.send_point(point)?;
             }
-            let tau = prover.challenge();
+            let tau = prover.challenge(Check::Tau, deviation);
             let inverse = tau.invert().unwrap_or(Fp::ZERO);
             value_blind += inverse * blinds.0 + tau * blinds.1;
             stray += inverse * on_generator.0 + tau * on_generator.1;
@@ -80,8 +81,7 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
     values.resize(n, Fp::ZERO);
     functional.resize(n, Fp::ZERO);
     // 9. z, only now.
-    let mut z = prover.challenge();
-    deviation.z(&mut z);
+    let z = prover.challenge(Check::Z, deviation);
     blind += z * value_blind;
     let value_generator = (value_generator * z).to_affine();
     // To the coefficient basis.
@@ -95,29 +95,35 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
     // 10. The mask.
     let (mask, mask_blind) = (Fp::random(&mut prover.rng), Fp::random(&mut prover.rng));
     prover.send_point(
-        generators.coefficient[0] * mask + value_generator * (mask * b[0]) + generators.blinding * mask_blind,
+        generators.coefficient[0] * mask
+            + value_generator * (mask * b[0] + deviation.mask())
+            + generators.blinding * mask_blind,
     )?;
-    let xi = prover.challenge();
+    let xi = prover.challenge(Check::Xi, deviation);
     a[0] += xi * mask;
     blind += xi * mask_blind;
     // 11. The rounds.
     let _span = tracing::info_span!("inner product rounds").entered();
     let mut g = generators.coefficient.clone();
-    while a.len() > 1 {
+    for round in 0.. {
+        if a.len() <= 1 {
+            break;
+        }
         let half = a.len() / 2;
+        let stray = deviation.round_of_opening(round);
         let blinds = (Fp::random(&mut prover.rng), Fp::random(&mut prover.rng));
-        let half_point = |a: &[Fp], b: &[Fp], g: &[EqAffine], blind: Fp| {
-            let scalars: Vec<Fp> = a.iter().copied().chain([inner_product(a, b), blind]).collect();
+        let half_point = |a: &[Fp], b: &[Fp], g: &[EqAffine], (stray, blind): (Fp, Fp)| {
+            let scalars: Vec<Fp> = a.iter().copied().chain([inner_product(a, b) + stray, blind]).collect();
             let bases: Vec<EqAffine> = g.iter().copied().chain([value_generator, generators.blinding]).collect();
             multiexp(&scalars, &bases)
         };
         let (left, right) = rayon::join(
-            || half_point(&a[..half], &b[half..], &g[half..], blinds.0),
-            || half_point(&a[half..], &b[..half], &g[..half], blinds.1),
+            || half_point(&a[..half], &b[half..], &g[half..], (stray.0, blinds.0)),
+            || half_point(&a[half..], &b[..half], &g[..half], (stray.1, blinds.1)),
         );
         prover.send_point(left)?;
         prover.send_point(right)?;
-        let u = prover.challenge();
+        let u = prover.challenge(Check::U, deviation);
         let inverse = u.invert().unwrap_or(Fp::ZERO);
         for i in 0..half {
             a[i] = a[i] + u * a[half + i];

@@ -5,7 +5,7 @@ use crate::deviation::Deviation;
 use ff::Field;
 use halo2_proofs::transcript::TranscriptWrite;
 use pasta_curves::{EqAffine, Fp};
-use zkonnx_verifier::transcript::Challenge;
+use zkonnx_verifier::{checks::Check, transcript::Challenge};
 
 /// 3.–7. Sends mask pieces, draws `γ`; sends `p'`, `q'`, draws `η`, then `ζ`.
 ///
@@ -42,7 +42,7 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
         sent += piece.len;
     }
     // 4. γ.
-    let gamma = prover.challenge();
+    let gamma = prover.challenge(Check::Gamma, deviation);
     prover.messages.challenges.gamma = gamma;
     // 5. The masked evaluations.
     let mut masked: Vec<(Fp, Fp)> = evaluations
@@ -57,8 +57,8 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
     }
     prover.messages.masked = masked;
     // 6. η combines the equations.
-    prover.messages.challenges.eta = prover.challenge();
+    prover.messages.challenges.eta = prover.challenge(Check::Eta, deviation);
     // 7. ζ separates the pieces.
-    prover.messages.challenges.zeta = prover.challenge();
+    prover.messages.challenges.zeta = prover.challenge(Check::Zeta, deviation);
     Ok(())
 }

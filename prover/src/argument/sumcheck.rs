@@ -11,7 +11,7 @@ use zkonnx_circuits::{
     relations::Right,
 };
 use zkonnx_quantize::graph::Source;
-use zkonnx_verifier::transcript::Challenge;
+use zkonnx_verifier::{checks::Check, transcript::Challenge};
 
 /// Both sides of a contraction over the remaining variables.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
         deviation.round(round, &prover.messages.challenges.sigma, &mut message);
         let extra = deviation.piece(round, &prover.messages.challenges.sigma);
         prover.send_piece(round, &message, &extra)?;
-        let sigma = prover.challenge();
+        let sigma = prover.challenge(Check::Sigma, deviation);
         prover.messages.challenges.sigma.push(sigma);
         for table in &mut tables {
             if round >= table.missing {

@@ -14,7 +14,10 @@ pub mod product;
 pub mod relations;
 pub mod sumcheck;
 
-use crate::transcript::Challenge;
+use crate::{
+    checks::{drawn, fails, Check},
+    transcript::Challenge,
+};
 use halo2_proofs::transcript::{Transcript, TranscriptRead};
 use pasta_curves::{EqAffine, Fp};
 
@@ -71,18 +74,23 @@ impl<T: TranscriptRead<EqAffine, Challenge>> Reader<'_, T> {
 }
 
 impl<T: Transcript<EqAffine, Challenge>> Reader<'_, T> {
-    /// The next challenge.
-    pub fn challenge(&mut self) -> Fp {
-        crate::transcript::squeeze(self.transcript)
+    /// The next challenge, by its name.
+    pub fn challenge(&mut self, name: Check) -> Fp {
+        let challenge = crate::transcript::squeeze(self.transcript);
+        drawn(name, challenge, || Fp::from(7))
     }
 
     /// The next challenge, which must have an inverse.
     ///
     /// # Errors
     /// [`ReadError::ZeroChallenge`].
-    pub fn nonzero_challenge(&mut self) -> Result<(Fp, Fp), ReadError> {
-        let challenge = self.challenge();
-        let inverse = Option::from(ff::Field::invert(&challenge)).ok_or(ReadError::ZeroChallenge)?;
+    pub fn nonzero_challenge(&mut self, name: Check) -> Result<(Fp, Fp), ReadError> {
+        let challenge = self.challenge(name);
+        let inverse = Option::<Fp>::from(ff::Field::invert(&challenge));
+        if fails(Check::NonZero, inverse.is_none()) {
+            return Err(ReadError::ZeroChallenge);
+        }
+        let inverse = inverse.unwrap_or_default();
         Ok((challenge, inverse))
     }
 }

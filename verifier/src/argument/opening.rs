@@ -19,7 +19,7 @@
 //! Soundness error: `(2·log2 C + 2 + 1 + 2k + 1)/|F|`. Cost: `2·log2 C + 1 + 2k` points, two scalars.
 
 use super::{ReadError, Reader};
-use crate::{length::num_fold_rounds, transcript::Challenge};
+use crate::{checks::Check, length::num_fold_rounds, transcript::Challenge};
 use ff::{Field, PrimeField};
 use halo2_proofs::{
     arithmetic::best_fft,
@@ -95,26 +95,26 @@ pub fn verify<'p, T: TranscriptRead<EqAffine, Challenge>>(
     let (mut tau, mut tau_inverse, mut value_points) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..num_fold_rounds(model) {
         let (left, right) = (reader.point()?, reader.point()?);
-        let (challenge, inverse) = reader.nonzero_challenge()?;
+        let (challenge, inverse) = reader.nonzero_challenge(Check::Tau)?;
         value_points.push((inverse, left));
         value_points.push((challenge, right));
         tau.push(challenge);
         tau_inverse.push(inverse);
     }
     // 9. z, only now.
-    let z = reader.challenge();
+    let z = reader.challenge(Check::Z);
     for (weight, point) in value_points {
         msm.append_term(weight * z, point);
     }
     // 10. The mask.
     let mask = reader.point()?;
-    let xi = reader.challenge();
+    let xi = reader.challenge(Check::Xi);
     msm.append_term(xi, mask);
     // 11. The rounds.
     let mut u_inverse = Vec::new();
     for _ in 0..model.layout.k {
         let (left, right) = (reader.point()?, reader.point()?);
-        let (challenge, inverse) = reader.nonzero_challenge()?;
+        let (challenge, inverse) = reader.nonzero_challenge(Check::U)?;
         msm.append_term(inverse, left);
         msm.append_term(challenge, right);
         u_inverse.push(inverse);
@@ -122,7 +122,7 @@ pub fn verify<'p, T: TranscriptRead<EqAffine, Challenge>>(
     // 12. The final scalar and blind.
     let (c, f) = (reader.scalar()?, reader.scalar()?);
     // 13. r separates this equation from halo2's.
-    let r = reader.challenge();
+    let r = reader.challenge(Check::R);
 
     let count = 1 << tau.len();
     add_columns(&mut msm, model, system, &bit_products(&tau, count), zeta, points);

@@ -7,7 +7,7 @@
 //! `(2 + 2S + 1 + 2m)/|F|` for `S` contractions and `m + 1` pieces. Cost: `2S` scalars and the masks' points.
 
 use super::{LinearMessages, ReadError, Reader};
-use crate::transcript::Challenge;
+use crate::{checks::Check, transcript::Challenge};
 use halo2_proofs::transcript::TranscriptRead;
 use pasta_curves::EqAffine;
 use zkonnx_circuits::compiled::CompiledModel;
@@ -26,14 +26,14 @@ pub fn verify<T: TranscriptRead<EqAffine, Challenge>>(
         messages.pieces.push(reader.point()?);
     }
     // 4. γ.
-    messages.challenges.gamma = reader.challenge();
+    messages.challenges.gamma = reader.challenge(Check::Gamma);
     // 5. The masked evaluations.
     for _ in 0..model.sumcheck.num_masked {
         messages.masked.push((reader.scalar()?, reader.scalar()?));
     }
     // 6. η combines the equations.
-    messages.challenges.eta = reader.challenge();
+    messages.challenges.eta = reader.challenge(Check::Eta);
     // 7. ζ separates the pieces.
-    messages.challenges.zeta = reader.nonzero_challenge()?.0;
+    messages.challenges.zeta = reader.nonzero_challenge(Check::Zeta)?.0;
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! Soundness error: `(d + L)/|F|` for `d` index bits and `L` relations. Nothing is sent.
 
 use super::{LinearMessages, Reader};
-use crate::transcript::Challenge;
+use crate::{checks::Check, transcript::Challenge};
 use halo2_proofs::transcript::Transcript;
 use pasta_curves::EqAffine;
 use zkonnx_circuits::{compiled::CompiledModel, functional::num_index_bits};
@@ -15,6 +15,6 @@ pub fn verify<T: Transcript<EqAffine, Challenge>>(
     reader: &mut Reader<'_, T>,
     messages: &mut LinearMessages,
 ) {
-    messages.challenges.rho = (0..num_index_bits(model)).map(|_| reader.challenge()).collect();
-    messages.challenges.mu = reader.challenge();
+    messages.challenges.rho = (0..num_index_bits(model)).map(|_| reader.challenge(Check::Rho)).collect();
+    messages.challenges.mu = reader.challenge(Check::Mu);
 }

@@ -7,7 +7,7 @@
 //! Cost: one point a round.
 
 use super::{LinearMessages, ReadError, Reader};
-use crate::transcript::Challenge;
+use crate::{checks::Check, transcript::Challenge};
 use halo2_proofs::transcript::TranscriptRead;
 use pasta_curves::EqAffine;
 use zkonnx_circuits::compiled::CompiledModel;
@@ -23,7 +23,7 @@ pub fn verify<T: TranscriptRead<EqAffine, Challenge>>(
 ) -> Result<(), ReadError> {
     for _ in 0..model.sumcheck.num_rounds {
         messages.pieces.push(reader.point()?);
-        messages.challenges.sigma.push(reader.challenge());
+        messages.challenges.sigma.push(reader.challenge(Check::Sigma));
     }
     Ok(())
 }

@@ -1,0 +1,153 @@
+//! Every single check of the verifier, by name.
+//!
+//! A check is what it looks like: [`fails`] and [`drawn`] give back what they are given, and cost nothing. Only the
+//! package `zkonnx-weakened-verifier` in `tests/weakened`, made of these same sources, can take one check away at
+//! a time, which shows that a forgery is then accepted (`tests/tests/forgeries.rs`). Its build script sets
+//! `cfg(weakened_verifier)`; a package of any other name does not compile with it, so no release contains it.
+
+/// One check. Challenges are checks too: to take one away is to know it before what depends on it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Check {
+    /// Parameters from a cache have the length for their `k`.
+    ParamsLength,
+    /// Parameters from a cache have the pinned digest: nobody knows a relation between the generators.
+    ParamsDigest,
+    /// A `model.zkv` has as many parameter commitments as its layout needs.
+    CommitmentCount,
+    /// With private weights, bounds follow from declared widths alone.
+    PrivateBounds,
+    /// Verifying is not too expensive.
+    Work,
+    /// Recomputing: the graph's bounds hold for the weights.
+    RecomputedBounds,
+    /// Recomputing: the commitments are those of the weights.
+    RecomputedPoints,
+    /// The statement's format version is known.
+    Format,
+    /// The statement's proof system is known.
+    Suite,
+    /// The statement's semantics version is known.
+    Semantics,
+    /// The statement is about the registered model.
+    Model,
+    /// The statement has the model's number of inputs and outputs.
+    Count,
+    /// Inputs and outputs have the model's names.
+    Name,
+    /// Inputs and outputs have the model's shapes.
+    Shape,
+    /// Public integers are in their narrowest encoding.
+    Width,
+    /// A public tensor has as many elements as its shape.
+    Elements,
+    /// Public integers are within their declared interval.
+    Interval,
+    /// A tensor's digest is its own.
+    Digest,
+    /// The statement has not expired.
+    Expiry,
+    /// The proof has the model's length.
+    Length,
+    /// The commitments read ahead are points.
+    Phase1Points,
+    /// `φ` and `θ` depend on the statement.
+    LookupStatement,
+    /// `φ` and `θ` depend on the phase-1 commitments.
+    LookupPoints,
+    /// The transcript starts with the statement's digest.
+    Header,
+    /// `ρ`: every index of a relation counts.
+    Rho,
+    /// `μ`: every relation counts by itself.
+    Mu,
+    /// `σ_i`, after the round's message.
+    Sigma,
+    /// `γ`, after the masks.
+    Gamma,
+    /// `η`, after `p'` and `q'`.
+    Eta,
+    /// `ζ`: every piece of messages counts by itself.
+    Zeta,
+    /// `τ_i`, after the fold's cross terms.
+    Tau,
+    /// `z`, after the last fold.
+    Z,
+    /// `ξ`, after the mask.
+    Xi,
+    /// `u_i`, after the round's cross terms.
+    U,
+    /// `r`, after everything.
+    R,
+    /// A challenge that is divided by is not zero.
+    NonZero,
+    /// Nothing follows the proof.
+    Trailing,
+    /// halo2's final equation.
+    Halo2,
+    /// The linear part's final equation.
+    Linear,
+}
+
+/// Whether a check fails.
+#[cfg(not(weakened_verifier))]
+pub(crate) const fn fails(_: Check, failed: bool) -> bool {
+    failed
+}
+
+/// A challenge as it was drawn.
+#[cfg(not(weakened_verifier))]
+pub(crate) fn drawn<T>(_: Check, challenge: T, _: impl FnOnce() -> T) -> T {
+    challenge
+}
+
+#[cfg(weakened_verifier)]
+mod weakened {
+    use super::Check;
+    use std::cell::RefCell;
+
+    const _: () = {
+        let (name, allowed) = (env!("CARGO_PKG_NAME").as_bytes(), b"zkonnx-weakened-verifier");
+        let mut i = 0;
+        while i < name.len() {
+            assert!(name.len() == allowed.len() && name[i] == allowed[i], "no package but the tests' can be weakened");
+            i += 1;
+        }
+    };
+
+    thread_local! {
+        static WITHOUT: RefCell<Vec<Check>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Runs `action` on a verifier that lacks the checks, on this thread.
+    pub fn without<R>(checks: &[Check], action: impl FnOnce() -> R) -> R {
+        struct Restore(Vec<Check>);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                WITHOUT.with(|w| *w.borrow_mut() = std::mem::take(&mut self.0));
+            }
+        }
+        let _restore = Restore(WITHOUT.with(|w| std::mem::replace(&mut *w.borrow_mut(), checks.to_vec())));
+        action()
+    }
+
+    fn lacks(check: Check) -> bool {
+        WITHOUT.with(|w| w.borrow().contains(&check))
+    }
+
+    pub(crate) fn fails(check: Check, failed: bool) -> bool {
+        failed && !lacks(check)
+    }
+
+    pub(crate) fn drawn<T>(check: Check, challenge: T, known: impl FnOnce() -> T) -> T {
+        if lacks(check) {
+            known()
+        } else {
+            challenge
+        }
+    }
+}
+#[cfg(weakened_verifier)]
+pub use weakened::without;
+#[cfg(weakened_verifier)]
+pub(crate) use weakened::{drawn, fails};
