@@ -122,7 +122,7 @@ fn run_all(folder: &str, recipe: &Recipe, tolerance: f64, float: bool) {
         let name = path.strip_prefix(root(folder)).unwrap().display().to_string();
         // Thresholds, and weights of sums that cancel, are wider than a network's.
         let mut recipe = recipe.clone();
-        if name.starts_with("ml/") {
+        if ["ml/", "convolutions/volumes", "indices/", "quantised/", "resize/"].iter().any(|n| name.starts_with(n)) {
             (recipe.declared_weight_bits, recipe.declared_bias_bits) = (24, 48);
         }
         let result = load(&path).and_then(|case| {

@@ -45,7 +45,8 @@ impl FloatGraph {
                 .map(|i| values[i.0].clone().unwrap_or_else(|| Arc::new(Tensor::zeros(&[]))))
                 .collect();
             let arguments: Vec<&Tensor> = arguments.iter().map(AsRef::as_ref).collect();
-            let result = ops::evaluate(&node.op, &arguments, self.shape(node.output));
+            let mut result = ops::evaluate(&node.op, &arguments, self.shape(node.output));
+            result.integer = self.values[node.output.0].integer;
             visit(node.output, &result);
             values[node.output.0] = Some(Arc::new(result));
             for input in &node.inputs {

@@ -182,7 +182,8 @@ pub(crate) fn evaluate(op: &FloatOp, inputs: &[&Tensor], shape: &[usize]) -> Ten
         FloatOp::Binary(binary) => binary.evaluate(x, inputs[1], shape),
         FloatOp::BatchNorm { epsilon } => elementwise::batch_norm(inputs, *epsilon),
         FloatOp::Unary(unary) => {
-            Tensor { data: x.data.iter().map(|v| unary.evaluate(*v)).collect(), ..Tensor::new(shape.to_vec(), vec![]) }
+            let data = x.data.iter().map(|v| unary.evaluate(*v)).collect();
+            Tensor { shape: shape.to_vec(), data, integer: unary.is_integer(x.integer) }
         }
         FloatOp::PRelu => {
             let slope = inputs[1].broadcast_to(shape);
