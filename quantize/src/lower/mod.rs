@@ -255,7 +255,9 @@ impl<'a> Lowering<'a> {
             _ if self.recipe.private_weights => self.private_unit(&expr, self.ranges[id.0], &scalars)?,
             _ => {
                 // Fine enough for every summand, and coarse enough for exact sums of 62 bits.
-                let factors = self.needed_factors(&expr);
+                let range = self.ranges[id.0];
+                let magnitude = if range.magnitude() > 0.0 { range.magnitude() } else { f64::INFINITY };
+                let factors = self.needed_factors(&expr, magnitude, self.recipe.output_weight_bits);
                 let smallest = factors.into_iter().filter(|f| *f > 0.0).fold(largest, f64::min);
                 smallest / (libm::ldexp(1.0, i32::from(self.recipe.output_weight_bits) - 1) - 1.0)
             }

@@ -108,7 +108,8 @@ impl Lowering<'_> {
             }
             _ => {
                 let largest = |list: &[f64]| list.iter().copied().fold(0.0, f64::max);
-                let factors = self.needed_factors(expr);
+                // What saturates needs no precision, and what is far above it tells nothing of the others.
+                let factors = self.needed_factors(expr, target * power(self.recipe.bits), self.recipe.factor_bits());
                 let enough = |s: u8| {
                     let weights_fit = if self.recipe.private_weights {
                         i32::from(s) >= i32::from(self.recipe.weight_bits) - 1 + self.fan_in(expr)
@@ -127,11 +128,13 @@ impl Lowering<'_> {
     }
 
     /// For every atom that is a number times tensors, its factor over its share of the largest summand: what adds
-    /// little may be known with less precision.
-    pub(super) fn needed_factors(&self, expr: &Expr) -> Vec<f64> {
+    /// little may be known with less precision. That summand counts as far as coefficients of so many bits leave
+    /// [`RESULT_BITS`] for the range of the result: beyond, it saturates or cancels.
+    pub(super) fn needed_factors(&self, expr: &Expr, range: f64, bits: u8) -> Vec<f64> {
+        let most = range * libm::ldexp(1.0, i32::from(bits) - RESULT_BITS).max(1.0);
         let reach = |atom: &Atom| self.reach(atom);
         let atoms: Vec<&Atom> = expr.atoms.iter().filter(|a| !a.reads.is_empty()).collect();
-        let largest = atoms.iter().map(|a| constant_magnitude(a) * reach(a)).fold(0.0, f64::max);
+        let largest = atoms.iter().map(|a| constant_magnitude(a) * reach(a)).fold(0.0, f64::max).min(most);
         atoms.iter().filter(|a| a.dense.is_none()).map(|a| largest / reach(a)).collect()
     }
 
@@ -338,6 +341,8 @@ pub(super) fn weight_grain(expr: &Expr) -> Option<f64> {
 /// See [`Lowering::precise_tensor`].
 const PRECISE_BITS: i32 = 20;
 
+/// Coefficients are precise enough for so many bits of the result.
+const RESULT_BITS: i32 = 10;
 /// The smallest weight is at most so many grains.
 const MAX_PARTS: u32 = 12;
 /// The largest integer weight that counts as such.
