@@ -279,8 +279,8 @@ impl Lowering<'_> {
         Some(seen.min((domain.hi - domain.lo) / atom.coef.abs() + 2.0))
     }
 
-    /// The expression as a tensor of about this unit, cut to a domain; the tensor that it is, if that will do.
-    pub(super) fn fine_tensor(
+    /// [`Lowering::fine_tensor`] of a sum that fits.
+    pub(super) fn fine_sum(
         &mut self,
         expr: &Expr,
         domain: Range,

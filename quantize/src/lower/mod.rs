@@ -21,6 +21,7 @@ mod requantise;
 mod round;
 mod selection;
 mod softmax;
+mod split;
 mod trees;
 
 use crate::{

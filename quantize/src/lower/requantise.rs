@@ -129,13 +129,14 @@ impl Lowering<'_> {
 
     /// For every atom that is a number times tensors, its factor over its share of the largest summand: what adds
     /// little may be known with less precision. That summand counts as far as coefficients of so many bits leave
-    /// [`RESULT_BITS`] for the range of the result: beyond, it saturates or cancels.
+    /// [`RESULT_BITS`] for the range of the result: beyond, it saturates or cancels. No factor needs more than its bits.
     pub(super) fn needed_factors(&self, expr: &Expr, range: f64, bits: u8) -> Vec<f64> {
         let most = range * libm::ldexp(1.0, i32::from(bits) - RESULT_BITS).max(1.0);
         let reach = |atom: &Atom| self.reach(atom);
         let atoms: Vec<&Atom> = expr.atoms.iter().filter(|a| !a.reads.is_empty()).collect();
         let largest = atoms.iter().map(|a| constant_magnitude(a) * reach(a)).fold(0.0, f64::max).min(most);
-        atoms.iter().filter(|a| a.dense.is_none()).map(|a| largest / reach(a)).collect()
+        let need = |atom: &Atom| (largest / reach(atom)).max(constant_magnitude(atom));
+        atoms.iter().filter(|a| a.dense.is_none()).map(|a| need(a)).collect()
     }
 
     /// The expression as a tensor of `PRECISE_BITS` bits and as many more as its static interval needs: nothing
@@ -190,8 +191,8 @@ impl Lowering<'_> {
         }
     }
 
-    /// Emits `min(max(max_window(requantised expression), lo), hi)`, saturated to the recipe's bits.
-    pub(super) fn requantise(
+    /// [`Lowering::requantise`] of a sum that fits.
+    pub(super) fn requantise_sum(
         &mut self,
         expr: &Expr,
         window: &[AxisId],
