@@ -40,6 +40,9 @@ pub(super) struct RecipeOptions {
     /// Bits of the largest weight of a layer at least, 2 to 24; follows the activations by default
     #[arg(long, value_name = "N")]
     weight_bits: Option<u8>,
+    /// A scale for every channel of a layer instead of one for all: nearer to the float model, a few more terms to prove
+    #[arg(long)]
+    per_channel: bool,
 }
 
 fn parse_range(text: &str) -> Result<(f64, f64), String> {
@@ -121,6 +124,7 @@ impl RecipeOptions {
         recipe.dims = self.dims();
         recipe.input_bits = self.input_bits.unwrap_or(recipe.input_bits);
         recipe.weight_bits = self.weight_bits.unwrap_or(recipe.weight_bits);
+        recipe.per_channel |= self.per_channel;
         recipe.input_range = self.input_range;
         recipe.calibration = match (self.calibration, self.percentile) {
             (Some(method), _) => method,

@@ -162,6 +162,9 @@ fn widths_from_four_to_twenty_four_bits_are_taken() {
     // Inputs and weights follow, unless they are given.
     assert!(error(&["--bits", "16", "--input-bits", "6"]) > 10.0 * errors[3]);
     assert!(error(&["--bits", "16", "--weight-bits", "3"]) > 0.0);
+    let recipe = |options: &[&str]| regressor(&dir, &[options, &["--json"]].concat()).json()["recipe"].clone();
+    assert_eq!(recipe(&["--bits", "8"])["per_channel"], false);
+    assert_eq!(recipe(&["--bits", "8", "--per-channel"])["per_channel"], true);
     for (option, value, reason) in [
         ("--bits", "3", "bits is 3, it must be 4 to 24"),
         ("--bits", "25", "bits is 25"),

@@ -219,7 +219,12 @@ impl Lowering<'_> {
         let largest = scalars.iter().copied().fold(0.0, f64::max);
         match (Self::is_single(expr), largest > 0.0) {
             (true, _) => largest,
-            (false, true) => libm::ldexp(largest, bits),
+            (false, true) => {
+                // Also of what has a small unit and large integers.
+                let needed = self.needed_factors(expr, f64::INFINITY, self.recipe.factor_bits());
+                let smallest = needed.into_iter().filter(|f| *f > 0.0).fold(f64::INFINITY, f64::min);
+                libm::ldexp(largest, bits).min(libm::ldexp(smallest, -SUMMAND_BITS))
+            }
             (false, false) => {
                 let constants: f64 = expr.atoms.iter().map(constant_magnitude).sum();
                 libm::ldexp(if constants > 0.0 { constants } else { 1.0 }, bits)
@@ -291,6 +296,9 @@ impl Lowering<'_> {
         Ok(self.lazy_tensor(node, tensor))
     }
 }
+
+/// Coefficients of summands are precise to so many bits of the largest one.
+const SUMMAND_BITS: i32 = 12;
 
 /// `alpha · x + beta`.
 fn affine(expr: Expr, alpha: f64, beta: f64) -> Expr {

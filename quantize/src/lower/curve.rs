@@ -81,7 +81,8 @@ fn domain(curve: Curve, range: Range, bits: u8) -> Result<Range, LowerError> {
         return Err(LowerError::Scale(range.hi));
     }
     let (first, last) = natural_domain(curve, bits);
-    let slack = ((range.hi - range.lo) / 8.0).max(range.magnitude() * 1e-3).max(1e-9);
+    // One value seen says little of its neighbours.
+    let slack = ((range.hi - range.lo) / 8.0).max(range.magnitude() / 64.0).max(1e-9);
     let (mut lo, mut hi) = ((range.lo - slack).clamp(first, last), (range.hi + slack).clamp(first, last));
     if is_singular(curve) || is_root(curve) {
         match (range.lo > 0.0, range.hi < 0.0) {

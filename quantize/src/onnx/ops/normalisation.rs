@@ -172,21 +172,21 @@ fn lp(c: &mut Context<'_>) -> Outputs {
     Ok(vec![over_norm(c, x, axis, c.attributes.int("p").unwrap_or(2))?])
 }
 
-/// `x / ‖x‖` along an axis.
+/// `x / ‖x‖` along an axis, zero where all of `x` is. First `x` is divided by its largest absolute value: squares of
+/// small rows would be lost beside those of large ones.
 pub(crate) fn over_norm(c: &mut Context<'_>, x: ValueId, axis: usize, p: i64) -> Result<ValueId, NodeProblem> {
-    let curve = match p {
-        1 => Curve::Reciprocal,
-        2 => Curve::Rsqrt,
+    let size = c.unary(Unary::Abs, x)?;
+    let largest = c.reduce(size, Reduction::Max, &[axis])?;
+    let nothing = is_nothing(c, largest)?;
+    let largest = c.add(largest, nothing)?;
+    let x = c.div(x, largest)?;
+    let (curve, size) = match p {
+        1 => (Curve::Reciprocal, c.unary(Unary::Abs, x)?),
+        2 => (Curve::Rsqrt, c.mul(x, x)?),
         _ => return Err(NodeProblem::Attribute("p")),
     };
-    // Once to see whether it is zero, and once for its exact value.
-    let mut sums = [x; 2];
-    for sum in &mut sums {
-        let size = if curve == Curve::Rsqrt { c.mul(x, x)? } else { c.unary(Unary::Abs, x)? };
-        *sum = c.reduce(size, Reduction::Sum, &[axis])?;
-    }
-    let nothing = is_nothing(c, sums[0])?;
-    let sum = c.add(sums[1], nothing)?;
+    let sum = c.reduce(size, Reduction::Sum, &[axis])?;
+    let sum = c.add(sum, nothing)?;
     let inverse = c.unary(Unary::Curve(curve), sum)?;
     c.mul(x, inverse)
 }
