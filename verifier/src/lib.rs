@@ -4,12 +4,14 @@
 //! [`verify::verify`] decides about a statement and a proof. The argument is described in `docs/protocol.md`.
 
 pub mod argument;
+pub mod batch;
 pub mod checks;
 pub mod error;
 pub mod length;
 pub mod params;
 pub mod proof_file;
 pub mod registry;
+pub mod replay;
 pub mod statement;
 pub mod transcript;
 pub mod verify;

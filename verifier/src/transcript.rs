@@ -46,6 +46,33 @@ pub fn squeeze<T: Transcript<EqAffine, Challenge>>(transcript: &mut T) -> Fp {
     transcript.squeeze_challenge().get_scalar()
 }
 
+/// What a transcript ends with: two challenges more, 64 bytes, that depend on everything absorbed.
+pub fn final_state<T: Transcript<EqAffine, Challenge>>(transcript: &mut T) -> [u8; 64] {
+    let mut state = [0; 64];
+    for half in state.chunks_exact_mut(32) {
+        half.copy_from_slice(&*transcript.squeeze_challenge());
+    }
+    state
+}
+
+/// The weights of proofs in a batch: for each, a wide reduction of BLAKE2b over `"batch"`, their number, the final states of
+/// *all* of them, and its place.
+///
+/// A weight that depends on its own proof alone, or on none, would let two proofs be wrong by amounts that cancel.
+#[must_use]
+pub fn batch_weights(final_states: &[[u8; 64]]) -> Vec<Fp> {
+    let mut state = Blake2b::new().hash_length(64).personal(b"zkonnx.batch.v1_").to_state();
+    state.update(b"batch");
+    state.update(&u64::try_from(final_states.len()).unwrap_or(u64::MAX).to_le_bytes());
+    for proof in final_states {
+        state.update(proof);
+    }
+    (0_u64..)
+        .take(final_states.len())
+        .map(|i| Fp::from_uniform_bytes(state.clone().update(&i.to_le_bytes()).finalize().as_array()))
+        .collect()
+}
+
 /// The challenges `(θ, φ)` of LogUp: a wide reduction of BLAKE2b over everything that is fixed by then.
 #[must_use]
 pub fn lookup_challenges(digest: &StatementDigest, vk_digest: Fp, shard: u32, points: &[[u8; 32]]) -> (Fp, Fp) {

@@ -6,8 +6,10 @@ use crate::{
     error::{Step, VerifyError},
     length::ELEMENT,
     registry::{ModelHandle, ModelKeys},
-    statement::{Integers, ModelId, Statement, StatementDigest, TensorEntry, TensorValue, FORMAT_VERSION, SUITE},
-    transcript::{absorb_header, lookup_challenges, Challenge},
+    statement::{
+        Context, Integers, ModelId, Statement, StatementDigest, TensorEntry, TensorValue, FORMAT_VERSION, SUITE,
+    },
+    transcript::{absorb_header, final_state, lookup_challenges, Challenge},
 };
 use group::GroupEncoding;
 use halo2_proofs::{
@@ -19,16 +21,17 @@ use pasta_curves::{EqAffine, Fp};
 use zkonnx_circuits::functional::{linear_system, LinearSystem, PublicTensors};
 use zkonnx_quantize::{graph::Interval, model::SEMANTICS_VERSION};
 
-/// A proof was accepted. There is no other way to get one of these than [`verify`].
+/// A proof was accepted. There is no other way to get one of these than [`verify`] and [`crate::batch::verify_batch`].
 ///
-/// The caller must still check that the context is the expected one, that the job was not settled before,
-/// that the tensors it cares about are public in the statement ([`Statement::modes`]: whoever proves chooses what
+/// The caller must still check that the context is the expected one, that the job was not settled before
+/// (see [`crate::replay::ReplayGuard`]), that the tensors it cares about are public in the statement ([`Statement::modes`]: whoever proves chooses what
 /// to hide, and a statement with hidden outputs says almost nothing), and what it requires of the model
 /// (see [`crate::registry::ModelHandle::weight_status`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verified {
     statement: StatementDigest,
     model: ModelId,
+    context: Context,
 }
 
 impl Verified {
@@ -41,6 +44,11 @@ impl Verified {
     #[must_use]
     pub fn model_id(&self) -> ModelId {
         self.model
+    }
+    /// For whom, when and how often the proof counts.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.context
     }
 }
 
@@ -68,6 +76,17 @@ pub struct Deferred<'p> {
     pub linear: MSM<'p, EqAffine>,
     /// The linear equation and its messages, for debugging.
     pub system: LinearSystem,
+    /// What the transcript ends with: it depends on the statement, the key and every byte of the proof.
+    pub final_state: [u8; 64],
+}
+
+/// A proof of which everything but the final equation is checked.
+#[derive(Debug)]
+pub(crate) struct Prepared<'p> {
+    /// What the final equation would show.
+    pub(crate) verified: Verified,
+    /// The final equation.
+    pub(crate) deferred: Deferred<'p>,
 }
 
 /// Verifies a proof of a statement.
@@ -82,22 +101,33 @@ pub fn verify(
     proof: &[u8],
     now: Option<u64>,
 ) -> Result<Verified, VerifyError> {
+    let Prepared { verified, deferred } = prepare(handle, statement, proof, now)?;
+    let [halo2, linear] = [(Check::Halo2, &deferred.halo2), (Check::Linear, &deferred.linear)]
+        .map(|(check, equation)| drawn(check, equation.clone(), || handle.params().empty_msm()));
+    let mut joint = halo2;
+    joint.add_msm(&linear);
+    if joint.eval() {
+        return Ok(verified);
+    }
+    // Only for the message: which of the two is wrong?
+    let step = if deferred.halo2.eval() { Step::Linear } else { Step::Halo2 };
+    Err(VerifyError::rejected(step, "the final equation does not hold"))
+}
+
+/// Everything but the final equation, with the handle's keys.
+pub(crate) fn prepare<'p>(
+    handle: &'p ModelHandle,
+    statement: &Statement,
+    proof: &[u8],
+    now: Option<u64>,
+) -> Result<Prepared<'p>, VerifyError> {
     check_statement(handle, statement, now)?;
     let keys = handle.keys(&statement.modes()).map_err(|e| VerifyError::rejected(Step::Statement, e.to_string()))?;
     let digest = statement.digest();
     let public = public_values(statement);
     let tensors = PublicTensors { inputs: &public.0, outputs: &public.1 };
     let deferred = defer(&keys, handle.params(), handle.points(), digest, tensors, proof)?;
-    let [halo2, linear] = [(Check::Halo2, &deferred.halo2), (Check::Linear, &deferred.linear)]
-        .map(|(check, equation)| drawn(check, equation.clone(), || handle.params().empty_msm()));
-    let mut joint = halo2;
-    joint.add_msm(&linear);
-    if joint.eval() {
-        return Ok(Verified { statement: digest, model: handle.id() });
-    }
-    // Only for the message: which of the two is wrong?
-    let step = if deferred.halo2.eval() { Step::Linear } else { Step::Halo2 };
-    Err(VerifyError::rejected(step, "the final equation does not hold"))
+    Ok(Prepared { verified: Verified { statement: digest, model: handle.id(), context: statement.context }, deferred })
 }
 
 /// Everything but the final equation. `digest` stands for the statement.
@@ -161,10 +191,11 @@ pub fn defer<'p>(
         Ok((system, linear))
     };
     let (system, linear) = read().map_err(|e| malformed(e.to_string()))?;
+    let final_state = final_state(&mut transcript);
     if fails(Check::Trailing, !rest.is_empty()) {
         return Err(malformed(format!("{} bytes after the end", rest.len())));
     }
-    Ok(Deferred { halo2, linear, system })
+    Ok(Deferred { halo2, linear, system, final_state })
 }
 
 /// The public integers of a statement; empty vectors for hidden tensors.

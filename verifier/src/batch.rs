@@ -1,0 +1,185 @@
+//! Many proofs at once, of any mix of models and contexts.
+//!
+//! Every check that is no multi-scalar multiplication comes first, proof by proof; one that fails is reported and left
+//! out. What remains of proof `i` is an equation `E_i = 0` in the group. With weights `w_i` from the final transcript states
+//! of *all* proofs ([`batch_weights`]) one multi-scalar multiplication per `k` checks `Σ w_i·E_i = 0`: generators and the
+//! parameter commitments of one model occur once, however many proofs use them. Soundness error: `1/|F|` for each sum that is evaluated, as all
+//! `E_i` are fixed before any `w_i`. When a sum does not vanish its halves are looked at, down to single proofs,
+//! which [`verify`] decides alone: every verdict is the one that [`verify`] gives, and a bad proof never makes a
+//! good one fail. There is no randomness of the verifier, and threads change nothing.
+
+use crate::{
+    error::VerifyError,
+    registry::ModelHandle,
+    statement::Statement,
+    transcript::batch_weights,
+    verify::{prepare, verify, Verified},
+};
+use ff::Field;
+use halo2_proofs::poly::commitment::{Params, MSM};
+use pasta_curves::{EqAffine, Fp};
+use std::sync::Arc;
+
+/// Rows (the sum of `2^k`) of proofs that are held in memory at once, 32 bytes each; larger batches are decided part by part.
+const MAX_BATCH_ROWS: usize = 1 << 22;
+
+/// One proof of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchItem<'a> {
+    /// The model, registered. Handles of one [`crate::registry::Registry`] share their parameters, and so the multiplication.
+    pub handle: &'a ModelHandle,
+    /// What is proven.
+    pub statement: &'a Statement,
+    /// The proof.
+    pub proof: &'a [u8],
+}
+
+impl BatchItem<'_> {
+    fn verify(&self, now: Option<u64>) -> Result<Verified, VerifyError> {
+        verify(self.handle, self.statement, self.proof, now)
+    }
+}
+
+/// Verifies many proofs; the verdicts are those of [`verify`], in the same order.
+#[must_use]
+pub fn verify_batch(items: &[BatchItem<'_>], now: Option<u64>) -> Vec<Result<Verified, VerifyError>> {
+    let mut verdicts = Vec::with_capacity(items.len());
+    let mut rest = items;
+    while !rest.is_empty() {
+        let (part, next) = rest.split_at(part_len(rest));
+        verdicts.extend(verify_part(part, now));
+        rest = next;
+    }
+    verdicts
+}
+
+/// How many of the items fit the limit, at least one.
+fn part_len(items: &[BatchItem<'_>]) -> usize {
+    let mut rows = 0_usize;
+    let fits = |item: &&BatchItem<'_>| {
+        rows = rows.saturating_add(1 << item.handle.layout().k);
+        rows <= MAX_BATCH_ROWS
+    };
+    items.iter().take_while(fits).count().max(1)
+}
+
+/// A proof whose equation is left.
+struct Pending<'p> {
+    index: usize,
+    verified: Verified,
+    equation: MSM<'p, EqAffine>,
+}
+
+/// Parameters, and proofs that share them, with their weights.
+type Group<'p> = (&'p Arc<Params<EqAffine>>, Vec<(Fp, Pending<'p>)>);
+
+fn verify_part(items: &[BatchItem<'_>], now: Option<u64>) -> Vec<Result<Verified, VerifyError>> {
+    let prepared = map(items.to_vec(), |item| {
+        prepare(item.handle, item.statement, item.proof, now).map(|p| {
+            let mut equation = p.deferred.halo2;
+            equation.add_msm(&p.deferred.linear);
+            (p.verified, equation, p.deferred.final_state)
+        })
+    });
+    let states: Vec<[u8; 64]> = prepared.iter().flatten().map(|p| p.2).collect();
+    let mut weights = batch_weights(&states).into_iter();
+    // Nothing is accepted before its equation is decided.
+    let mut verdicts: Vec<Option<Result<Verified, VerifyError>>> = Vec::with_capacity(items.len());
+    // One group per set of parameters, in order of first appearance.
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for (index, (item, prepared)) in items.iter().zip(prepared).enumerate() {
+        let (verified, equation) = match prepared {
+            Ok((verified, equation, _)) => (verified, equation),
+            Err(error) => {
+                verdicts.push(Some(Err(error)));
+                continue;
+            }
+        };
+        verdicts.push(None);
+        // A weight of zero would accept anything: such a proof is verified alone, like those that fail.
+        if let Some(weight) = weights.next().filter(|w| *w != Fp::ZERO) {
+            let params = item.handle.params();
+            let pending = (weight, Pending { index, verified, equation });
+            match groups.iter_mut().find(|g| Arc::ptr_eq(g.0, params)) {
+                Some(group) => group.1.push(pending),
+                None => groups.push((params, vec![pending])),
+            }
+        }
+    }
+    for (params, group) in groups {
+        let group = map(group, |(weight, mut pending)| {
+            pending.equation.scale(weight);
+            pending
+        });
+        let mut holding = Vec::new();
+        find_holding(params, &group, false, &mut holding);
+        for pending in holding {
+            if let Some(verdict) = verdicts.get_mut(pending.index) {
+                *verdict = Some(Ok(pending.verified));
+            }
+        }
+    }
+    let alone = |(verdict, item): (Option<_>, &BatchItem<'_>)| verdict.unwrap_or_else(|| item.verify(now));
+    verdicts.into_iter().zip(items).map(alone).collect()
+}
+
+/// Bisection: the proofs whose equation holds. `fails` says that their sum is known not to vanish; gives whether it does not.
+fn find_holding<'a, 'p>(
+    params: &'p Params<EqAffine>,
+    group: &'a [Pending<'p>],
+    fails: bool,
+    holding: &mut Vec<&'a Pending<'p>>,
+) -> bool {
+    if !fails && sum(params, group).eval() {
+        holding.extend(group);
+        return false;
+    }
+    if group.len() > 1 {
+        let (left, right) = group.split_at(group.len() / 2);
+        let left_fails = find_holding(params, left, false, holding);
+        // When the left half holds, the right one does not.
+        find_holding(params, right, !left_fails, holding);
+    }
+    true
+}
+
+/// The sum of equations.
+#[cfg(feature = "multicore")]
+fn sum<'p>(params: &'p Params<EqAffine>, group: &[Pending<'p>]) -> MSM<'p, EqAffine> {
+    // Halves in parallel: the terms are sorted into a map.
+    const SERIAL: usize = 8;
+    if group.len() <= SERIAL {
+        return sum_serially(params, group);
+    }
+    let (left, right) = group.split_at(group.len() / 2);
+    let (mut left, right) = rayon::join(|| sum(params, left), || sum(params, right));
+    left.add_msm(&right);
+    left
+}
+
+/// The sum of equations.
+#[cfg(not(feature = "multicore"))]
+fn sum<'p>(params: &'p Params<EqAffine>, group: &[Pending<'p>]) -> MSM<'p, EqAffine> {
+    sum_serially(params, group)
+}
+
+fn sum_serially<'p>(params: &'p Params<EqAffine>, group: &[Pending<'p>]) -> MSM<'p, EqAffine> {
+    let mut sum = params.empty_msm();
+    for pending in group {
+        sum.add_msm(&pending.equation);
+    }
+    sum
+}
+
+/// `f` of every element, in order; in parallel with threads.
+#[cfg(feature = "multicore")]
+fn map<T: Send, U: Send>(items: Vec<T>, f: impl Fn(T) -> U + Sync + Send) -> Vec<U> {
+    use rayon::prelude::*;
+    items.into_par_iter().map(f).collect()
+}
+
+/// `f` of every element, in order.
+#[cfg(not(feature = "multicore"))]
+fn map<T, U>(items: Vec<T>, f: impl Fn(T) -> U) -> Vec<U> {
+    items.into_iter().map(f).collect()
+}
