@@ -2,6 +2,7 @@
 
 use bincode::{Decode, Encode};
 use blake2b_simd::Params as Blake2b;
+use serde::{Deserialize, Serialize};
 use zkonnx_circuits::lower::{Mode, Modes};
 use zkonnx_quantize::{
     graph::Graph,
@@ -14,12 +15,12 @@ pub const FORMAT_VERSION: u16 = 1;
 pub const SUITE: u16 = 1;
 
 /// Identity of a model: the digest of its `model.zkv`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
-pub struct ModelId(pub [u8; 32]);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
+pub struct ModelId(#[serde(with = "crate::json::hex32")] pub [u8; 32]);
 
 /// Digest of a statement.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
-pub struct StatementDigest(pub [u8; 32]);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
+pub struct StatementDigest(#[serde(with = "crate::json::hex32")] pub [u8; 32]);
 
 macro_rules! hexadecimal {
     ($type:ty) => {
@@ -38,8 +39,9 @@ macro_rules! hexadecimal {
 hexadecimal!(ModelId);
 hexadecimal!(StatementDigest);
 
-/// Integers in the narrowest width that holds them all.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+/// Integers in the narrowest width that holds them all. In JSON a list.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(from = "Vec<i64>", into = "Vec<i64>")]
 pub enum Integers {
     /// 8 bits.
     I8(Vec<i8>),
@@ -76,8 +78,21 @@ impl Integers {
     }
 }
 
+impl From<Vec<i64>> for Integers {
+    fn from(values: Vec<i64>) -> Self {
+        Self::new(&values)
+    }
+}
+
+impl From<Integers> for Vec<i64> {
+    fn from(integers: Integers) -> Self {
+        integers.to_vec()
+    }
+}
+
 /// How a tensor stands in the statement.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TensorValue {
     /// Its integers, row-major.
     Public(Integers),
@@ -86,7 +101,8 @@ pub enum TensorValue {
 }
 
 /// One input or output.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TensorEntry {
     /// Its ONNX name.
     pub name: String,
@@ -95,6 +111,7 @@ pub struct TensorEntry {
     /// Its mode, and its integers when public.
     pub value: TensorValue,
     /// BLAKE2b-256 of shape and integers when public; zero when hidden.
+    #[serde(with = "crate::json::hex32")]
     pub digest: [u8; 32],
 }
 
@@ -135,8 +152,9 @@ impl TensorEntry {
     }
 }
 
-/// For whom, when and how often a proof counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+/// For whom, when and how often a proof counts. In JSON an object; what is missing is zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(try_from = "crate::json::ContextText", into = "crate::json::ContextText")]
 pub struct Context {
     /// Application or chain.
     pub domain: [u8; 32],
@@ -153,7 +171,8 @@ pub struct Context {
 }
 
 /// A statement, version 1.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Statement {
     /// [`FORMAT_VERSION`].
     pub format: u16,

@@ -1,6 +1,7 @@
 //! `zkonnx bench`.
 
 use super::{
+    bench_batch::{self, BatchTimes},
     files,
     stages::{median, peak, reset_peak, StageTimes},
     Failure, Outcome,
@@ -27,6 +28,9 @@ pub(super) struct Bench {
     /// How often to prove and verify
     #[arg(long, default_value_t = 7)]
     runs: usize,
+    /// Prove this many, and verify them one by one and in one batch, with one thread and with all
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -38,8 +42,8 @@ const PROVE_STAGES: [&str; 7] =
 
 impl Bench {
     pub(super) fn run(&self) -> Result<Outcome, Failure> {
-        if self.runs == 0 {
-            return Err(Failure::new("--runs is 0"));
+        if self.runs == 0 || self.batch == Some(0) {
+            return Err(Failure::new("--runs or --batch is 0"));
         }
         let times = StageTimes::default();
         let subscriber = tracing_subscriber::registry().with(times.clone());
@@ -86,6 +90,10 @@ impl Bench {
             runs.entry("verify").or_default().push(started.elapsed());
             (proof_bytes, statement_bytes) = (proof.len(), statement.to_bytes().len());
         }
+        let batches = match self.batch {
+            Some(count) => bench_batch::measure(&prover, &handle, (&inputs, count), self.runs)?,
+            None => Vec::new(),
+        };
         let spread = |name: &str| {
             let all = runs.get(name).map_or(&[][..], Vec::as_slice);
             let (min, max) = (all.iter().min(), all.iter().max());
@@ -114,6 +122,7 @@ impl Bench {
                     "runs": self.runs,
                     "once_seconds": stages,
                     "seconds": medians,
+                    "verify_batches": batches.iter().map(BatchTimes::to_json).collect::<Vec<_>>(),
                     "prepare_peak_bytes": prepare_peak,
                     "prove_peak_bytes": prove_peak,
                     "proof_bytes": proof_bytes,
@@ -141,6 +150,9 @@ impl Bench {
         for name in PROVE_STAGES.into_iter().chain(["prove", "verify"]) {
             let (median, min, max) = spread(name);
             say!("{name:24} {median:>10.4} {min:>10.4} {max:>10.4}");
+        }
+        for batch in &batches {
+            say!("{batch}");
         }
         let memory = |peak: Option<usize>| peak.map_or("unknown".into(), files::bytes);
         say!("peak memory              {} to prepare, {} to prove", memory(prepare_peak), memory(prove_peak));

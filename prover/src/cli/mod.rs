@@ -12,6 +12,7 @@ macro_rules! say {
 
 mod auto;
 mod bench;
+mod bench_batch;
 mod context;
 mod demo;
 mod files;
@@ -21,6 +22,7 @@ mod node_table;
 mod output;
 mod prove;
 mod quantize;
+mod receipt;
 mod recipe;
 mod run;
 mod stages;
@@ -47,8 +49,10 @@ enum Command {
     Run(run::Run),
     /// Evaluates a quantised model on one input and proves the result
     Prove(prove::Prove),
-    /// Verifies a proof
+    /// Verifies proofs and receipts, several in one batch
     Verify(verify::Verify),
+    /// Makes, shows and converts receipts, and meters models
+    Receipt(receipt::Receipt),
     /// Quantises, proves and verifies a bundled model on real images, then refuses a tampered proof
     Demo(demo::Demo),
     /// Measures every stage of proving and verifying a quantised model
@@ -101,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run(),
         Command::Prove(command) => command.run(),
         Command::Verify(command) => command.run(),
+        Command::Receipt(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Bench(command) => command.run(),
     };

@@ -94,7 +94,7 @@ impl Prove {
 }
 
 /// Everything public but the named tensors.
-fn modes(graph: &Graph, hide: &[String]) -> Result<Modes, Failure> {
+pub(super) fn modes(graph: &Graph, hide: &[String]) -> Result<Modes, Failure> {
     let mut modes = Modes::public(graph);
     let inputs = graph.inputs.iter().map(|i| &i.name).zip(&mut modes.inputs);
     let outputs = graph.outputs.iter().map(|o| &o.name).zip(&mut modes.outputs);

@@ -1,108 +1,219 @@
 //! `zkonnx verify`.
 
-use super::{context::hex, files, run::to_json, Failure, Outcome};
+use super::{files, run::to_json, Failure, Outcome};
 use clap::Args;
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 use zkonnx_quantize::data::NamedTensor;
 use zkonnx_verifier::{
-    proof_file::ProofFile,
-    registry::Registry,
-    statement::{Context, TensorEntry, TensorValue},
-    verify::verify,
+    batch::{verify_batch, BatchItem},
+    proof_file::{ProofFile, PROOF_MAGIC},
+    receipt::Receipt,
+    registry::{ModelHandle, Registry},
+    statement::{Context, Statement, TensorEntry, TensorValue},
+    verify::Verified,
     zkv::{DeclaredWeights, VerifierModel},
 };
 
 #[derive(Debug, Args)]
 pub(super) struct Verify {
-    /// The model that the verifier trusts: a .zkv file
-    #[arg(long)]
-    model: PathBuf,
-    /// The proof
-    proof: PathBuf,
-    /// Print the verdict as JSON
+    /// The models that the verifier trusts: .zkv files (may be given several times)
+    #[arg(long, required = true)]
+    model: Vec<PathBuf>,
+    /// The proofs, or receipts; several are verified in one batch, with a verdict for each
+    #[arg(required = true)]
+    proof: Vec<PathBuf>,
+    /// Print the verdict as JSON; of several, a list
     #[arg(long)]
     json: bool,
 }
 
-impl Verify {
-    pub(super) fn run(&self) -> Result<Outcome, Failure> {
-        let model = files::read(&self.model)?;
+/// A proof file or a receipt.
+struct Presented {
+    statement: Statement,
+    proof: Vec<u8>,
+    receipt: Option<Receipt>,
+}
+
+/// Reads a proof file or a receipt, binary or JSON; the inner error is a rejection.
+fn read(path: &Path) -> Result<Result<Presented, String>, Failure> {
+    let bytes = files::read(path)?;
+    Ok(read_presented(&bytes).map_err(|e| e.to_string()))
+}
+
+fn read_presented(bytes: &[u8]) -> Result<Presented, Box<dyn std::error::Error>> {
+    let is_receipt = bytes.starts_with(zkonnx_verifier::receipt::RECEIPT_MAGIC)
+        || (!bytes.starts_with(PROOF_MAGIC) && bytes.trim_ascii_start().starts_with(b"{"));
+    if is_receipt {
+        let receipt = Receipt::from_either(bytes)?;
+        let (statement, proof) = (receipt.statement.clone(), receipt.proof.clone());
+        return Ok(Presented { statement, proof, receipt: Some(receipt) });
+    }
+    let ProofFile { statement, proof } = ProofFile::from_bytes(bytes)?;
+    Ok(Presented { statement, proof, receipt: None })
+}
+
+/// Registers model files, with cached parameters.
+pub(super) fn register(paths: &[PathBuf]) -> Result<Vec<ModelHandle>, Failure> {
+    let mut registry = Registry::new();
+    let mut handles = Vec::new();
+    for path in paths {
+        let model = files::read(path)?;
         // The layout stands in the file: read it before parameters are looked for.
         let parsed = VerifierModel::from_bytes(&model)
-            .map_err(|e| Failure::at(&self.model, e).hint("a .zkv file is written by `zkonnx quantize`"))?;
-        let file = match ProofFile::from_bytes(&files::read(&self.proof)?) {
-            Ok(file) => file,
-            Err(error) => return Ok(self.reject(&error.to_string())),
-        };
-        let mut registry = Registry::new();
-        registry.insert_params(files::params(parsed.layout.k.into()).map_err(|e| Failure::at(&self.model, e.message))?);
-        let handle = registry.register(&model).map_err(|e| Failure::at(&self.model, e))?;
+            .map_err(|e| Failure::at(path, e).hint("a .zkv file is written by `zkonnx quantize`"))?;
+        if !handles.iter().any(|h: &ModelHandle| h.params().k() == u32::from(parsed.layout.k)) {
+            registry.insert_params(files::params(parsed.layout.k.into()).map_err(|e| Failure::at(path, e.message))?);
+        }
+        handles.push(registry.register(&model).map_err(|e| Failure::at(path, e))?);
+    }
+    Ok(handles)
+}
+
+/// The model that a statement names; where there is none the first, which then refuses it.
+pub(super) fn choose<'a>(handles: &'a [ModelHandle], statement: &Statement) -> Option<&'a ModelHandle> {
+    handles.iter().find(|h| h.id() == statement.model_id).or(handles.first())
+}
+
+impl Verify {
+    pub(super) fn run(&self) -> Result<Outcome, Failure> {
+        let handles = register(&self.model)?;
+        let presented = self.proof.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+        let items: Vec<BatchItem<'_>> = presented
+            .iter()
+            .flatten()
+            .filter_map(|p| {
+                let handle = choose(&handles, &p.statement)?;
+                Some(BatchItem { handle, statement: &p.statement, proof: &p.proof })
+            })
+            .collect();
         let started = Instant::now();
-        let verdict = verify(&handle, &file.statement, &file.proof, Some(files::now()));
+        let mut verdicts = verify_batch(&items, Some(files::now())).into_iter().zip(&items);
         let seconds = started.elapsed().as_secs_f64();
-        let verified = match verdict {
-            Ok(verified) => verified,
-            Err(error) => return Ok(self.reject(&error.to_string())),
-        };
-        let graph = handle.graph();
-        let scales = |entry: &TensorEntry| {
-            let input = graph.inputs.iter().find(|i| i.name == entry.name).map(|i| i.scale);
-            let output = graph.outputs.iter().find(|o| o.name == entry.name).map(|o| o.scale);
-            (input, output)
-        };
-        let inputs: Vec<NamedTensor> =
-            file.statement.inputs.iter().filter_map(|e| in_units(e, scales(e).0?.to_f64())).collect();
-        let outputs: Vec<NamedTensor> =
-            file.statement.outputs.iter().filter_map(|e| in_units(e, scales(e).1?.to_f64())).collect();
-        let context = file.statement.context;
+        let verdicts: Vec<Result<(Verified, &ModelHandle), String>> = presented
+            .iter()
+            .map(|presented| {
+                let presented = presented.as_ref().map_err(Clone::clone)?;
+                let (verdict, item) = verdicts.next().ok_or("no verdict")?;
+                let verified = verdict.map_err(|e| e.to_string())?;
+                if let Some(receipt) = &presented.receipt {
+                    receipt.check_metering(item.handle).map_err(|e| e.to_string())?;
+                }
+                Ok((verified, item.handle))
+            })
+            .collect();
+        let outcome = if verdicts.iter().all(Result::is_ok) { Outcome::Done } else { Outcome::Rejected };
+        let all = || self.proof.iter().zip(&presented).zip(&verdicts);
         if self.json {
-            say!(
-                "{}",
-                serde_json::json!({
-                    "verdict": "accepted",
-                    "model_id": verified.model_id().to_string(),
-                    "statement": verified.statement_digest().to_string(),
-                    "inputs": to_json(&inputs),
-                    "outputs": to_json(&outputs),
-                    "context": context_json(&context),
-                    "seconds": seconds,
-                })
-            );
-            return Ok(Outcome::Done);
+            let verdicts: Vec<serde_json::Value> = all()
+                .map(|((path, presented), verdict)| verdict_json(path, presented.as_ref().ok(), verdict))
+                .collect();
+            match verdicts.as_slice() {
+                [single] => {
+                    let mut single = single.clone();
+                    single["seconds"] = seconds.into();
+                    say!("{single}");
+                }
+                _ => say!("{}", serde_json::json!({ "verdicts": verdicts, "seconds": seconds })),
+            }
+            return Ok(outcome);
         }
-        say!("accepted in {:.1} ms", seconds * 1e3);
-        say!("model id   {}", verified.model_id());
-        say!("statement  {}", verified.statement_digest());
-        match handle.declared_weights() {
-            DeclaredWeights::Public => say!("weights    declared public (not recomputed here)"),
-            DeclaredWeights::Private => say!("weights    private, not range-proven"),
-        }
-        for (what, entries, tensors) in
-            [("input", &file.statement.inputs, &inputs), ("output", &file.statement.outputs, &outputs)]
-        {
-            for entry in entries {
-                match tensors.iter().find(|t| t.name == entry.name) {
-                    Some(tensor) => say!("{what:10} {} {:?} = {}", entry.name, entry.shape, shorten(&tensor.data)),
-                    None => say!("{what:10} {} {:?} hidden", entry.name, entry.shape),
+        match (self.proof.as_slice(), presented.as_slice(), verdicts.as_slice()) {
+            ([_], [Ok(presented)], [Ok((verified, handle))]) => {
+                say!("accepted in {:.1} ms", seconds * 1e3);
+                show(presented, verified, handle);
+            }
+            _ => {
+                for ((path, _), verdict) in all() {
+                    match verdict {
+                        Ok((verified, _)) => {
+                            say!("accepted: {}: statement {}", path.display(), verified.statement_digest())
+                        }
+                        Err(reason) => say!("REJECTED: {}: {reason}", path.display()),
+                    }
+                }
+                if let [_, _, ..] = verdicts.as_slice() {
+                    let accepted = verdicts.iter().filter(|v| v.is_ok()).count();
+                    say!("{accepted} of {} accepted in {:.1} ms", verdicts.len(), seconds * 1e3);
                 }
             }
         }
-        if context == Context::default() {
-            say!("context    none");
-        } else {
-            say!("context    {}", context_json(&context));
-        }
-        Ok(Outcome::Done)
+        Ok(outcome)
     }
+}
 
-    fn reject(&self, reason: &str) -> Outcome {
-        if self.json {
-            say!("{}", serde_json::json!({ "verdict": "rejected", "reason": reason }));
-        } else {
-            say!("REJECTED: {}: {reason}", self.proof.display());
-        }
-        Outcome::Rejected
+/// Public inputs and outputs in real units.
+fn tensors(statement: &Statement, handle: &ModelHandle) -> (Vec<NamedTensor>, Vec<NamedTensor>) {
+    let graph = handle.graph();
+    let inputs = statement.inputs.iter().zip(&graph.inputs).filter_map(|(e, d)| in_units(e, d.scale.to_f64()));
+    let outputs = statement.outputs.iter().zip(&graph.outputs).filter_map(|(e, d)| in_units(e, d.scale.to_f64()));
+    (inputs.collect(), outputs.collect())
+}
+
+fn verdict_json(
+    path: &Path,
+    presented: Option<&Presented>,
+    verdict: &Result<(Verified, &ModelHandle), String>,
+) -> serde_json::Value {
+    let (verified, handle, presented) = match (verdict, presented) {
+        (Ok((verified, handle)), Some(presented)) => (verified, handle, presented),
+        (Err(reason), _) => return serde_json::json!({ "proof": path, "verdict": "rejected", "reason": reason }),
+        (Ok(_), None) => return serde_json::json!({ "proof": path, "verdict": "rejected", "reason": "not read" }),
+    };
+    let (inputs, outputs) = tensors(&presented.statement, handle);
+    let mut json = serde_json::json!({
+        "proof": path,
+        "verdict": "accepted",
+        "model_id": verified.model_id(),
+        "statement": verified.statement_digest(),
+        "inputs": to_json(&inputs),
+        "outputs": to_json(&outputs),
+        "context": verified.context(),
+    });
+    if let Some(receipt) = &presented.receipt {
+        json["metering"] = serde_json::json!(receipt.metering);
+        json["storage"] = serde_json::json!(receipt.storage);
     }
+    json
+}
+
+/// An accepted proof in words.
+fn show(presented: &Presented, verified: &Verified, handle: &ModelHandle) {
+    say!("model id   {}", verified.model_id());
+    say!("statement  {}", verified.statement_digest());
+    match handle.declared_weights() {
+        DeclaredWeights::Public => say!("weights    declared public (not recomputed here)"),
+        DeclaredWeights::Private => say!("weights    private, not range-proven"),
+    }
+    show_statement(&presented.statement, &tensors(&presented.statement, handle));
+    if let Some(receipt) = &presented.receipt {
+        super::receipt::show(receipt);
+    }
+}
+
+/// Tensors and context in words.
+fn show_statement(statement: &Statement, tensors: &(Vec<NamedTensor>, Vec<NamedTensor>)) {
+    for (what, entries, tensors) in
+        [("input", &statement.inputs, &tensors.0), ("output", &statement.outputs, &tensors.1)]
+    {
+        for entry in entries {
+            match tensors.iter().find(|t| t.name == entry.name) {
+                Some(tensor) => say!("{what:10} {} {:?} = {}", entry.name, entry.shape, shorten(&tensor.data)),
+                None => say!("{what:10} {} {:?} hidden", entry.name, entry.shape),
+            }
+        }
+    }
+    say!("context    {}", context_text(&statement.context));
+}
+
+/// A context in one line.
+pub(super) fn context_text(context: &Context) -> String {
+    if *context == Context::default() {
+        return "none".into();
+    }
+    serde_json::json!(context).to_string()
 }
 
 /// A public tensor in real units; `None` when hidden.
@@ -116,17 +227,6 @@ fn in_units(entry: &TensorEntry, scale: f64) -> Option<NamedTensor> {
             data: integers.to_vec().into_iter().map(|v| v as f64 * scale).collect(),
         }),
     }
-}
-
-fn context_json(context: &Context) -> serde_json::Value {
-    serde_json::json!({
-        "domain": hex(&context.domain),
-        "job_id": hex(&context.job_id),
-        "nonce": context.nonce,
-        "requester": hex(&context.requester),
-        "payee": hex(&context.payee),
-        "not_after": context.not_after,
-    })
 }
 
 /// The first values.

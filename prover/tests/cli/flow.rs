@@ -77,6 +77,10 @@ fn bench_measures_every_stage() {
     let text = zkonnx(&["bench", &mlp.zkq, "--runs", "1", "--input", &mlp.input]).done().out;
     assert!(text.contains("every proof verified"), "{text}");
     zkonnx(&["bench", &mlp.zkq, "--runs", "0"]).refused(&["--runs"]);
+    let json = zkonnx(&["bench", &mlp.zkq, "--runs", "1", "--batch", "2", "--json"]).json();
+    let batches = json["verify_batches"].as_array().unwrap();
+    assert!(!batches.is_empty() && batches.iter().all(|b| b["proofs"] == 2 && b["ratio"].as_f64().unwrap() > 0.0));
+    zkonnx(&["bench", &mlp.zkq, "--batch", "0"]).refused(&["--batch"]);
 }
 
 #[test]

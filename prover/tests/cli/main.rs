@@ -7,6 +7,7 @@ mod flow;
 mod inspect;
 mod options;
 mod quantize;
+mod receipts;
 mod refusals;
 
 use std::{
