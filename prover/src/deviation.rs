@@ -40,8 +40,9 @@ pub trait Deviation {
     /// A challenge of the linear part was drawn. Changing it is proving for another protocol, one whose verifier
     /// draws it otherwise.
     fn challenge(&mut self, name: Check, challenge: &mut Fp) {}
-    /// The digest that starts the transcript. Changing it is proving for another protocol.
-    fn header(&mut self, digest: &mut StatementDigest) {}
+    /// The digest that θ and φ depend on, and then the one that starts the transcript. Changing it is proving for
+    /// another protocol.
+    fn statement(&mut self, bound_by: Check, digest: &mut StatementDigest) {}
     /// θ and φ were drawn. Changing them is proving for another protocol.
     fn lookup(&mut self, theta: &mut Fp, phi: &mut Fp) {}
     /// ρ and μ are known.

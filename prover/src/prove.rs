@@ -21,6 +21,7 @@ use zkonnx_circuits::{
 use zkonnx_quantize::eval::{evaluate, Trace};
 use zkonnx_verifier::{
     argument::LinearMessages,
+    checks::Check,
     statement::{Context, Statement},
     transcript::{absorb_header, compress, lookup_challenges, Challenge},
     verify::public_values,
@@ -101,7 +102,10 @@ fn attempt(
     drop(span);
 
     // Phase 2: the challenges of LogUp.
-    let (mut theta, mut phi) = lookup_challenges(&digest, model.keys.vk_digest, 0, &compress(&points));
+    let [mut bound, mut header] = [digest; 2];
+    deviation.statement(Check::LookupStatement, &mut bound);
+    deviation.statement(Check::Header, &mut header);
+    let (mut theta, mut phi) = lookup_challenges(&bound, model.keys.vk_digest, 0, &compress(&points));
     deviation.lookup(&mut theta, &mut phi);
     let Some(phase2) = witness::phase2(shape, &columns, &multiplicities, phi, theta) else {
         return Ok(None);
@@ -112,8 +116,6 @@ fn attempt(
     // halo2's proof.
     let span = tracing::info_span!("halo2 proof").entered();
     let mut transcript = Blake2bWrite::<_, EqAffine, Challenge>::init(Vec::with_capacity(model.keys.proof_length));
-    let mut header = digest;
-    deviation.header(&mut header);
     absorb_header(&mut transcript, &header)?;
     let circuit = ModelCircuit { shape, assignment: Some(&assignment) };
     let instance: [&[Fp]; 1] = [&[phi, theta]];

@@ -2,8 +2,8 @@
 
 use crate::{
     contraction::{volume, Axis, ProductAxes},
-    graph::{Form, Interval, Param, Product, Source, TensorInfo},
-    index::IndexMap,
+    graph::{Form, Interval, Param, Product, Source, TensorInfo, Term},
+    index::{Coordinate, Factor, IndexMap},
 };
 
 /// No exact form may reach this absolute value.
@@ -146,6 +146,126 @@ pub fn tight_bounds(form: &Form, tensors: &[TensorInfo], params: &[Param], weigh
     let lo = i64::try_from(lo.into_iter().min()?).ok()?;
     let hi = i64::try_from(hi.into_iter().max()?).ok()?;
     Some(Interval::new(lo, hi))
+}
+
+/// [`tight_bounds`] of a form that reads no parameter, in constant memory: hostile graphs are checked with it.
+///
+/// `None` when it leaves `i64`, or refers to a parameter or to something that is not there.
+#[must_use]
+pub fn parameter_free_bounds(form: &Form, tensors: &[TensorInfo]) -> Option<Interval> {
+    let mut everywhere = (i128::from(form.constant), i128::from(form.constant));
+    for product in &form.products {
+        let side = |operand: &crate::graph::Operand| {
+            let value = declared(operand.source, tensors, &[])?;
+            let value = read(value, &operand.map, &|a| size_of(form, &product.summed, &operand.sums, a));
+            repeated(value, count(&operand.sums))
+        };
+        let sum = repeated(times(side(&product.left)?, side(&product.right)?)?, count(&product.summed))?;
+        everywhere = add(everywhere, scale_interval(sum, product.coef)?)?;
+    }
+    // Reads that are never outside count the same for all elements.
+    let mut partial = Vec::new();
+    for term in &form.terms {
+        let value = scale_interval(declared(term.source, tensors, &[])?, term.coef)?;
+        let reads = TermReads::new(form, term);
+        if reads.mixed.is_empty() {
+            everywhere = add(everywhere, repeated(value, Some(reads.constant))?)?;
+        } else {
+            partial.push((value, reads));
+        }
+    }
+    let (mut lo, mut hi) = (i128::MAX, i128::MIN);
+    let mut index = vec![0_u32; form.shape.len()];
+    for _ in 0..if partial.is_empty() { 1 } else { form.len() } {
+        let mut own = everywhere;
+        for (value, reads) in &partial {
+            own = add(own, repeated(*value, Some(reads.at(&index)))?)?;
+        }
+        (lo, hi) = (lo.min(own.0), hi.max(own.1));
+        for (i, size) in index.iter_mut().zip(&form.shape).rev() {
+            *i += 1;
+            if *i < *size {
+                break;
+            }
+            *i = 0;
+        }
+    }
+    Some(Interval::new(i64::try_from(lo).ok()?, i64::try_from(hi).ok()?))
+}
+
+/// How many points of a term's summed axes read inside, at an element.
+struct TermReads<'a> {
+    /// Those of factors for which it is the same at all elements.
+    constant: i128,
+    /// The other factors, with coefficient and size of their summed axes.
+    mixed: Vec<(&'a Factor, Vec<(i64, u32)>)>,
+}
+
+impl<'a> TermReads<'a> {
+    fn new(form: &Form, term: &'a Term) -> Self {
+        let axes = form.shape.len();
+        let mut reads = Self { constant: 1, mixed: Vec::new() };
+        let size = |axis: &u8| size_of(form, &[], &term.sums, *axis);
+        // An axis that no factor reads has size 1: the graph is valid.
+        for factor in &term.map.factors {
+            let sizes: Vec<u32> = factor.axes.iter().map(size).collect();
+            let is_sum = |a: &u8| usize::from(*a) >= axes;
+            if is_never_outside(factor, &sizes) {
+                let sums = factor.axes.iter().zip(&sizes).filter(|(a, _)| is_sum(a));
+                reads.constant *= sums.map(|(_, s)| i128::from(*s)).product::<i128>();
+            } else if factor.axes.iter().all(is_sum) {
+                let mut inside = 0;
+                factor.for_each(&sizes, |_, x| inside += i128::from(x.is_some()));
+                reads.constant *= inside;
+            } else {
+                let steps = match &factor.coordinate {
+                    Coordinate::Affine { coefs, .. } => {
+                        let steps = factor.axes.iter().zip(coefs).zip(&sizes).filter(|((a, _), _)| is_sum(a));
+                        steps.map(|((_, coef), size)| (i64::from(*coef), *size)).collect()
+                    }
+                    Coordinate::Table(_) => Vec::new(),
+                };
+                reads.mixed.push((factor, steps));
+            }
+        }
+        reads
+    }
+
+    fn at(&self, index: &[u32]) -> i128 {
+        self.mixed.iter().fold(self.constant, |n, (factor, steps)| {
+            let own = factor.axes.iter().map(|axis| index.get(usize::from(*axis)));
+            n * match &factor.coordinate {
+                Coordinate::Table(entries) => {
+                    let entry = own.flatten().next().and_then(|i| entries.get(*i as usize));
+                    i128::from(entry.is_some_and(|x| (0..i64::from(factor.size)).contains(&i64::from(*x))))
+                }
+                Coordinate::Affine { coefs, offset } => {
+                    let own = own.zip(coefs).filter_map(|(i, coef)| Some(i64::from(*i?) * i64::from(*coef)));
+                    count_inside(i64::from(*offset) + own.sum::<i64>(), steps, factor.size)
+                }
+            }
+        })
+    }
+}
+
+/// Points over all steps whose coordinate is within `0..size`.
+fn count_inside(at: i64, steps: &[(i64, u32)], size: u32) -> i128 {
+    match steps {
+        [] => i128::from((0..i64::from(size)).contains(&at)),
+        [(coef, count), rest @ ..] => (0..*count).map(|i| count_inside(at + i64::from(i) * coef, rest, size)).sum(),
+    }
+}
+
+fn is_never_outside(factor: &Factor, sizes: &[u32]) -> bool {
+    let size = i128::from(factor.size);
+    match &factor.coordinate {
+        Coordinate::Table(entries) => entries.iter().all(|x| (0..size).contains(&i128::from(*x))),
+        Coordinate::Affine { coefs, offset } => {
+            let reach = coefs.iter().zip(sizes).map(|(c, s)| i128::from(*c) * (i128::from(*s) - 1));
+            let (lo, hi) = reach.fold((0, 0), |(lo, hi), r| (lo + r.min(0), hi + r.max(0)));
+            i128::from(*offset) + lo >= 0 && i128::from(*offset) + hi < size
+        }
+    }
 }
 
 fn product_bounds(

@@ -119,6 +119,12 @@ impl Form {
     pub fn len(&self) -> usize {
         self.shape.iter().map(|s| *s as usize).product()
     }
+    /// Whether it reads a parameter.
+    #[must_use]
+    pub fn reads_parameters(&self) -> bool {
+        let products = self.products.iter().flat_map(|p| [p.left.source, p.right.source]);
+        self.terms.iter().map(|t| t.source).chain(products).any(|source| matches!(source, Source::Param(_)))
+    }
     /// Whether it has no elements; a valid form never is.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -69,6 +69,16 @@ pub enum DecodeError {
         /// The one in the file.
         actual: u16,
     },
+    /// Longer than any of its kind.
+    #[error("a {kind} file of {actual} bytes: the limit is {limit}")]
+    TooLong {
+        /// The kind.
+        kind: &'static str,
+        /// The length.
+        actual: usize,
+        /// The largest length.
+        limit: usize,
+    },
     /// Truncated, too long, or not the canonical encoding.
     #[error("malformed file: {0}")]
     Malformed(String),
@@ -89,10 +99,12 @@ fn codec_with_limit<const LIMIT: usize>() -> impl config::Config {
 /// Decodes with a limit on claimed memory in proportion to the bytes that are there: a length in a
 /// hostile file never sizes an allocation. Values take at most some times their encoding in memory.
 fn decode_body<T: Decode<()>>(body: &[u8]) -> Result<(T, usize), DecodeError> {
-    let decoded = match body.len().saturating_mul(16) {
-        0..=0xf_ffff => bincode::decode_from_slice(body, codec_with_limit::<{ 1 << 20 }>()),
-        0x10_0000..=0xff_ffff => bincode::decode_from_slice(body, codec_with_limit::<{ 1 << 24 }>()),
-        0x100_0000..=0xfff_ffff => bincode::decode_from_slice(body, codec_with_limit::<{ 1 << 28 }>()),
+    let decoded = match body.len().saturating_mul(16).checked_ilog2().unwrap_or(0) {
+        0..20 => bincode::decode_from_slice(body, codec_with_limit::<{ 1 << 20 }>()),
+        20..22 => bincode::decode_from_slice(body, codec_with_limit::<{ 1 << 22 }>()),
+        22..24 => bincode::decode_from_slice(body, codec_with_limit::<{ 1 << 24 }>()),
+        24..26 => bincode::decode_from_slice(body, codec_with_limit::<{ 1 << 26 }>()),
+        26..28 => bincode::decode_from_slice(body, codec_with_limit::<{ 1 << 28 }>()),
         _ => bincode::decode_from_slice(body, codec_with_limit::<MAX_FILE>()),
     };
     decoded.map_err(|e| DecodeError::Malformed(e.to_string()))
@@ -112,16 +124,19 @@ pub fn encode_file<T: Encode>(magic: &[u8; 8], versions: &[u16], value: &T) -> V
     bytes
 }
 
-/// Reads what [`encode_file`] wrote, and only that.
+/// Reads what [`encode_file`] wrote, and only that, up to `limit` bytes.
 ///
 /// # Errors
 /// [`DecodeError`] for any other bytes.
 pub fn decode_file<T: Encode + Decode<()>>(
     magic: &[u8; 8],
-    kind: &'static str,
+    (kind, limit): (&'static str, usize),
     versions: &[(&'static str, u16)],
     bytes: &[u8],
 ) -> Result<T, DecodeError> {
+    if bytes.len() > limit {
+        return Err(DecodeError::TooLong { kind, actual: bytes.len(), limit });
+    }
     if bytes.get(..8) != Some(magic.as_slice()) {
         return Err(DecodeError::Magic { expected: kind });
     }
@@ -159,8 +174,8 @@ impl QuantizedModel {
     /// # Errors
     /// [`DecodeError`] for anything but a valid model.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let model: Self =
-            decode_file(ZKQ_MAGIC, "model.zkq", &[("format", ZKQ_FORMAT), ("semantics", SEMANTICS_VERSION)], bytes)?;
+        let versions = [("format", ZKQ_FORMAT), ("semantics", SEMANTICS_VERSION)];
+        let model: Self = decode_file(ZKQ_MAGIC, ("model.zkq", MAX_FILE), &versions, bytes)?;
         validate_graph(&model.graph)?;
         validate_weights(&model.graph, &model.weights)?;
         Ok(model)

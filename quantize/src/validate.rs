@@ -1,7 +1,7 @@
 //! What makes a graph valid. Everything later relies on these checks, whoever made the graph.
 
 use crate::{
-    bounds::{conservative_bounds, tight_bounds, FORM_LIMIT},
+    bounds::{conservative_bounds, parameter_free_bounds, tight_bounds, FORM_LIMIT},
     graph::{Form, Graph, Interval, Node, Op, Operand, Source, TensorInfo},
     index::{Coordinate, IndexMap},
 };
@@ -362,9 +362,8 @@ fn validate_form(graph: &Graph, form: &Form, tensors: &[TensorInfo]) -> Result<(
         });
     }
     // Without parameters the bounds can be checked here and now. Too narrow ones would drop clamps that bind.
-    let mut sources = form.terms.iter().map(|t| t.source).chain(form.products.iter().map(|p| p.left.source));
-    if !sources.any(|source| matches!(source, Source::Param(_))) {
-        let tight = tight_bounds(form, tensors, &graph.params, &[]);
+    if !form.reads_parameters() {
+        let tight = parameter_free_bounds(form, tensors);
         if tight.is_none_or(|tight| tight.lo < declared.lo || tight.hi > declared.hi) {
             return Err(Problem::Bounds {
                 lo: declared.lo.into(),
@@ -478,6 +477,9 @@ pub fn validate_weights(graph: &Graph, weights: &[Vec<i64>]) -> Result<(), Model
     });
     let outputs = graph.outputs.iter().enumerate().map(|(i, o)| (format!("output {i}"), &o.form));
     for (place, form) in forms.chain(outputs) {
+        if !form.reads_parameters() {
+            continue; // checked with the graph
+        }
         let tight = tight_bounds(form, &infos, &graph.params, weights)
             .ok_or(Problem::Rule("the bounds overflow"))
             .map_err(at(place.clone()))?;

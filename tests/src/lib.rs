@@ -1,7 +1,9 @@
 //! What the tests share: small graphs, a prover with its verifier, lies, and verifiers that see more or check less.
 
 pub mod debug_verifier;
+pub mod forgeries;
 pub mod graphs;
+pub mod hostile;
 pub mod lies;
 #[cfg(feature = "onnx")]
 pub mod onnx_cases;

@@ -1,29 +1,67 @@
-//! A few hostile bytes do not make a decoder allocate much. In a process of its own: it looks at the process's memory.
+//! Hostile bytes do not make a decoder allocate much. In a process of its own: it counts all of the process's memory.
 
-use zkonnx_quantize::model::{QuantizedModel, ZKQ_MAGIC};
-use zkonnx_verifier::zkv::{VerifierModel, ZKV_MAGIC};
+use peak_alloc::PeakAlloc;
+use zkonnx_quantize::{
+    graph::{Interval, Source, Term},
+    index::{Factor, IndexMap},
+    model::{QuantizedModel, ZKQ_MAGIC},
+};
+use zkonnx_tests::{
+    graphs::{form, GraphBuilder},
+    hostile::{decoders, Mutator, MAX_ALLOCATION},
+};
+use zkonnx_verifier::zkv::{DeclaredWeights, VerifierModel, ZKV_MAGIC};
 
-/// The most virtual memory that this process ever had, in KiB; `None` where the system does not say.
-fn peak() -> Option<usize> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmPeak:"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// The most memory that `action` has in use beyond what was before.
+fn peak_of<R>(action: impl FnOnce() -> R) -> (R, usize) {
+    let before = MEMORY.current_usage();
+    MEMORY.reset_peak_usage();
+    let result = action();
+    (result, MEMORY.peak_usage().saturating_sub(before))
 }
 
 #[test]
-fn a_length_in_a_hostile_file_does_not_size_an_allocation() {
+fn no_decoder_allocates_much() {
+    // A length in a hostile file: the first field of both is a vector's.
     let versions = [1_u8, 0, 1, 0, 1, 0];
-    let before = peak();
-    for shift in 8..40 {
+    for shift in 8..64 {
         for (magic, versions) in [(ZKV_MAGIC, &versions[..]), (ZKQ_MAGIC, &versions[..4])] {
-            // The first field of both is a vector's length.
             let bytes = [&magic[..], versions, &(1_u64 << shift).to_le_bytes(), &[0; 64]].concat();
-            assert!(VerifierModel::from_bytes(&bytes).is_err());
-            assert!(QuantizedModel::from_bytes(&bytes).is_err());
+            let (refused, peak) =
+                peak_of(|| VerifierModel::from_bytes(&bytes).is_err() && QuantizedModel::from_bytes(&bytes).is_err());
+            assert!(refused && peak < 2 << 20, "{peak} bytes for a file of under 100");
         }
     }
-    if let (Some(before), Some(after)) = (before, peak()) {
-        let grown = after - before;
-        assert!(grown <= 64 << 10, "{grown} KiB for a file of under 100 bytes");
+    // Random and changed inputs; a named command does the same a million times.
+    let mut mutator = Mutator::new(1);
+    for decoder in decoders() {
+        for seed in &decoder.seeds {
+            assert!((decoder.decode)(seed), "{}: a seed is valid", decoder.name);
+        }
+        for _ in 0..3000 {
+            let input = mutator.next(&decoder.seeds);
+            let (_, peak) = peak_of(|| (decoder.decode)(&input));
+            assert!(peak <= MAX_ALLOCATION, "{}: {peak} bytes", decoder.name);
+        }
     }
+    // A graph of few bytes with a form of 2^26 elements, some of which read outside.
+    let mut b = GraphBuilder::new(1);
+    let x = b.input(&[1], 0, 9);
+    let mut wide = form(&[1 << 13, 1 << 13]);
+    let factors = vec![Factor::affine(&[(0, 1)], 0, 1, 1)];
+    let map = IndexMap { base: 0, factors };
+    wide.terms.push(Term { coef: 1, source: Source::Tensor(x), sums: Vec::new(), map });
+    wide.bounds = Interval::new(0, 9);
+    let name = "y".to_owned();
+    let scale = zkonnx_quantize::scale::Scale::ONE;
+    b.graph.outputs.push(zkonnx_quantize::graph::Output { name, shape: wide.shape.clone(), form: wide, scale });
+    let layout = zkonnx_quantize::model::LayoutChoice { k: 5, limb_bits: 4 };
+    let model = VerifierModel { graph: b.graph, layout, weights: DeclaredWeights::Public, commitments: Vec::new() };
+    let bytes = model.to_bytes();
+    let (decoded, peak) = peak_of(|| VerifierModel::from_bytes(&bytes));
+    decoded.expect("a valid graph, if a large one");
+    assert!(bytes.len() < 300 && peak < 1 << 20, "{peak} bytes for a file of {}", bytes.len());
 }

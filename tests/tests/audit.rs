@@ -10,8 +10,9 @@ use zkonnx_circuits::{
 };
 use zkonnx_prover::{generators::Generators, keys::ParamColumns, prove::prove};
 use zkonnx_quantize::{
-    graph::{Form, Graph, Input, Interval, Node, Op, Operand, Output, Product, Source, TensorId},
-    index::IndexMap,
+    bounds::{parameter_free_bounds, tight_bounds},
+    graph::{Form, Graph, Input, Interval, Node, Op, Operand, Output, Product, Source, TensorId, Term},
+    index::{Factor, IndexMap},
     model::{LayoutChoice, WeightPrivacy},
     scale::Scale,
     table::{Function, Table},
@@ -224,4 +225,29 @@ fn rejects_a_parameter_point_with_a_component_on_u() {
     let (statement, proof) = prove(&prover, &inputs, Context::default()).expect("a proof");
     let error = verify(&handle, &statement, &proof, None).expect_err("a component on U");
     assert!(matches!(error, VerifyError::Rejected { step: Step::Linear, .. }), "{error}");
+}
+
+#[test]
+fn bounds_in_constant_memory_are_those_of_every_element() {
+    // Sums over windows that hang over both ends, a table with holes over a summed axis, one over the element's own.
+    let mut b = GraphBuilder::new(1);
+    let x = b.input(&[8], -3, 5);
+    let windows = |offset, stride, size| IndexMap {
+        base: 0,
+        factors: vec![Factor::affine(&[(0, stride), (1, 1)], offset, size, 1)],
+    };
+    let table = |axis| IndexMap { base: 0, factors: vec![Factor::table(axis, vec![0, -1, 7, 1], 8, 1)] };
+    for map in [windows(-1, 2, 8), windows(-3, 3, 8), windows(5, -2, 8), windows(0, 1, 8), table(0), table(1)] {
+        for coef in [2, -7] {
+            let sums = if map.uses(1) { vec![if map.factors[0].axes.len() == 2 { 3 } else { 4 }] } else { vec![] };
+            let mut own = form(&[4]);
+            own.terms.push(Term { coef, source: Source::Tensor(x), sums, map: map.clone() });
+            own.terms.push(Term { coef: 1, source: Source::Tensor(x), sums: vec![], map: table(0) });
+            own.constant = 11;
+            let tensors = b.graph.tensors();
+            let every_element = tight_bounds(&own, &tensors, &[], &[]);
+            assert!(every_element.is_some());
+            assert_eq!(parameter_free_bounds(&own, &tensors), every_element, "{own:?}");
+        }
+    }
 }

@@ -12,7 +12,8 @@ use zkonnx_verifier::{
     error::{Step, VerifyError},
     json::JsonError,
     metering::Metering,
-    receipt::{Receipt, ReceiptError, StorageReference, MAX_URI},
+    limits::Limits,
+    receipt::{Receipt, ReceiptError, StorageReference},
     statement::{Context, Integers, ModelId, Statement, TensorEntry, TensorValue, FORMAT_VERSION, SUITE},
 };
 
@@ -214,7 +215,7 @@ fn refuses_what_is_not_canonical() {
             r.storage = Some(StorageReference { uri: "a b".into(), digest: [0; 32], length: 0, expires: 0 });
         },
         |r| {
-            r.storage = Some(StorageReference { uri: "a".repeat(MAX_URI + 1), digest: [0; 32], length: 0, expires: 0 });
+            r.storage = Some(StorageReference { uri: "a".repeat(Limits::URI + 1), digest: [0; 32], length: 0, expires: 0 });
         },
     ];
     for edit in edits {
@@ -265,6 +266,6 @@ fn refuses_json_with_other_fields_or_types() {
     for text in ["", "[]", "null"] {
         assert_eq!(Receipt::from_json(text.as_bytes()), Err(ReceiptError::Json(JsonError::Object)));
     }
-    let long = vec![b' '; Context::MAX_JSON_BYTES + 1];
+    let long = vec![b' '; Limits::CONTEXT_JSON_BYTES + 1];
     assert!(matches!(Context::from_json(&long), Err(JsonError::TooLong { .. })));
 }

@@ -10,6 +10,7 @@
 
 use crate::{
     error::VerifyError,
+    limits::Limits,
     registry::ModelHandle,
     statement::Statement,
     transcript::batch_weights,
@@ -19,9 +20,6 @@ use ff::Field;
 use halo2_proofs::poly::commitment::{Params, MSM};
 use pasta_curves::{EqAffine, Fp};
 use std::sync::Arc;
-
-/// Rows (the sum of `2^k`) of proofs that are held in memory at once, 32 bytes each; larger batches are decided part by part.
-const MAX_BATCH_ROWS: usize = 1 << 22;
 
 /// One proof of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +56,7 @@ fn part_len(items: &[BatchItem<'_>]) -> usize {
     let mut rows = 0_usize;
     let fits = |item: &&BatchItem<'_>| {
         rows = rows.saturating_add(1 << item.handle.layout().k);
-        rows <= MAX_BATCH_ROWS
+        rows <= Limits::BATCH_ROWS
     };
     items.iter().take_while(fits).count().max(1)
 }

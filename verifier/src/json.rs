@@ -142,15 +142,12 @@ pub fn from_json<T: serde::de::DeserializeOwned>(text: &[u8], limit: usize) -> R
 
 #[cfg(feature = "json")]
 impl Context {
-    /// Most bytes of a context's JSON.
-    pub const MAX_JSON_BYTES: usize = 1 << 16;
-
     /// Reads a context's JSON; see [`ContextText`].
     ///
     /// # Errors
     /// [`JsonError`].
     pub fn from_json(text: &[u8]) -> Result<Self, JsonError> {
-        from_json(text, Self::MAX_JSON_BYTES)
+        from_json(text, crate::limits::Limits::CONTEXT_JSON_BYTES)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod checks;
 pub mod error;
 pub mod json;
 pub mod length;
+pub mod limits;
 pub mod metering;
 pub mod params;
 pub mod proof_file;

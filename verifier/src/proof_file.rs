@@ -1,6 +1,9 @@
 //! The proof file: a statement with its proof.
 
-use crate::statement::{Statement, FORMAT_VERSION, SUITE};
+use crate::{
+    limits::Limits,
+    statement::{Statement, FORMAT_VERSION, SUITE},
+};
 use bincode::{Decode, Encode};
 use zkonnx_quantize::model::{decode_file, encode_file, DecodeError, SEMANTICS_VERSION};
 
@@ -29,6 +32,6 @@ impl ProofFile {
     /// [`DecodeError`] for anything but the canonical encoding of the known versions.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let versions = [("format", FORMAT_VERSION), ("suite", SUITE), ("semantics", SEMANTICS_VERSION)];
-        decode_file(PROOF_MAGIC, "proof", &versions, bytes)
+        decode_file(PROOF_MAGIC, ("proof", Limits::PROOF_FILE_BYTES), &versions, bytes)
     }
 }

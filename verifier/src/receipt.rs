@@ -7,6 +7,7 @@ use crate::{
     batch::BatchItem,
     error::{RegisterError, VerifyError},
     json::JsonError,
+    limits::Limits,
     metering::Metering,
     registry::ModelHandle,
     statement::{Integers, Statement, TensorEntry, TensorValue, FORMAT_VERSION, SUITE},
@@ -18,16 +19,12 @@ use zkonnx_quantize::model::{decode_file, encode_file, DecodeError, SEMANTICS_VE
 
 /// First bytes of a receipt.
 pub const RECEIPT_MAGIC: &[u8; 8] = b"zkonnxR\n";
-/// Most bytes of a storage reference's URI.
-pub const MAX_URI: usize = 2048;
-/// Most bytes of a receipt in JSON.
-pub const MAX_JSON_BYTES: usize = 1 << 28;
 
 /// Where data that belongs to the job is kept; nothing about it is proven.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StorageReference {
-    /// Printable ASCII, at most [`MAX_URI`] bytes.
+    /// Printable ASCII, at most [`Limits::URI`] bytes.
     pub uri: String,
     /// BLAKE2b-256 of the data.
     #[serde(with = "crate::json::hex32")]
@@ -83,7 +80,7 @@ pub enum ReceiptError {
         reason: &'static str,
     },
     /// The storage reference's URI is empty, too long, or not printable ASCII.
-    #[error("the storage URI is not 1 to {MAX_URI} printable ASCII characters")]
+    #[error("the storage URI is not 1 to {} printable ASCII characters", Limits::URI)]
     Uri,
     /// The model has no circuit with the statement's modes.
     #[error(transparent)]
@@ -123,7 +120,7 @@ impl Receipt {
     /// [`ReceiptError`] for anything but a receipt of the known versions.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReceiptError> {
         let versions = [("format", FORMAT_VERSION), ("suite", SUITE), ("semantics", SEMANTICS_VERSION)];
-        let receipt: Self = decode_file(RECEIPT_MAGIC, "receipt", &versions, bytes)?;
+        let receipt: Self = decode_file(RECEIPT_MAGIC, ("receipt", Limits::RECEIPT_BYTES), &versions, bytes)?;
         receipt.check()?;
         Ok(receipt)
     }
@@ -143,7 +140,7 @@ impl Receipt {
     /// [`ReceiptError`] for anything but a receipt of the known versions.
     #[cfg(feature = "json")]
     pub fn from_json(text: &[u8]) -> Result<Self, ReceiptError> {
-        let receipt: Self = crate::json::from_json(text, MAX_JSON_BYTES)?;
+        let receipt: Self = crate::json::from_json(text, Limits::RECEIPT_JSON_BYTES)?;
         receipt.check()?;
         Ok(receipt)
     }
@@ -183,7 +180,7 @@ impl Receipt {
                 return wrong("the digest is not its own");
             }
         }
-        let is_uri = |uri: &str| (1..=MAX_URI).contains(&uri.len()) && uri.bytes().all(|b| b.is_ascii_graphic());
+        let is_uri = |uri: &str| (1..=Limits::URI).contains(&uri.len()) && uri.bytes().all(|b| b.is_ascii_graphic());
         match &self.storage {
             Some(storage) if !is_uri(&storage.uri) => Err(ReceiptError::Uri),
             _ => Ok(()),

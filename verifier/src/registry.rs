@@ -4,6 +4,7 @@ use crate::{
     checks::{fails, Check},
     error::RegisterError,
     length::proof_length,
+    limits::Limits,
     params,
     statement::ModelId,
     transcript::KeyDigest,
@@ -30,16 +31,13 @@ use zkonnx_circuits::{
     lower::Modes,
     params::ParamLayout,
     shape::UNUSABLE_ROWS,
-    work::{verification_work, MAX_VERIFICATION_WORK},
+    work::verification_work,
 };
 use zkonnx_quantize::{
     graph::Graph,
     model::LayoutChoice,
     validate::{has_conservative_bounds, validate_weights},
 };
-
-/// Choices of modes whose keys a handle keeps.
-const MAX_KEPT_MODES: usize = 8;
 
 /// What is known of a model's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +69,8 @@ impl ModelKeys {
     /// [`RegisterError`] when verifying would cost too much, or there is no key.
     pub fn new(compiled: CompiledModel, params: &Params<EqAffine>) -> Result<Self, RegisterError> {
         let work = verification_work(&compiled);
-        if fails(Check::Work, work > MAX_VERIFICATION_WORK) {
-            return Err(RegisterError::TooExpensive { actual: work, limit: MAX_VERIFICATION_WORK });
+        if fails(Check::Work, work > Limits::WORK) {
+            return Err(RegisterError::TooExpensive { actual: work, limit: Limits::WORK });
         }
         let mut cs = ConstraintSystem::default();
         with_shape(&compiled.shape, || ModelCircuit::configure(&mut cs));
@@ -205,7 +203,7 @@ impl ModelHandle {
         let made = Arc::new(ModelKeys::new(self.compile(modes)?, &self.inner.params)?);
         let mut keys = self.lock();
         // Statements choose the modes: keep memory bounded whatever strangers send.
-        if keys.len() >= MAX_KEPT_MODES {
+        if keys.len() >= Limits::KEPT_MODES {
             keys.pop_last();
         }
         keys.insert(modes.clone(), Arc::clone(&made));

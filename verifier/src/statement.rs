@@ -1,14 +1,17 @@
 //! The statement: what a proof proves, for whom.
 
+use crate::limits::Limits;
 use bincode::{Decode, Encode};
 use blake2b_simd::Params as Blake2b;
 use serde::{Deserialize, Serialize};
 use zkonnx_circuits::lower::{Mode, Modes};
 use zkonnx_quantize::{
     graph::Graph,
-    model::{codec, SEMANTICS_VERSION},
+    model::{decode_file, encode_file, DecodeError, SEMANTICS_VERSION},
 };
 
+/// First bytes of a statement.
+pub const STATEMENT_MAGIC: &[u8; 8] = b"zkonnxS\n";
 /// Version of statement, proof and model formats.
 pub const FORMAT_VERSION: u16 = 1;
 /// Proof system, curve, transcript and crate version: halo2 IPA over Vesta, Blake2b, halo2_proofs 0.4.1.
@@ -220,9 +223,15 @@ impl Statement {
     /// The canonical bytes, after the magic string `zkonnxS\n`.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = b"zkonnxS\n".to_vec();
-        bytes.extend(bincode::encode_to_vec(self, codec()).unwrap_or_default());
-        bytes
+        encode_file(STATEMENT_MAGIC, &[], self)
+    }
+
+    /// Reads the canonical bytes. Nothing is verified: a statement is checked by `verify`, against a model.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for anything but the canonical bytes of a statement.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode_file(STATEMENT_MAGIC, ("statement", Limits::STATEMENT_BYTES), &[], bytes)
     }
 
     /// BLAKE2b-256 of the canonical bytes.

@@ -4,7 +4,10 @@
 //! Its digest is the model's identity. With public weights the commitments have no blind, so anyone
 //! who has the ONNX model and the recipe finds the same bytes.
 
-use crate::statement::{array, ModelId, FORMAT_VERSION, SUITE};
+use crate::{
+    limits::Limits,
+    statement::{array, ModelId, FORMAT_VERSION, SUITE},
+};
 use bincode::{Decode, Encode};
 use blake2b_simd::Params as Blake2b;
 use zkonnx_quantize::{
@@ -51,7 +54,7 @@ impl VerifierModel {
     /// [`DecodeError`] for anything but a valid `model.zkv` of the known versions.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let versions = [("format", FORMAT_VERSION), ("suite", SUITE), ("semantics", SEMANTICS_VERSION)];
-        let model: Self = decode_file(ZKV_MAGIC, "model.zkv", &versions, bytes)?;
+        let model: Self = decode_file(ZKV_MAGIC, ("model.zkv", Limits::ZKV_BYTES), &versions, bytes)?;
         validate_graph(&model.graph)?;
         Ok(model)
     }
