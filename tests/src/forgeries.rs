@@ -14,6 +14,7 @@ use pasta_curves::Fp;
 use std::sync::{Mutex, OnceLock};
 use zkonnx_circuits::{
     compiled::CompiledModel,
+    field::from_i64,
     functional::{axis_vectors, product_weight, relation_weights, LinearChallenges},
     lower::{Modes, NodeWords},
     relations::Right,
@@ -25,8 +26,10 @@ use zkonnx_prover::{
 };
 use zkonnx_quantize::{
     eval::{evaluate, Trace},
+    graph::{Interval, Output},
     index::Factor,
-    model::QuantizedModel,
+    model::{LayoutChoice, QuantizedModel, WeightPrivacy},
+    scale::Scale,
 };
 use zkonnx_verifier::{
     checks::Check,
@@ -49,6 +52,13 @@ pub enum Attempt {
         file: Vec<u8>,
         /// The caller's time.
         now: Option<u64>,
+    },
+    /// Proof files for one model, in one batch.
+    Batch {
+        /// `model.zkv`.
+        zkv: Vec<u8>,
+        /// The proof files.
+        files: Vec<Vec<u8>>,
     },
     /// A model.
     Register {
@@ -110,12 +120,27 @@ macro_rules! judge {
         /// # Errors
         /// Where the verifier says no.
         pub fn $name(attempt: &Attempt) -> Result<(), String> {
-            use $verifier::{error::VerifyError, proof_file::ProofFile, registry::Registry, verify::verify};
+            use $verifier::{
+                batch::{verify_batch, BatchItem},
+                error::VerifyError,
+                proof_file::ProofFile,
+                registry::Registry,
+                verify::verify,
+            };
             static KNOWN_MODELS: OnceLock<Mutex<Registry>> = OnceLock::new();
             let new = || {
                 let mut registry = Registry::new();
                 (4..=8).for_each(|k| registry.insert_params(params(k)));
                 registry
+            };
+            let step = |error: VerifyError| match error {
+                VerifyError::Malformed(_) => "malformed".to_owned(),
+                VerifyError::Length { .. } => "length".to_owned(),
+                VerifyError::Rejected { step, .. } => step.to_string(),
+                VerifyError::UnknownModel { .. } => "model".to_owned(),
+                VerifyError::WrongVersion { .. } => "version".to_owned(),
+                VerifyError::Expired { .. } => "expired".to_owned(),
+                other => other.to_string(),
             };
             let register = |zkv: &[u8]| new().register(zkv).map_err(|_| "register".to_owned());
             // What no check refuses is registered once.
@@ -131,18 +156,23 @@ macro_rules! judge {
                 Attempt::Params { k, bytes } => {
                     $verifier::params::read(*k, bytes).map(|_| ()).map_err(|_| "params".to_owned())
                 }
+                Attempt::Batch { zkv, files } => {
+                    let handle = known(zkv)?;
+                    let files: Result<Vec<_>, _> = files.iter().map(|file| ProofFile::from_bytes(file)).collect();
+                    let files = files.map_err(|_| "malformed".to_owned())?;
+                    let items = files.iter().map(|file| BatchItem {
+                        handle: &handle,
+                        statement: &file.statement,
+                        proof: &file.proof,
+                    });
+                    verify_batch(&items.collect::<Vec<_>>(), None)
+                        .into_iter()
+                        .try_for_each(|v| v.map(|_| ()).map_err(step))
+                }
                 Attempt::Proof { zkv, file, now } => {
                     let handle = known(zkv)?;
                     let file = ProofFile::from_bytes(file).map_err(|_| "malformed".to_owned())?;
-                    verify(&handle, &file.statement, &file.proof, *now).map(|_| ()).map_err(|e| match e {
-                        VerifyError::Malformed(_) => "malformed".to_owned(),
-                        VerifyError::Length { .. } => "length".to_owned(),
-                        VerifyError::Rejected { step, .. } => step.to_string(),
-                        VerifyError::UnknownModel { .. } => "model".to_owned(),
-                        VerifyError::WrongVersion { .. } => "version".to_owned(),
-                        VerifyError::Expired { .. } => "expired".to_owned(),
-                        other => other.to_string(),
-                    })
+                    verify(&handle, &file.statement, &file.proof, *now).map(|_| ()).map_err(step)
                 }
             }
         }
@@ -359,8 +389,11 @@ fn against_files() -> Vec<Forgery> {
         let mut product = dense(w, x, 1, 1 << 12);
         product.left.map.factors[0] = Factor::affine(&[(0, 0)], 0, 1, 1 << 12);
         out.products.push(product);
-        b.output(out);
-        let model = b.finish(8, 6);
+        // From declared intervals: looking at every row takes long.
+        out.bounds = Interval::new(-9 << 12, 9 << 12);
+        b.graph.outputs.push(Output { name: "output0".into(), shape: out.shape.clone(), form: out, scale: Scale::ONE });
+        let (graph, weights, layout) = (b.graph, b.weights, LayoutChoice { k: 8, limb_bits: 6 });
+        let model = QuantizedModel { graph, weights, layout, privacy: WeightPrivacy::Public };
         let sides_of_few = Sides::new(small_rows(&model));
         let mut file = VerifierModel::from_bytes(&sides_of_few.prover.zkv).expect("a valid file");
         file.graph = model.graph;
@@ -605,28 +638,46 @@ fn cancelling(check: Check) -> Attempt {
     lie(&case, &statement, &mut Forger::new(&case, check))
 }
 
+/// Adds `h` to the last scalar of halo2's proof, and takes `linear` from that of the linear part: blinds, on `W`.
+#[derive(Clone, Copy, Default)]
+struct OffOnW {
+    h: Fp,
+    linear: Fp,
+    last: Option<usize>,
+    seen: usize,
+}
+
+impl Deviation for OffOnW {
+    fn halo2_scalar(&mut self, index: usize, scalar: &mut Fp) {
+        self.seen = index;
+        if self.last == Some(index) {
+            *scalar += self.h;
+        }
+    }
+    fn finish(&mut self, _: &mut Fp, f: &mut Fp) {
+        *f -= self.linear;
+    }
+}
+
 /// S3: halo2's equation is off by `h·W`, the linear one by `−h/r·W`.
 fn opposite() -> Attempt {
-    #[derive(Default)]
-    struct Opposite {
-        last: Option<usize>,
-        seen: usize,
-    }
-    impl Deviation for Opposite {
-        fn halo2_scalar(&mut self, index: usize, scalar: &mut Fp) {
-            self.seen = index;
-            if self.last == Some(index) {
-                *scalar += Fp::from(KNOWN * 5);
-            }
-        }
-        fn finish(&mut self, _: &mut Fp, f: &mut Fp) {
-            *f -= Fp::from(5);
-        }
-    }
     let case = mlp();
-    let mut count = Opposite::default();
+    let mut count = OffOnW::default();
     let _ = case.prove(&case.statement, &mut count);
-    lie(&case, &case.statement, &mut Opposite { last: Some(count.seen), seen: 0 })
+    let (h, linear) = (Fp::from(KNOWN * 5), Fp::from(5));
+    lie(&case, &case.statement, &mut OffOnW { h, linear, last: Some(count.seen), seen: 0 })
+}
+
+/// Two proofs of a batch: halo2's equations are off by `±h·W`.
+fn opposite_in_a_batch() -> Attempt {
+    let case = mlp();
+    let mut count = OffOnW::default();
+    let _ = case.prove(&case.statement, &mut count);
+    let files = [5, -5].map(|h| {
+        let proof = case.prove(&case.statement, &mut OffOnW { h: from_i64(h), last: Some(count.seen), ..count });
+        ProofFile { statement: case.statement.clone(), proof }.to_bytes()
+    });
+    Attempt::Batch { zkv: case.sides.prover.zkv, files: files.to_vec() }
 }
 
 fn against_proofs() -> Vec<Forgery> {
@@ -668,6 +719,7 @@ fn against_proofs() -> Vec<Forgery> {
         forgery(Check::R, "opposite errors of halo2 and the linear part (S3)", "halo2", Alone, opposite()),
         forgery(Check::Halo2, "a remainder out of range", "halo2", Alone, out_of_range()),
         forgery(Check::Linear, "a false output", "linear", Alone, naive),
+        forgery(Check::Batch, "two proofs with opposite errors", "halo2", Alone, opposite_in_a_batch()),
     ]
 }
 

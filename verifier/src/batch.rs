@@ -9,6 +9,7 @@
 //! good one fail. There is no randomness of the verifier, and threads change nothing.
 
 use crate::{
+    checks::{drawn, Check},
     error::VerifyError,
     limits::Limits,
     registry::ModelHandle,
@@ -80,7 +81,8 @@ fn verify_part(items: &[BatchItem<'_>], now: Option<u64>) -> Vec<Result<Verified
         })
     });
     let states: Vec<[u8; 64]> = prepared.iter().flatten().map(|p| p.2).collect();
-    let mut weights = batch_weights(&states).into_iter();
+    let weights = drawn(Check::Batch, batch_weights(&states), || vec![Fp::from(7); states.len()]);
+    let mut weights = weights.into_iter();
     // Nothing is accepted before its equation is decided.
     let mut verdicts: Vec<Option<Result<Verified, VerifyError>>> = Vec::with_capacity(items.len());
     // One group per set of parameters, in order of first appearance.

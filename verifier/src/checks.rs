@@ -87,11 +87,13 @@ pub enum Check {
     Halo2,
     /// The linear part's final equation.
     Linear,
+    /// Weights of a batch, after all of its proofs.
+    Batch,
 }
 
 impl Check {
     /// All of them, in order.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::ParamsLength,
         Self::ParamsDigest,
         Self::CommitmentCount,
@@ -131,6 +133,7 @@ impl Check {
         Self::Trailing,
         Self::Halo2,
         Self::Linear,
+        Self::Batch,
     ];
 }
 
