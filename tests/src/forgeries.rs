@@ -34,6 +34,7 @@ use zkonnx_quantize::{
 use zkonnx_verifier::{
     checks::Check,
     proof_file::ProofFile,
+    receipt::Receipt,
     statement::{Integers, ModelId, Statement, StatementDigest, TensorEntry, TensorValue},
     zkv::{DeclaredWeights, VerifierModel},
 };
@@ -59,6 +60,13 @@ pub enum Attempt {
         zkv: Vec<u8>,
         /// The proof files.
         files: Vec<Vec<u8>>,
+    },
+    /// A receipt.
+    Receipt {
+        /// `model.zkv`.
+        zkv: Vec<u8>,
+        /// The receipt.
+        receipt: Vec<u8>,
     },
     /// A model.
     Register {
@@ -124,6 +132,7 @@ macro_rules! judge {
                 batch::{verify_batch, BatchItem},
                 error::VerifyError,
                 proof_file::ProofFile,
+                receipt::{Receipt, ReceiptError},
                 registry::Registry,
                 verify::verify,
             };
@@ -155,6 +164,13 @@ macro_rules! judge {
                 }
                 Attempt::Params { k, bytes } => {
                     $verifier::params::read(*k, bytes).map(|_| ()).map_err(|_| "params".to_owned())
+                }
+                Attempt::Receipt { zkv, receipt } => {
+                    let receipt = Receipt::from_bytes(receipt).map_err(|_| "malformed".to_owned())?;
+                    receipt.verify(&known(zkv)?, None).map(|_| ()).map_err(|e| match e {
+                        ReceiptError::Metering { .. } => "metering".to_owned(),
+                        other => other.to_string(),
+                    })
                 }
                 Attempt::Batch { zkv, files } => {
                     let handle = known(zkv)?;
@@ -680,6 +696,15 @@ fn opposite_in_a_batch() -> Attempt {
     Attempt::Batch { zkv: case.sides.prover.zkv, files: files.to_vec() }
 }
 
+/// A true proof, charged for twice.
+fn overcharged() -> Attempt {
+    let case = mlp();
+    let proof = case.prove(&case.statement, &mut Honest);
+    let mut receipt = Receipt::new(&case.sides.handle, case.statement.clone(), proof).expect("a circuit");
+    receipt.metering.macs *= 2;
+    Attempt::Receipt { zkv: case.sides.prover.zkv, receipt: receipt.to_bytes() }
+}
+
 fn against_proofs() -> Vec<Forgery> {
     use Stopped::{Alone, With};
     let longer = || {
@@ -720,6 +745,7 @@ fn against_proofs() -> Vec<Forgery> {
         forgery(Check::Halo2, "a remainder out of range", "halo2", Alone, out_of_range()),
         forgery(Check::Linear, "a false output", "linear", Alone, naive),
         forgery(Check::Batch, "two proofs with opposite errors", "halo2", Alone, opposite_in_a_batch()),
+        forgery(Check::Metering, "a true proof, charged for twice", "metering", Alone, overcharged()),
     ]
 }
 

@@ -3,9 +3,16 @@
 use crate::{graphs, lies::Case};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use std::sync::OnceLock;
 use zkonnx_prover::deviation::Honest;
 use zkonnx_quantize::model::QuantizedModel;
-use zkonnx_verifier::{proof_file::ProofFile, statement::Statement, zkv::VerifierModel};
+use zkonnx_verifier::{
+    proof_file::ProofFile,
+    receipt::{Receipt, StorageReference},
+    statement::{Context, Integers, Statement, TensorEntry, TensorValue},
+    verify::verify,
+    zkv::VerifierModel,
+};
 
 /// No decoder may allocate more than this for an input of at most four mebibytes.
 pub const MAX_ALLOCATION: usize = 64 << 20;
@@ -58,6 +65,33 @@ pub fn decode_params(bytes: &[u8]) -> bool {
     canonical(bytes, zkonnx_verifier::params::read(4, bytes), zkonnx_verifier::params::write)
 }
 
+/// A receipt.
+#[must_use]
+pub fn decode_receipt(bytes: &[u8]) -> bool {
+    canonical(bytes, Receipt::from_bytes(bytes), Receipt::to_bytes)
+}
+
+/// A receipt in JSON: what is read is written and read again as the same, in both encodings.
+#[must_use]
+pub fn decode_receipt_json(bytes: &[u8]) -> bool {
+    Receipt::from_json(bytes).is_ok_and(|receipt| {
+        let text = receipt.to_json().expect("a receipt has a JSON");
+        assert_eq!(Receipt::from_json(text.as_bytes()).as_ref(), Ok(&receipt));
+        assert_eq!(Receipt::from_bytes(&receipt.to_bytes()).as_ref(), Ok(&receipt));
+        true
+    })
+}
+
+/// A context in JSON.
+#[must_use]
+pub fn decode_context_json(bytes: &[u8]) -> bool {
+    Context::from_json(bytes).is_ok_and(|context| {
+        let text = serde_json::to_vec(&context).expect("a context has a JSON");
+        assert_eq!(Context::from_json(&text), Ok(context));
+        true
+    })
+}
+
 /// All decoders, with valid inputs of two small models.
 #[must_use]
 pub fn decoders() -> Vec<Decoder> {
@@ -71,14 +105,119 @@ pub fn decoders() -> Vec<Decoder> {
         .collect();
     let seeds =
         |make: &dyn Fn(&Case, &ProofFile) -> Vec<u8>| cases.iter().zip(&files).map(|(c, f)| make(c, f)).collect();
+    let receipt = |case: &Case, file: &ProofFile| {
+        let mut receipt =
+            Receipt::new(&case.sides.handle, file.statement.clone(), file.proof.clone()).expect("a circuit");
+        let uri = "ipfs://bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi".to_owned();
+        receipt.storage = Some(StorageReference { uri, digest: [3; 32], length: 1 << 20, expires: 1 << 31 });
+        receipt
+    };
+    let context =
+        Context { domain: [1; 32], job_id: [0xab; 32], nonce: u64::MAX, payee: [2; 32], ..Context::default() };
+    let context = serde_json::to_vec(&context).expect("a context has a JSON");
     let params = vec![zkonnx_verifier::params::write(&crate::setup::params(4))];
     vec![
         Decoder { name: "zkv", seeds: seeds(&|case, _| case.sides.prover.zkv.clone()), decode: decode_zkv },
         Decoder { name: "proof_file", seeds: seeds(&|_, file| file.to_bytes()), decode: decode_proof_file },
         Decoder { name: "statement", seeds: seeds(&|case, _| case.statement.to_bytes()), decode: decode_statement },
         Decoder { name: "zkq", seeds: seeds(&|case, _| case.sides.prover.model.to_bytes()), decode: decode_zkq },
+        Decoder { name: "receipt", seeds: seeds(&|c, f| receipt(c, f).to_bytes()), decode: decode_receipt },
+        Decoder {
+            name: "receipt_json",
+            seeds: seeds(&|c, f| receipt(c, f).to_json().expect("JSON").into_bytes()),
+            decode: decode_receipt_json,
+        },
+        Decoder { name: "context_json", seeds: vec![context], decode: decode_context_json },
         Decoder { name: "params", seeds: params, decode: decode_params },
     ]
+}
+
+/// Changes a valid proof and its statement as the bytes say, twelve for one change, and verifies: nothing but the
+/// proof as it was is accepted.
+///
+/// # Panics
+/// When something else is.
+pub fn verify_changed(bytes: &[u8]) {
+    static CASE: OnceLock<(Case, Vec<u8>)> = OnceLock::new();
+    let (case, valid) = CASE.get_or_init(|| {
+        let case = Case::public(graphs::mlp((3, 2, 2), 5, 4, 1), 1);
+        case.is_sound();
+        let proof = case.prove(&case.statement, &mut Honest);
+        (case, proof)
+    });
+    let (mut statement, mut proof) = (case.statement.clone(), valid.clone());
+    for change in bytes.chunks(12) {
+        let byte = |i: usize| change.get(i).copied().unwrap_or_default();
+        let at = usize::from(u16::from_le_bytes([byte(1), byte(2)]));
+        let value = u64::from_le_bytes([3, 4, 5, 6, 7, 8, 9, 10].map(byte));
+        change_one(&mut statement, &mut proof, byte(0), at, value);
+    }
+    if (&statement, &proof) != (&case.statement, valid) {
+        assert!(verify(&case.sides.handle, &statement, &proof, Some(1)).is_err(), "{statement:?} {proof:02x?}");
+    }
+}
+
+fn change_one(statement: &mut Statement, proof: &mut Vec<u8>, what: u8, at: usize, value: u64) {
+    let elements = proof.len() / 32;
+    let [low, high] = [value.to_le_bytes()[0], value.to_le_bytes()[7]];
+    let entry = |entries: &mut Vec<TensorEntry>, change: &dyn Fn(&mut TensorEntry)| {
+        let count = entries.len();
+        if let Some(entry) = entries.get_mut(at.checked_rem(count).unwrap_or(0)) {
+            change(entry);
+        }
+    };
+    let set_value = |entry: &mut TensorEntry| {
+        let TensorValue::Public(integers) = &entry.value else { return };
+        let mut values = integers.to_vec();
+        let count = values.len();
+        if let Some(old) = values.get_mut(usize::from(high).checked_rem(count).unwrap_or(0)) {
+            *old = i64::from_le_bytes(value.to_le_bytes());
+        }
+        *entry = TensorEntry::new(&entry.name, &entry.shape, TensorValue::Public(Integers::new(&values)));
+    };
+    match what % 16 {
+        0 => proof.get_mut(at).into_iter().for_each(|byte| *byte = low),
+        1 if elements > 0 => {
+            // An element again in another's place.
+            let (from, to) = (at % elements * 32, usize::from(low) % elements * 32);
+            proof.copy_within(from..from + 32, to);
+        }
+        2 if elements > 0 => (0..32).for_each(|i| {
+            proof.swap(at % elements * 32 + i, usize::from(low) % elements * 32 + i);
+        }),
+        3 if elements > 0 => proof[at % elements * 32..][..32].fill(low),
+        // The other point with the same x, or a scalar out of its range.
+        4 if elements > 0 => proof[at % elements * 32 + 31] ^= 0x80,
+        5 => proof.truncate(at),
+        6 => proof.extend_from_slice(&value.to_le_bytes()),
+        7 => statement.context.domain[at % 32] = low,
+        8 => statement.context.job_id[at % 32] = low,
+        9 => statement.context.payee[at % 32] = low,
+        10 => match at % 6 {
+            0 => statement.context.nonce = value,
+            1 => statement.context.not_after = value,
+            2 => statement.context.requester[usize::from(high) % 32] = low,
+            3 => statement.format = u16::from(low),
+            4 => statement.suite = u16::from(low),
+            _ => statement.semantics = u16::from(low),
+        },
+        11 => statement.model_id.0[at % 32] = low,
+        12 => entry(&mut statement.inputs, &set_value),
+        13 => entry(&mut statement.outputs, &set_value),
+        14 => entry(&mut statement.outputs, &|entry| match low % 4 {
+            0 => entry.digest[usize::from(high) % 32] ^= 1,
+            1 => entry.name.push('x'),
+            2 => entry.shape.push(u32::from(high)),
+            _ => *entry = TensorEntry::new(&entry.name, &entry.shape, TensorValue::Hidden),
+        }),
+        15 => match low % 4 {
+            0 => statement.inputs.truncate(usize::from(high)),
+            1 => statement.outputs.truncate(usize::from(high)),
+            2 => statement.outputs.extend(statement.inputs.first().cloned()),
+            _ => statement.inputs.extend(statement.outputs.first().cloned()),
+        },
+        _ => {}
+    }
 }
 
 /// Makes hostile inputs: random ones, random ones with a true beginning, and valid ones with changes.

@@ -11,8 +11,8 @@ use zkonnx_tests::{
 use zkonnx_verifier::{
     error::{Step, VerifyError},
     json::JsonError,
-    metering::Metering,
     limits::Limits,
+    metering::Metering,
     receipt::{Receipt, ReceiptError, StorageReference},
     statement::{Context, Integers, ModelId, Statement, TensorEntry, TensorValue, FORMAT_VERSION, SUITE},
 };
@@ -215,7 +215,8 @@ fn refuses_what_is_not_canonical() {
             r.storage = Some(StorageReference { uri: "a b".into(), digest: [0; 32], length: 0, expires: 0 });
         },
         |r| {
-            r.storage = Some(StorageReference { uri: "a".repeat(Limits::URI + 1), digest: [0; 32], length: 0, expires: 0 });
+            r.storage =
+                Some(StorageReference { uri: "a".repeat(Limits::URI + 1), digest: [0; 32], length: 0, expires: 0 });
         },
     ];
     for edit in edits {

@@ -89,11 +89,13 @@ pub enum Check {
     Linear,
     /// Weights of a batch, after all of its proofs.
     Batch,
+    /// A receipt's metering is the model's.
+    Metering,
 }
 
 impl Check {
     /// All of them, in order.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::ParamsLength,
         Self::ParamsDigest,
         Self::CommitmentCount,
@@ -134,6 +136,7 @@ impl Check {
         Self::Halo2,
         Self::Linear,
         Self::Batch,
+        Self::Metering,
     ];
 }
 

@@ -5,6 +5,7 @@
 
 use crate::{
     batch::BatchItem,
+    checks::{fails, Check},
     error::{RegisterError, VerifyError},
     json::JsonError,
     limits::Limits,
@@ -193,10 +194,10 @@ impl Receipt {
     /// [`ReceiptError::Metering`] when it is not, [`ReceiptError::Model`] when the model has no circuit with these modes.
     pub fn check_metering(&self, handle: &ModelHandle) -> Result<(), ReceiptError> {
         let expected = Metering::of(&handle.keys(&self.statement.modes())?.compiled);
-        if self.metering == expected {
-            return Ok(());
+        if fails(Check::Metering, self.metering != expected) {
+            return Err(ReceiptError::Metering { expected: Box::new(expected), actual: Box::new(self.metering) });
         }
-        Err(ReceiptError::Metering { expected: Box::new(expected), actual: Box::new(self.metering) })
+        Ok(())
     }
 
     /// Verifies the proof, and that the metering is the model's. The storage reference is no part of what is proven.
