@@ -5,7 +5,6 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use std::sync::OnceLock;
 use zkonnx_prover::deviation::Honest;
-use zkonnx_quantize::model::QuantizedModel;
 use zkonnx_verifier::{
     proof_file::ProofFile,
     receipt::{Receipt, StorageReference},
@@ -51,12 +50,6 @@ pub fn decode_proof_file(bytes: &[u8]) -> bool {
 #[must_use]
 pub fn decode_statement(bytes: &[u8]) -> bool {
     canonical(bytes, Statement::from_bytes(bytes), Statement::to_bytes)
-}
-
-/// `model.zkq`.
-#[must_use]
-pub fn decode_zkq(bytes: &[u8]) -> bool {
-    canonical(bytes, QuantizedModel::from_bytes(bytes), QuantizedModel::to_bytes)
 }
 
 /// Parameters of the commitment scheme for k = 4.
@@ -120,7 +113,6 @@ pub fn decoders() -> Vec<Decoder> {
         Decoder { name: "zkv", seeds: seeds(&|case, _| case.sides.prover.zkv.clone()), decode: decode_zkv },
         Decoder { name: "proof_file", seeds: seeds(&|_, file| file.to_bytes()), decode: decode_proof_file },
         Decoder { name: "statement", seeds: seeds(&|case, _| case.statement.to_bytes()), decode: decode_statement },
-        Decoder { name: "zkq", seeds: seeds(&|case, _| case.sides.prover.model.to_bytes()), decode: decode_zkq },
         Decoder { name: "receipt", seeds: seeds(&|c, f| receipt(c, f).to_bytes()), decode: decode_receipt },
         Decoder {
             name: "receipt_json",
