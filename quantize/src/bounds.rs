@@ -175,14 +175,17 @@ pub fn parameter_free_bounds(form: &Form, tensors: &[TensorInfo]) -> Option<Inte
         }
     }
     let (mut lo, mut hi) = (i128::MAX, i128::MIN);
-    let mut index = vec![0_u32; form.shape.len()];
-    for _ in 0..if partial.is_empty() { 1 } else { form.len() } {
+    // Along an axis that decides about no read all elements are the same.
+    let decides = |axis: usize| partial.iter().any(|(_, reads)| reads.depend_on(axis));
+    let sizes: Vec<u32> = (0..).zip(&form.shape).map(|(axis, size)| if decides(axis) { *size } else { 1 }).collect();
+    let mut index = vec![0_u32; sizes.len()];
+    for _ in 0..sizes.iter().map(|size| *size as usize).product() {
         let mut own = everywhere;
         for (value, reads) in &partial {
             own = add(own, repeated(*value, Some(reads.at(&index)))?)?;
         }
         (lo, hi) = (lo.min(own.0), hi.max(own.1));
-        for (i, size) in index.iter_mut().zip(&form.shape).rev() {
+        for (i, size) in index.iter_mut().zip(&sizes).rev() {
             *i += 1;
             if *i < *size {
                 break;
@@ -229,6 +232,10 @@ impl<'a> TermReads<'a> {
             }
         }
         reads
+    }
+
+    fn depend_on(&self, axis: usize) -> bool {
+        self.mixed.iter().any(|(factor, _)| factor.axes.iter().any(|a| usize::from(*a) == axis))
     }
 
     fn at(&self, index: &[u32]) -> i128 {
