@@ -3,10 +3,14 @@
 use rayon::prelude::*;
 use std::sync::Arc;
 use zkonnx_prover::deviation::Honest;
+use zkonnx_quantize::model::DecodeError;
 use zkonnx_tests::{graphs, lies::Case, setup::params};
 use zkonnx_verifier::{
     error::{RegisterError, VerifyError},
+    json::JsonError,
+    limits::Limits,
     proof_file::ProofFile,
+    receipt::{Receipt, ReceiptError},
     registry::ModelHandle,
     statement::Statement,
     verify::{verify, Verified},
@@ -121,4 +125,22 @@ fn no_model_file_with_a_changed_byte_is_the_model() {
         }
         assert!(register(&[bytes.as_slice(), &[0]].concat()).is_err());
     }
+}
+
+#[test]
+fn files_that_are_too_long_are_refused_unread() {
+    let long = |limit: usize| vec![0; limit + 1];
+    let refused = |error: DecodeError, limit: usize| {
+        assert!(
+            matches!(error, DecodeError::TooLong { actual, limit: l, .. } if l == limit && actual == l + 1),
+            "{error}"
+        );
+    };
+    refused(Statement::from_bytes(&long(Limits::STATEMENT_BYTES)).expect_err("long"), Limits::STATEMENT_BYTES);
+    refused(ProofFile::from_bytes(&long(Limits::PROOF_FILE_BYTES)).expect_err("long"), Limits::PROOF_FILE_BYTES);
+    refused(VerifierModel::from_bytes(&long(Limits::ZKV_BYTES)).expect_err("long"), Limits::ZKV_BYTES);
+    let receipt = Receipt::from_bytes(&long(Limits::RECEIPT_BYTES)).expect_err("long");
+    assert!(matches!(receipt, ReceiptError::Decode(DecodeError::TooLong { limit: Limits::RECEIPT_BYTES, .. })));
+    let receipt = Receipt::from_json(&long(Limits::RECEIPT_JSON_BYTES)).expect_err("long");
+    assert!(matches!(receipt, ReceiptError::Json(JsonError::TooLong { limit: Limits::RECEIPT_JSON_BYTES, .. })));
 }

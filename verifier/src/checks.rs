@@ -1,6 +1,6 @@
 //! Every single check of the verifier, by name.
 //!
-//! A check is what it looks like: [`fails`] and [`drawn`] give back what they are given, and cost nothing. Only the
+//! A check is what it looks like: `fails` and `drawn` give back what they are given, and cost nothing. Only the
 //! package `zkonnx-weakened-verifier` in `tests/weakened`, made of these same sources, can take one check away at
 //! a time, which shows that a forgery is then accepted (`tests/tests/forgeries.rs`). Its build script sets
 //! `cfg(weakened_verifier)`; a package of any other name does not compile with it, so no release contains it.
