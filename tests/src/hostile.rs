@@ -6,8 +6,10 @@ use rand_core::{Rng, SeedableRng};
 use std::sync::OnceLock;
 use zkonnx_prover::deviation::Honest;
 use zkonnx_verifier::{
+    error::RegisterError,
     proof_file::ProofFile,
     receipt::{Receipt, StorageReference},
+    registry::ModelHandle,
     statement::{Context, Integers, Statement, TensorEntry, TensorValue},
     verify::verify,
     zkv::VerifierModel,
@@ -38,6 +40,13 @@ fn canonical<T, E>(bytes: &[u8], decoded: Result<T, E>, encode: impl FnOnce(&T) 
 #[must_use]
 pub fn decode_zkv(bytes: &[u8]) -> bool {
     canonical(bytes, VerifierModel::from_bytes(bytes), VerifierModel::to_bytes)
+}
+
+/// `model.zkv`, compiled as for registering, up to the parameters of the commitment scheme. Says whether it got there.
+#[must_use]
+pub fn decode_register(bytes: &[u8]) -> bool {
+    let here = RegisterError::Keygen("compiled".into());
+    ModelHandle::new(bytes, |_| Err(here.clone())).is_err_and(|error| error == here)
 }
 
 /// A proof file.
@@ -111,6 +120,7 @@ pub fn decoders() -> Vec<Decoder> {
     let params = vec![zkonnx_verifier::params::write(&crate::setup::params(4))];
     vec![
         Decoder { name: "zkv", seeds: seeds(&|case, _| case.sides.prover.zkv.clone()), decode: decode_zkv },
+        Decoder { name: "register", seeds: seeds(&|case, _| case.sides.prover.zkv.clone()), decode: decode_register },
         Decoder { name: "proof_file", seeds: seeds(&|_, file| file.to_bytes()), decode: decode_proof_file },
         Decoder { name: "statement", seeds: seeds(&|case, _| case.statement.to_bytes()), decode: decode_statement },
         Decoder { name: "receipt", seeds: seeds(&|c, f| receipt(c, f).to_bytes()), decode: decode_receipt },
