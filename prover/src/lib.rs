@@ -11,3 +11,5 @@ pub mod multiexp;
 pub mod params_cache;
 pub mod prove;
 pub mod randomness;
+#[cfg(feature = "service")]
+pub mod service;

@@ -6,7 +6,9 @@
 pub mod argument;
 pub mod batch;
 pub mod checks;
+pub mod codes;
 pub mod error;
+pub mod expected;
 pub mod json;
 pub mod length;
 pub mod limits;

@@ -25,6 +25,8 @@ mod quantize;
 mod receipt;
 mod recipe;
 mod run;
+#[cfg(feature = "service")]
+mod serve;
 mod stages;
 mod verify;
 
@@ -55,6 +57,9 @@ enum Command {
     Receipt(receipt::Receipt),
     /// Quantises, proves and verifies a bundled model on real images, then refuses a tampered proof
     Demo(demo::Demo),
+    /// Verifies proofs over HTTP, on loopback
+    #[cfg(feature = "service")]
+    Serve(serve::Serve),
     /// Measures every stage of proving and verifying a quantised model
     Bench(bench::Bench),
 }
@@ -107,6 +112,8 @@ pub fn main() -> ExitCode {
         Command::Verify(command) => command.run(),
         Command::Receipt(command) => command.run(),
         Command::Demo(command) => command.run(),
+        #[cfg(feature = "service")]
+        Command::Serve(command) => command.run(),
         Command::Bench(command) => command.run(),
     };
     let failure = match (result, output::failure()) {
