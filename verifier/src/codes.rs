@@ -4,7 +4,9 @@
 use crate::{
     error::{RegisterError, Step, VerifyError},
     expected::Unexpected,
+    json::JsonError,
     params::ParamsError,
+    receipt::ReceiptError,
     replay::ReplayError,
 };
 use zkonnx_quantize::model::DecodeError;
@@ -21,6 +23,7 @@ impl ErrorCode for DecodeError {
             Self::Magic { .. } => "not_this_file",
             Self::Version { .. } => "unknown_file_version",
             Self::Invalid(_) => "invalid_model",
+            Self::TooLong { .. } => "too_long",
             // An enum of another crate that may grow.
             _ => "malformed",
         }
@@ -91,6 +94,30 @@ impl ErrorCode for ReplayError {
             Self::Replayed { .. } => "replayed",
             Self::Full { .. } => "guard_full",
             Self::Store => "guard_failed",
+        }
+    }
+}
+
+impl ErrorCode for JsonError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::TooLong { .. } => "too_long",
+            Self::Object | Self::Invalid(_) => "malformed_json",
+        }
+    }
+}
+
+impl ErrorCode for ReceiptError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Decode(error) => error.code(),
+            Self::Json(error) => error.code(),
+            Self::Version { .. } => "wrong_version",
+            Self::Entry { .. } => "entry",
+            Self::Uri => "storage_uri",
+            Self::Model(error) => error.code(),
+            Self::Metering { .. } => "metering",
+            Self::Verify(error) => error.code(),
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Verification over HTTP: `zkonnx serve`. `verifier/docs/http.md` describes it for its users.
 //!
-//! A request goes through [`server`] (connections), [`routes`] (paths), a handler in [`models`] or [`proofs`], and [`gate`], which
+//! A request goes through [`server`] (connections), [`routes`] (paths), a handler in [`models`], [`proofs`] or [`receipts`], and [`gate`], which
 //! lets a bounded number of verifications run on threads of their own. Errors are [`error::ApiError`]s.
 
+mod candidate;
 mod error;
 mod gate;
 mod metrics;
 mod models;
 mod openapi;
 mod proofs;
+mod receipts;
 mod requests;
 mod routes;
 mod server;

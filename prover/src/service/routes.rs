@@ -1,6 +1,6 @@
 //! Paths and methods.
 
-use super::{error::ApiError, models, openapi, proofs, state::App};
+use super::{error::ApiError, models, openapi, proofs, receipts, state::App};
 use axum::{
     body::Body,
     extract::{MatchedPath, Request, State},
@@ -42,6 +42,8 @@ routes! {
     get "/v1/models/{id}" => models::show;
     post "/v1/verify" => proofs::one;
     post "/v1/verify-batch" => proofs::batch;
+    post "/v1/receipts" => receipts::issue;
+    post "/v1/receipts/verify" => receipts::verify;
 }
 
 /// The service, without its connections.

@@ -6,6 +6,7 @@ mod client;
 mod document;
 mod limits;
 mod process;
+mod receipts;
 mod verdicts;
 
 use std::{

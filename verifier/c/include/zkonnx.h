@@ -46,6 +46,8 @@ enum zkonnx_code
   ZKONNX_CODE_PROOF_LENGTH = 13,
   // Well-formed, but no valid model.
   ZKONNX_CODE_INVALID_MODEL = 14,
+  // Longer than any file of this kind may be.
+  ZKONNX_CODE_TOO_LONG = 15,
   // False: the statement is not one of this model.
   ZKONNX_CODE_REJECTED_STATEMENT = 20,
   // False: a point off the curve, or a scalar that is not canonical.

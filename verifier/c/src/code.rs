@@ -43,6 +43,8 @@ pub enum ZkonnxCode {
     ProofLength = 13,
     /// Well-formed, but no valid model.
     InvalidModel = 14,
+    /// Longer than any file of this kind may be.
+    TooLong = 15,
 
     /// False: the statement is not one of this model.
     RejectedStatement = 20,
@@ -117,6 +119,7 @@ impl ZkonnxCode {
         Self::Malformed,
         Self::ProofLength,
         Self::InvalidModel,
+        Self::TooLong,
         Self::RejectedStatement,
         Self::RejectedTranscript,
         Self::RejectedHalo2,
@@ -161,6 +164,7 @@ impl ZkonnxCode {
             Self::Malformed => c"malformed",
             Self::ProofLength => c"proof_length",
             Self::InvalidModel => c"invalid_model",
+            Self::TooLong => c"too_long",
             Self::RejectedStatement => c"rejected_statement",
             Self::RejectedTranscript => c"rejected_transcript",
             Self::RejectedHalo2 => c"rejected_halo2",
@@ -249,6 +253,7 @@ mod tests {
         failures.extend([
             VerifyError::Malformed(malformed()).into(),
             VerifyError::Malformed(DecodeError::Magic { expected: "" }).into(),
+            VerifyError::Malformed(DecodeError::TooLong { kind: "", actual: 2, limit: 1 }).into(),
             VerifyError::Malformed(DecodeError::Version { what: "", expected: 1, actual: 2 }).into(),
             VerifyError::Length { expected: 1, actual: 2 }.into(),
             VerifyError::UnknownModel { expected: text(), actual: text() }.into(),

@@ -7,16 +7,16 @@ use std::{
     sync::OnceLock,
     time::SystemTime,
 };
-use tempfile::TempDir;
 #[path = "../examples/write_files.rs"]
 mod write_files;
 
 /// A folder with models and proofs, and the outputs of the model.
-fn files() -> &'static (TempDir, Vec<i64>) {
-    static FILES: OnceLock<(TempDir, Vec<i64>)> = OnceLock::new();
+fn files() -> &'static (PathBuf, Vec<i64>) {
+    static FILES: OnceLock<(PathBuf, Vec<i64>)> = OnceLock::new();
     FILES.get_or_init(|| {
-        let folder = TempDir::new().expect("a folder");
-        let outputs = write_files::write(folder.path());
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("c_program");
+        fs::create_dir_all(&folder).expect("a folder");
+        let outputs = write_files::write(&folder);
         (folder, outputs)
     })
 }
@@ -40,7 +40,7 @@ fn library(extension: &str) -> PathBuf {
 fn runs(name: &str, link: &[&str]) {
     let (folder, outputs) = files();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let program = folder.path().join(name);
+    let program = folder.join(name);
     let compiler = env::var("CC").unwrap_or_else(|_| "cc".into());
     let compiled = Command::new(&compiler)
         .args(["-std=c11", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g"])
@@ -59,7 +59,7 @@ fn runs(name: &str, link: &[&str]) {
     let mut words: Vec<&str> = tool.split_whitespace().collect();
     let program = program.to_string_lossy();
     words.push(&program);
-    let run = Command::new(words[0]).args(&words[1..]).arg(folder.path()).output().expect("the program");
+    let run = Command::new(words[0]).args(&words[1..]).arg(folder).output().expect("the program");
     let errors = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "{}: {errors}", run.status);
     let printed: Vec<i64> =
