@@ -1,7 +1,7 @@
 //! Verification over HTTP: `zkonnx serve`. `verifier/docs/http.md` describes it for its users.
 //!
-//! A request goes through [`server`] (connections), [`routes`] (paths), a handler in [`models`], [`proofs`] or [`receipts`], and [`gate`], which
-//! lets a bounded number of verifications run on threads of their own. Errors are [`error::ApiError`]s.
+//! A request goes through `server` (connections), `routes` (paths), a handler in `models`, `proofs` or `receipts`, and `gate`, which
+//! lets a bounded number of verifications run on threads of their own. Errors are `error::ApiError`s.
 
 mod candidate;
 mod error;

@@ -37,23 +37,27 @@ fn library(extension: &str) -> PathBuf {
     files.filter(is_ours).max_by_key(age).unwrap_or_else(|| panic!("no library {extension}"))
 }
 
-fn runs(name: &str, link: &[&str]) {
-    let (folder, outputs) = files();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let program = folder.join(name);
+/// Compiles a source with everything that a careful caller would turn on.
+fn compile(source: &Path, options: &[&str], link: &[&str]) {
     let compiler = env::var("CC").unwrap_or_else(|_| "cc".into());
     let compiled = Command::new(&compiler)
-        .args(["-std=c11", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g"])
+        .args(["-std=c11", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Wpedantic", "-Werror"])
+        .args(options)
         .arg("-I")
-        .arg(root.join("include"))
-        .arg(root.join("tests/verifier.c"))
-        .arg("-o")
-        .arg(&program)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("include"))
+        .arg(source)
         .args(link)
         .args(["-lpthread", "-ldl", "-lm"])
         .output()
         .expect("a C compiler");
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+}
+
+fn runs(name: &str, link: &[&str]) {
+    let (folder, outputs) = files();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let program = folder.join(name);
+    compile(&root.join("tests/verifier.c"), &["-g", "-o", &program.to_string_lossy()], link);
     // With a name of a tool that runs programs (`valgrind --error-exitcode=9`), it runs this one.
     let tool = env::var("ZKONNX_C_RUNNER").unwrap_or_default();
     let mut words: Vec<&str> = tool.split_whitespace().collect();
@@ -78,4 +82,14 @@ fn a_c_program_runs_with_the_static_library() {
 fn a_c_program_runs_with_the_shared_library() {
     let library = library(if cfg!(target_os = "macos") { ".dylib" } else { ".so" });
     runs("with-shared", &[&library.to_string_lossy(), &format!("-Wl,-rpath,{}", libraries().display())]);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_example_of_the_readme_compiles() {
+    let readme = include_str!("../README.md");
+    let example = readme.split("```c\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let source = files().0.join("readme.c");
+    fs::write(&source, example).expect("a file");
+    compile(&source, &["-fsyntax-only"], &[]);
 }
