@@ -7,11 +7,12 @@
 
 use crate::{
     compiled::CompiledModel,
-    field::{eq_vector, from_i64, index_bits, Fp},
+    field::{eq_vector, from_i64, index_bits, inner_product, Fp},
     params::{low_bits, plain_row_axis, ParamPlace},
     products::{Side, SumcheckProduct},
     relations::{Left, Right, TensorCells, WordTerm},
     separable::{contract, AxisWeights, Functional},
+    words::Place,
 };
 use ff::Field;
 use std::borrow::Cow;
@@ -69,6 +70,64 @@ pub struct LinearSystem {
     pub messages: Vec<Vec<Fp>>,
     /// The constant.
     pub constant: Fp,
+}
+
+/// The one linear equation before words are spread over their limbs' columns: what a verifier needs of it.
+#[derive(Clone, Debug)]
+pub struct WordSystem {
+    /// One functional per word; empty where nothing reads it.
+    words: Vec<Vec<Fp>>,
+    /// Everything else; without words.
+    rest: LinearSystem,
+}
+
+impl WordSystem {
+    /// The equation over columns.
+    #[must_use]
+    pub fn into_columns(self, model: &CompiledModel) -> LinearSystem {
+        LinearSystem { words: word_columns(model, &self.words), ..self.rest }
+    }
+
+    /// Everything but words.
+    #[must_use]
+    pub fn rest(&self) -> &LinearSystem {
+        &self.rest
+    }
+
+    /// `Σ_j weights[j]·<rows, U_j>` over all columns in order: words, pooled, combined, messages.
+    ///
+    /// The limbs of a word stand on the same rows: their inner products are one.
+    #[must_use]
+    pub fn evaluate(&self, model: &CompiledModel, weights: &[Fp], rows: &[Fp]) -> Fp {
+        let active = model.shape.num_active_rows();
+        let mut sum = Fp::ZERO;
+        for (word, functional) in model.placement.words.iter().zip(&self.words) {
+            if functional.is_empty() {
+                continue;
+            }
+            for (l, place) in word.places.iter().enumerate() {
+                let together = |other: &&Place| other.start == place.start;
+                if word.places[..l].iter().any(|earlier| together(&earlier)) {
+                    continue;
+                }
+                let mut run = place.start / active;
+                place.for_each_run(word.len, active, |_, cells, elements| {
+                    let limbs = word.limbs.iter().zip(&word.places).filter(|(_, other)| together(other));
+                    let weight: Fp =
+                        limbs.map(|(limb, other)| Fp::from(1_u64 << limb.shift) * weights[other.columns[run]]).sum();
+                    sum += weight * inner_product(&rows[cells], &functional[elements]);
+                    run += 1;
+                });
+            }
+        }
+        let others = self.rest.pooled.iter().map(Vec::as_slice);
+        let others = others.chain(self.rest.combined.iter().map(|c| c.functional.as_slice()));
+        let others = others.chain(self.rest.messages.iter().map(Vec::as_slice));
+        for (functional, weight) in others.zip(weights.iter().skip(model.shape.columns.len())) {
+            sum += *weight * inner_product(functional, rows);
+        }
+        sum
+    }
 }
 
 /// The number of index bits of the largest index space of all relations.
@@ -362,6 +421,17 @@ pub fn linear_system(
     challenges: &LinearChallenges,
     masked: &[(Fp, Fp)],
 ) -> LinearSystem {
+    word_system(model, public, challenges, masked).into_columns(model)
+}
+
+/// The equation of all relations, by words.
+#[must_use]
+pub fn word_system(
+    model: &CompiledModel,
+    public: PublicTensors<'_>,
+    challenges: &LinearChallenges,
+    masked: &[(Fp, Fp)],
+) -> WordSystem {
     let shape = &model.sumcheck;
     let gamma_squared = challenges.gamma.square();
     let claim_scale = challenges.sigma.iter().fold(gamma_squared, |s, sigma| s * sigma);
@@ -437,13 +507,8 @@ pub fn linear_system(
     }
     let messages = message_functionals(model, challenges, gamma_squared);
     let Accumulator { words, pool, combined, constant, .. } = acc;
-    LinearSystem {
-        words: word_columns(model, &words),
-        pooled: pool.chunks(model.num_rows()).map(<[Fp]>::to_vec).collect(),
-        combined,
-        messages,
-        constant,
-    }
+    let pooled = pool.chunks(model.num_rows()).map(<[Fp]>::to_vec).collect();
+    WordSystem { words, rest: LinearSystem { words: Vec::new(), pooled, combined, messages, constant } }
 }
 
 type Masked = (Fp, Fp);

@@ -9,7 +9,7 @@ use crate::statement::{StatementDigest, FORMAT_VERSION, SUITE};
 use blake2b_simd::Params as Blake2b;
 use ff::{FromUniformBytes, PrimeField};
 use group::GroupEncoding;
-use halo2_proofs::transcript::{Challenge255, EncodedChallenge, Transcript};
+use halo2_proofs::transcript::{Challenge255, EncodedChallenge, Transcript, TranscriptRead};
 use pasta_curves::{EqAffine, Fp};
 use std::io;
 use zkonnx_quantize::model::SEMANTICS_VERSION;
@@ -44,6 +44,48 @@ pub fn absorb_header<T: Transcript<EqAffine, Challenge>>(
 /// The next challenge.
 pub fn squeeze<T: Transcript<EqAffine, Challenge>>(transcript: &mut T) -> Fp {
     transcript.squeeze_challenge().get_scalar()
+}
+
+/// A transcript whose first points were read ahead: they are absorbed, but not decompressed again.
+#[derive(Debug)]
+pub struct ReadAhead<'a, T> {
+    /// The transcript; what it reads starts after those points.
+    inner: T,
+    points: std::slice::Iter<'a, EqAffine>,
+}
+
+impl<'a, T> ReadAhead<'a, T> {
+    /// `inner` reads what follows `points`.
+    pub fn new(inner: T, points: &'a [EqAffine]) -> Self {
+        Self { inner, points: points.iter() }
+    }
+}
+
+impl<T: Transcript<EqAffine, Challenge>> Transcript<EqAffine, Challenge> for ReadAhead<'_, T> {
+    fn squeeze_challenge(&mut self) -> Challenge {
+        self.inner.squeeze_challenge()
+    }
+    fn common_point(&mut self, point: EqAffine) -> io::Result<()> {
+        self.inner.common_point(point)
+    }
+    fn common_scalar(&mut self, scalar: Fp) -> io::Result<()> {
+        self.inner.common_scalar(scalar)
+    }
+}
+
+impl<T: TranscriptRead<EqAffine, Challenge>> TranscriptRead<EqAffine, Challenge> for ReadAhead<'_, T> {
+    fn read_point(&mut self) -> io::Result<EqAffine> {
+        match self.points.next() {
+            Some(point) => {
+                self.inner.common_point(*point)?;
+                Ok(*point)
+            }
+            None => self.inner.read_point(),
+        }
+    }
+    fn read_scalar(&mut self) -> io::Result<Fp> {
+        self.inner.read_scalar()
+    }
 }
 
 /// What a transcript ends with: two challenges more, 64 bytes, that depend on everything absorbed.

@@ -9,7 +9,7 @@ use crate::{
     statement::{
         Context, Integers, ModelId, Statement, StatementDigest, TensorEntry, TensorValue, FORMAT_VERSION, SUITE,
     },
-    transcript::{absorb_header, final_state, lookup_challenges, Challenge},
+    transcript::{absorb_header, final_state, lookup_challenges, Challenge, ReadAhead},
 };
 use group::GroupEncoding;
 use halo2_proofs::{
@@ -18,7 +18,7 @@ use halo2_proofs::{
     transcript::{Blake2bRead, EncodedChallenge},
 };
 use pasta_curves::{EqAffine, Fp};
-use zkonnx_circuits::functional::{linear_system, LinearSystem, PublicTensors};
+use zkonnx_circuits::functional::{word_system, PublicTensors};
 use zkonnx_quantize::{graph::Interval, model::SEMANTICS_VERSION};
 
 /// A proof was accepted. There is no other way to get one of these than [`verify`] and [`crate::batch::verify_batch`].
@@ -74,8 +74,6 @@ pub struct Deferred<'p> {
     pub halo2: MSM<'p, EqAffine>,
     /// The linear part's, multiplied by `r`.
     pub linear: MSM<'p, EqAffine>,
-    /// The linear equation and its messages, for debugging.
-    pub system: LinearSystem,
     /// What the transcript ends with: it depends on the statement, the key and every byte of the proof.
     pub final_state: [u8; 64],
 }
@@ -163,8 +161,9 @@ pub fn defer<'p>(
     let (theta, phi) = lookup_challenges(&bound, keys.vk_digest, 0, &raw);
     let (theta, phi) = drawn(Check::LookupPoints, (theta, phi), || (Fp::from(7), Fp::from(7)));
 
-    let mut rest = proof;
-    let mut transcript = Blake2bRead::<_, EqAffine, Challenge>::init(&mut rest);
+    let mut rest = proof.get(points.len() * ELEMENT..).unwrap_or(&[]);
+    let transcript = Blake2bRead::<_, EqAffine, Challenge>::init(&mut rest);
+    let mut transcript = ReadAhead::new(transcript, &points);
     let bound = drawn(Check::Header, digest, || StatementDigest([0; 32]));
     absorb_header(&mut transcript, &bound).map_err(|e| malformed(e.to_string()))?;
     let instance: [&[Fp]; 1] = [&[phi, theta]];
@@ -180,22 +179,21 @@ pub fn defer<'p>(
         relations::verify(model, &mut reader, &mut messages);
         sumcheck::verify(model, &mut reader, &mut messages)?;
         product::verify(model, &mut reader, &mut messages)?;
-        let system = linear_system(model, public, &messages.challenges, &messages.masked);
+        let system = word_system(model, public, &messages.challenges, &messages.masked);
         let points = opening::ColumnPoints {
             words: points.get(..model.shape.columns.len()).unwrap_or(&[]),
             params: param_points,
             pieces: &messages.pieces,
         };
         let zeta = messages.challenges.zeta;
-        let linear = opening::verify(model, params, &mut reader, &system, zeta, &points)?;
-        Ok((system, linear))
+        opening::verify(model, params, &mut reader, &system, zeta, &points)
     };
-    let (system, linear) = read().map_err(|e| malformed(e.to_string()))?;
+    let linear = read().map_err(|e| malformed(e.to_string()))?;
     let final_state = final_state(&mut transcript);
     if fails(Check::Trailing, !rest.is_empty()) {
         return Err(malformed(format!("{} bytes after the end", rest.len())));
     }
-    Ok(Deferred { halo2, linear, system, final_state })
+    Ok(Deferred { halo2, linear, final_state })
 }
 
 /// The public integers of a statement; empty vectors for hidden tensors.

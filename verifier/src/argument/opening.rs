@@ -15,6 +15,7 @@
 //! Σ w_j·C_j + z·(v·U + Σ(τ⁻¹·X_L + τ·X_R)) + ξ·S + Σ(u⁻¹·L + u·R) = c·Σ s_i·G_i + c·z·<s, b>·U + f·W
 //! ```
 //!
+//! (`<s, b> = <DFT(s), Σ w_j⁻¹ U_j>`, and `DFT(s)` is a product over the rounds: no functional is folded or transformed,)
 //! multiplied by `r`, which is squeezed after `f`, and added to the equation that halo2's verification leaves.
 //! Soundness error: `(2·log2 C + 2 + 1 + 2k + 1)/|F|`. Cost: `2·log2 C + 1 + 2k` points, two scalars.
 
@@ -22,12 +23,14 @@ use super::{ReadError, Reader};
 use crate::{checks::Check, length::num_fold_rounds, transcript::Challenge};
 use ff::{Field, PrimeField};
 use halo2_proofs::{
-    arithmetic::best_fft,
     poly::commitment::{Params, MSM},
     transcript::TranscriptRead,
 };
 use pasta_curves::{EqAffine, Fp};
-use zkonnx_circuits::{compiled::CompiledModel, field::inner_product, functional::LinearSystem};
+use zkonnx_circuits::{
+    compiled::CompiledModel,
+    functional::{LinearSystem, WordSystem},
+};
 
 /// The commitments of all columns, as sums of points with public weights.
 #[derive(Clone, Debug)]
@@ -78,6 +81,23 @@ pub fn bit_products(challenges: &[Fp], size: usize) -> Vec<Fp> {
     products
 }
 
+/// The DFT, with `root`, of [`bit_products`] of all `2^rounds` indices: entry `i` is `Π_r (1 + c_r·root^(i·2^(rounds−1−r)))`.
+#[must_use]
+pub fn transformed_products(challenges: &[Fp], root: Fp) -> Vec<Fp> {
+    let size = 1_usize << challenges.len();
+    let powers: Vec<Fp> = std::iter::successors(Some(Fp::ONE), |p| Some(*p * root)).take(size / 2).collect();
+    let mut products = vec![Fp::ONE];
+    for challenge in challenges {
+        // Twice as many: the factor has twice the period, and its second half is that of the negative.
+        let step = size / (2 * products.len());
+        let factors = powers.iter().step_by(step).map(|power| *challenge * power);
+        let parts: Vec<Fp> = products.iter().zip(factors).map(|(product, factor)| *product * factor).collect();
+        let sums = products.iter().zip(&parts).map(|(product, part)| *product + part);
+        products = sums.chain(products.iter().zip(&parts).map(|(product, part)| *product - part)).collect();
+    }
+    products
+}
+
 /// 8.–13. Reads the opening and returns the equation that must vanish, already multiplied by `r`.
 ///
 /// # Errors
@@ -86,7 +106,7 @@ pub fn verify<'p, T: TranscriptRead<EqAffine, Challenge>>(
     model: &CompiledModel,
     params: &'p Params<EqAffine>,
     reader: &mut Reader<'_, T>,
-    system: &LinearSystem,
+    system: &WordSystem,
     zeta: Fp,
     points: &ColumnPoints<'_>,
 ) -> Result<MSM<'p, EqAffine>, ReadError> {
@@ -125,12 +145,12 @@ pub fn verify<'p, T: TranscriptRead<EqAffine, Challenge>>(
     let r = reader.challenge(Check::R);
 
     let count = 1 << tau.len();
-    add_columns(&mut msm, model, system, &bit_products(&tau, count), zeta, points);
-    let mut b = fold_functionals(model, system, &bit_products(&tau_inverse, count));
-    best_fft(&mut b, root_of_unity(model.layout.k.into()), model.layout.k.into());
+    add_columns(&mut msm, model, system.rest(), &bit_products(&tau, count), zeta, points);
+    let rows = transformed_products(&u_inverse, root_of_unity(model.layout.k.into()));
+    let value = system.evaluate(model, &bit_products(&tau_inverse, count), &rows);
     let mut s = bit_products(&u_inverse, model.num_rows());
     // The value is v = −constant; and minus the right side.
-    msm.add_to_u_scalar(-z * system.constant - c * z * inner_product(&s, &b));
+    msm.add_to_u_scalar(-z * system.rest().constant - c * z * value);
     for s in &mut s {
         *s *= -c;
     }
@@ -173,5 +193,23 @@ fn add_columns(
             msm.append_term(*weight * power, *point);
         }
         power *= zeta;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use halo2_proofs::arithmetic::best_fft;
+
+    #[test]
+    fn products_are_transformed_as_by_a_fourier_transform() {
+        for rounds in 1..7 {
+            let challenges: Vec<Fp> = (0..rounds).map(|r| Fp::from(r * r + 3).square()).collect();
+            let k = u32::try_from(rounds).expect("few");
+            let root = root_of_unity(k);
+            let mut expected = bit_products(&challenges, 1 << k);
+            best_fft(&mut expected, root, k);
+            assert_eq!(transformed_products(&challenges, root), expected);
+        }
     }
 }
