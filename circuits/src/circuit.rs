@@ -42,11 +42,17 @@ use halo2_proofs::{
     plonk::{Advice, Circuit, Column, ConstraintSystem, Constraints, Error, Expression, Fixed, Instance, VirtualCells},
     poly::Rotation,
 };
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 thread_local! {
     /// `Circuit::configure` takes no arguments: the shape reaches it through this.
     static SHAPE: RefCell<Option<Arc<CircuitShape>>> = const { RefCell::new(None) };
+    /// Advice columns in the order of queries, while [`query_order`] listens.
+    static QUERIES: RefCell<Option<Vec<Column<Advice>>>> = const { RefCell::new(None) };
 }
 
 /// Runs `action` with `shape` as the shape that `configure` sees on this thread.
@@ -126,10 +132,33 @@ struct TableColumns {
     y: Option<Column<Fixed>>,
 }
 
+/// Queries a column.
+fn query(cells: &mut VirtualCells<'_, Fp>, column: Column<Advice>, at: Rotation) -> Expression<Fp> {
+    QUERIES.with(|queries| {
+        if let Some(queries) = queries.borrow_mut().as_mut() {
+            queries.push(column);
+        }
+    });
+    cells.query_advice(column, at)
+}
+
+/// All advice columns, by number, in the order in which gates first query them: the order in which halo2 opens them.
+#[must_use]
+pub fn query_order(shape: &Arc<CircuitShape>) -> Vec<usize> {
+    QUERIES.with(|queries| *queries.borrow_mut() = Some(Vec::new()));
+    with_shape(shape, || ModelCircuit::configure(&mut ConstraintSystem::default()));
+    let queried = QUERIES.with(RefCell::take).unwrap_or_default();
+    let columns: BTreeSet<Column<Advice>> = queried.iter().copied().collect();
+    // Every column is queried, so its rank is its number.
+    let numbers: BTreeMap<Column<Advice>, usize> = columns.into_iter().zip(0..).collect();
+    let mut seen = BTreeSet::new();
+    queried.iter().filter_map(|column| numbers.get(column).copied()).filter(|number| seen.insert(*number)).collect()
+}
+
 /// The sum of limbs of a word on a row.
 fn word(cells: &mut VirtualCells<'_, Fp>, config: &Config, limbs: &[(usize, u8)]) -> Expression<Fp> {
     limbs.iter().fold(Expression::Constant(Fp::ZERO), |sum, (column, shift)| {
-        let limb = cells.query_advice(config.words[*column], Rotation::cur());
+        let limb = query(cells, config.words[*column], Rotation::cur());
         sum + if *shift == 0 { limb } else { limb * Fp::from(1 << shift) }
     })
 }
@@ -255,21 +284,21 @@ fn configure_challenges(meta: &mut ConstraintSystem<Fp>, config: &Config, instan
     for (name, column, row) in constants {
         meta.create_gate(name, |cells| {
             let here = cells.query_fixed(row);
-            let value = cells.query_advice(column, Rotation::cur());
+            let value = query(cells, column, Rotation::cur());
             let public = cells.query_instance(instance, Rotation::cur());
             Constraints::with_selector(here, [value - public])
         });
         meta.create_gate("challenges are constant", |cells| {
             let has_next = cells.query_fixed(config.has_next);
-            let step = cells.query_advice(column, Rotation::next()) - cells.query_advice(column, Rotation::cur());
+            let step = query(cells, column, Rotation::next()) - query(cells, column, Rotation::cur());
             Constraints::with_selector(has_next, [step])
         });
     }
     if let (Some(theta), Some(squared)) = (config.theta, config.theta_squared) {
         meta.create_gate("theta squared", |cells| {
             let active = cells.query_fixed(config.is_active);
-            let theta = cells.query_advice(theta, Rotation::cur());
-            let squared = cells.query_advice(squared, Rotation::cur());
+            let theta = query(cells, theta, Rotation::cur());
+            let squared = query(cells, squared, Rotation::cur());
             Constraints::with_selector(active, [squared - theta.clone() * theta])
         });
     }
@@ -283,12 +312,12 @@ fn fingerprint(
     tag: Option<Expression<Fp>>,
     y: Option<Expression<Fp>>,
 ) -> Expression<Fp> {
-    let mut sum = cells.query_advice(config.phi, Rotation::cur()) + x;
+    let mut sum = query(cells, config.phi, Rotation::cur()) + x;
     if let (Some(tag), Some(power)) = (tag, config.theta_squared.or(config.theta)) {
-        sum = sum + cells.query_advice(power, Rotation::cur()) * tag;
+        sum = sum + query(cells, power, Rotation::cur()) * tag;
     }
     if let (Some(y), Some(theta)) = (y, config.theta) {
-        sum = sum + cells.query_advice(theta, Rotation::cur()) * y;
+        sum = sum + query(cells, theta, Rotation::cur()) * y;
     }
     sum
 }
@@ -297,7 +326,7 @@ fn configure_lookups(meta: &mut ConstraintSystem<Fp>, config: &Config, shape: &C
     for (group, helper) in shape.groups.iter().zip(&config.helpers) {
         meta.create_gate("lookups", |cells| {
             let active = cells.query_fixed(config.is_active);
-            let helper = cells.query_advice(*helper, Rotation::cur());
+            let helper = query(cells, *helper, Rotation::cur());
             let fingerprints: Vec<_> = group.iter().map(|l| lookup_fingerprint(cells, config, shape, l)).collect();
             let product = |skip: Option<usize>| {
                 fingerprints
@@ -322,22 +351,22 @@ fn configure_lookups(meta: &mut ConstraintSystem<Fp>, config: &Config, shape: &C
             let tag = table.tag.map(|column| cells.query_fixed(column));
             let y = table.y.map(|column| cells.query_fixed(column));
             let fingerprint = fingerprint(cells, config, x, tag, y);
-            let helper = cells.query_advice(*helper, Rotation::cur());
-            let multiplicity = cells.query_advice(*multiplicity, Rotation::cur());
+            let helper = query(cells, *helper, Rotation::cur());
+            let multiplicity = query(cells, *multiplicity, Rotation::cur());
             Constraints::with_selector(active, [helper * fingerprint - multiplicity])
         });
     }
     meta.create_gate("sum", |cells| {
         let [first, has_next, last] =
             [config.is_first, config.has_next, config.is_last].map(|column| cells.query_fixed(column));
-        let sum = cells.query_advice(config.sum, Rotation::cur());
-        let next = cells.query_advice(config.sum, Rotation::next());
-        let mut query = |column: &Column<Advice>| cells.query_advice(*column, Rotation::cur());
+        let sum = query(cells, config.sum, Rotation::cur());
+        let next = query(cells, config.sum, Rotation::next());
+        let mut here = |column: &Column<Advice>| query(cells, *column, Rotation::cur());
         let mut after = sum.clone();
-        if let Some(helpers) = balanced_sum(config.helpers.iter().map(&mut query).collect()) {
+        if let Some(helpers) = balanced_sum(config.helpers.iter().map(&mut here).collect()) {
             after = after + helpers;
         }
-        if let Some(helpers) = balanced_sum(config.table_helpers.iter().map(&mut query).collect()) {
+        if let Some(helpers) = balanced_sum(config.table_helpers.iter().map(&mut here).collect()) {
             after = after - helpers;
         }
         [
@@ -373,12 +402,12 @@ fn lookup_fingerprint(
     let constant = |tag: u64| shape.has_tags().then(|| Expression::Constant(Fp::from(tag)));
     match *lookup {
         Lookup::Single { column, tag } => {
-            let x = cells.query_advice(config.words[column], Rotation::cur());
+            let x = query(cells, config.words[column], Rotation::cur());
             fingerprint(cells, config, x, constant(tag), None)
         }
         Lookup::Pair { x, y, tag } => {
-            let x = cells.query_advice(config.words[x], Rotation::cur());
-            let y = cells.query_advice(config.words[y], Rotation::cur());
+            let x = query(cells, config.words[x], Rotation::cur());
+            let y = query(cells, config.words[y], Rotation::cur());
             fingerprint(cells, config, x, constant(tag), Some(y))
         }
     }

@@ -156,6 +156,13 @@ impl CircuitShape {
         4 + usize::from(self.has_theta()) + self.num_table_columns() * self.num_table_groups()
     }
 
+    /// Whether a gate reads an advice column at the next row too: φ, θ and the sum `s`.
+    #[must_use]
+    pub fn is_queried_at_next(&self, column: usize) -> bool {
+        let constant = column.checked_sub(self.num_phase1_columns());
+        constant.is_some_and(|c| c <= usize::from(self.has_theta())) || column + 1 == self.num_advice_columns()
+    }
+
     /// All advice columns: phase 1, constants, helpers `h`, `h_t`, the sum `s`.
     #[must_use]
     pub fn num_advice_columns(&self) -> usize {

@@ -15,7 +15,7 @@ use zkonnx_tests::{
 use zkonnx_verifier::{
     batch::{verify_batch, BatchItem},
     error::{Step, VerifyError},
-    length::{halo2_elements, ELEMENT},
+    length::{halo2_elements, num_fixed_queries, ELEMENT},
     statement::{Context, Statement},
     transcript::batch_weights,
     verify::{defer, public_values, verify, Deferred, Verified},
@@ -195,7 +195,7 @@ fn rejects_two_proofs_whose_errors_cancel() {
     for proof in &proofs {
         let deferred = proof.deferred();
         sum.add_msm(&deferred.halo2);
-        sum.add_msm(&deferred.linear);
+        sum.add_msm(&deferred.linear());
     }
     assert!(sum.eval(), "the attack is real without weights");
     for order in [[0, 1, 2], [1, 0, 2], [1, 2, 0]] {
@@ -211,6 +211,30 @@ fn rejects_two_proofs_whose_errors_cancel() {
     // Nor with weights that a proof alone decides: each would know its own, and aim at it.
     let weights = batch_weights(&proofs.each_ref().map(|p| p.deferred().final_state));
     assert!(weights[1] != weights[2] && weights[1] != batch_weights(&[proofs[1].deferred().final_state])[0]);
+}
+
+/// What is moved to the batch's own multiplication is all of halo2's but generators and fixed columns: a coefficient of
+/// zero remains. (A wrong one would only be slow.)
+#[test]
+fn halo2s_terms_are_known() {
+    for model in models() {
+        let sides = Sides::new(model);
+        let proof = honest(&sides, 1, Context::default());
+        let deferred = proof.deferred();
+        let terms = deferred.known.len();
+        let keys = &sides.prover.keys;
+        assert!(terms > keys.compiled.shape.num_advice_columns());
+        let mut rest = deferred.halo2;
+        for (scalar, point) in &deferred.known {
+            rest.append_term(-*scalar, *point);
+        }
+        let shown = format!("{rest:?}");
+        let (_, other) = shown.split_once("other: {").expect("a map of terms");
+        let zero = format!("(0x{}, ", "0".repeat(64));
+        let instance = 1;
+        assert_eq!(other.matches(&zero).count(), terms, "as many zeros");
+        assert!(other.matches("(0x").count() <= terms + num_fixed_queries(&keys.compiled.shape) + instance);
+    }
 }
 
 /// The final state depends on the statement and on every element: also on `c` and `f`, which nothing else follows.

@@ -3,7 +3,8 @@
 //! Every check that is no multi-scalar multiplication comes first, proof by proof; one that fails is reported and left
 //! out. What remains of proof `i` is an equation `E_i = 0` in the group. With weights `w_i` from the final transcript states
 //! of *all* proofs ([`batch_weights`]) one multi-scalar multiplication per `k` checks `Σ w_i·E_i = 0`: generators and the
-//! parameter commitments of one model occur once, however many proofs use them. Soundness error: `1/|F|` for each sum that is evaluated, as all
+//! parameter commitments of one model occur once, however many proofs use them; most points of the proofs are
+//! multiplied by [`multiexp`], which is faster than halo2's own for that many (see [`crate::known_terms`]). Soundness error: `1/|F|` for each sum that is evaluated, as all
 //! `E_i` are fixed before any `w_i`. When a sum does not vanish its halves are looked at, down to single proofs,
 //! which [`verify`] decides alone: every verdict is the one that [`verify`] gives, and a bad proof never makes a
 //! good one fail. There is no randomness of the verifier, and threads change nothing.
@@ -12,12 +13,15 @@ use crate::{
     checks::{drawn, Check},
     error::VerifyError,
     limits::Limits,
+    multiexp::multiexp,
+    parallel::{self, map},
     registry::ModelHandle,
     statement::Statement,
     transcript::batch_weights,
     verify::{prepare, verify, Verified},
 };
 use ff::Field;
+use group::Curve;
 use halo2_proofs::poly::commitment::{Params, MSM};
 use pasta_curves::{EqAffine, Fp};
 use std::sync::Arc;
@@ -46,7 +50,7 @@ pub fn verify_batch(items: &[BatchItem<'_>], now: Option<u64>) -> Vec<Result<Ver
     let mut rest = items;
     while !rest.is_empty() {
         let (part, next) = rest.split_at(part_len(rest));
-        verdicts.extend(verify_part(part, now));
+        verdicts.extend(parallel::apart(|| verify_part(part, now)));
         rest = next;
     }
     verdicts
@@ -66,7 +70,9 @@ fn part_len(items: &[BatchItem<'_>]) -> usize {
 struct Pending<'p> {
     index: usize,
     verified: Verified,
-    equation: MSM<'p, EqAffine>,
+    /// The equation: terms, and what remains.
+    terms: Vec<(Fp, EqAffine)>,
+    rest: MSM<'p, EqAffine>,
 }
 
 /// Parameters, and proofs that share them, with their weights.
@@ -75,9 +81,8 @@ type Group<'p> = (&'p Arc<Params<EqAffine>>, Vec<(Fp, Pending<'p>)>);
 fn verify_part(items: &[BatchItem<'_>], now: Option<u64>) -> Vec<Result<Verified, VerifyError>> {
     let prepared = map(items.to_vec(), |item| {
         prepare(item.handle, item.statement, item.proof, now).map(|p| {
-            let mut equation = p.deferred.halo2;
-            equation.add_msm(&p.deferred.linear);
-            (p.verified, equation, p.deferred.final_state)
+            let state = p.deferred.final_state;
+            (p.verified, p.deferred.into_terms(), state)
         })
     });
     let states: Vec<[u8; 64]> = prepared.iter().flatten().map(|p| p.2).collect();
@@ -88,7 +93,7 @@ fn verify_part(items: &[BatchItem<'_>], now: Option<u64>) -> Vec<Result<Verified
     // One group per set of parameters, in order of first appearance.
     let mut groups: Vec<Group<'_>> = Vec::new();
     for (index, (item, prepared)) in items.iter().zip(prepared).enumerate() {
-        let (verified, equation) = match prepared {
+        let (verified, (terms, rest)) = match prepared {
             Ok((verified, equation, _)) => (verified, equation),
             Err(error) => {
                 verdicts.push(Some(Err(error)));
@@ -99,7 +104,7 @@ fn verify_part(items: &[BatchItem<'_>], now: Option<u64>) -> Vec<Result<Verified
         // A weight of zero would accept anything: such a proof is verified alone, like those that fail.
         if let Some(weight) = weights.next().filter(|w| *w != Fp::ZERO) {
             let params = item.handle.params();
-            let pending = (weight, Pending { index, verified, equation });
+            let pending = (weight, Pending { index, verified, terms, rest });
             match groups.iter_mut().find(|g| Arc::ptr_eq(g.0, params)) {
                 Some(group) => group.1.push(pending),
                 None => groups.push((params, vec![pending])),
@@ -108,7 +113,8 @@ fn verify_part(items: &[BatchItem<'_>], now: Option<u64>) -> Vec<Result<Verified
     }
     for (params, group) in groups {
         let group = map(group, |(weight, mut pending)| {
-            pending.equation.scale(weight);
+            pending.terms.iter_mut().for_each(|(scalar, _)| *scalar *= weight);
+            pending.rest.scale(weight);
             pending
         });
         let mut holding = Vec::new();
@@ -130,7 +136,7 @@ fn find_holding<'a, 'p>(
     fails: bool,
     holding: &mut Vec<&'a Pending<'p>>,
 ) -> bool {
-    if !fails && sum(params, group).eval() {
+    if !fails && vanishes(params, group) {
         holding.extend(group);
         return false;
     }
@@ -143,43 +149,28 @@ fn find_holding<'a, 'p>(
     true
 }
 
-/// The sum of equations.
-#[cfg(feature = "multicore")]
-fn sum<'p>(params: &'p Params<EqAffine>, group: &[Pending<'p>]) -> MSM<'p, EqAffine> {
-    // Halves in parallel: the terms are sorted into a map.
-    const SERIAL: usize = 8;
-    if group.len() <= SERIAL {
-        return sum_serially(params, group);
-    }
-    let (left, right) = group.split_at(group.len() / 2);
-    let (mut left, right) = rayon::join(|| sum(params, left), || sum(params, right));
-    left.add_msm(&right);
-    left
+/// Whether the sum of equations is the neutral element.
+fn vanishes(params: &Params<EqAffine>, group: &[Pending<'_>]) -> bool {
+    let terms: Vec<(Fp, EqAffine)> = group.iter().flat_map(|p| p.terms.iter().copied()).collect();
+    let mut sum = sum(params, group);
+    sum.append_term(Fp::ONE, multiexp(&terms).to_affine());
+    sum.eval()
 }
 
-/// The sum of equations.
-#[cfg(not(feature = "multicore"))]
+/// The sum of what remains of equations.
 fn sum<'p>(params: &'p Params<EqAffine>, group: &[Pending<'p>]) -> MSM<'p, EqAffine> {
-    sum_serially(params, group)
-}
-
-fn sum_serially<'p>(params: &'p Params<EqAffine>, group: &[Pending<'p>]) -> MSM<'p, EqAffine> {
+    // Parts in parallel: the terms of every equation are sorted into a map.
+    const PART: usize = 8;
+    let parts = map(group.chunks(PART).collect(), |part: &[Pending<'p>]| {
+        let mut sum = params.empty_msm();
+        for pending in part {
+            sum.add_msm(&pending.rest);
+        }
+        sum
+    });
     let mut sum = params.empty_msm();
-    for pending in group {
-        sum.add_msm(&pending.equation);
+    for part in &parts {
+        sum.add_msm(part);
     }
     sum
-}
-
-/// `f` of every element, in order; in parallel with threads.
-#[cfg(feature = "multicore")]
-fn map<T: Send, U: Send>(items: Vec<T>, f: impl Fn(T) -> U + Sync + Send) -> Vec<U> {
-    use rayon::prelude::*;
-    items.into_par_iter().map(f).collect()
-}
-
-/// `f` of every element, in order.
-#[cfg(not(feature = "multicore"))]
-fn map<T, U>(items: Vec<T>, f: impl Fn(T) -> U) -> Vec<U> {
-    items.into_iter().map(f).collect()
 }

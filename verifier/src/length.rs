@@ -19,12 +19,18 @@ pub fn circuit_degree(shape: &CircuitShape) -> usize {
     lookups.chain(lanes).chain(table).max().unwrap_or(0).max(3)
 }
 
+/// Fixed columns that gates query, each on the current row.
+#[must_use]
+pub fn num_fixed_queries(shape: &CircuitShape) -> usize {
+    // Without lookups there are no gadgets, and no gate reads the selector of active rows.
+    shape.num_fixed_columns() - usize::from(shape.groups.is_empty())
+}
+
 /// Elements of halo2's proof.
 #[must_use]
 pub fn halo2_elements(shape: &CircuitShape) -> usize {
     let advice = shape.num_advice_columns();
-    // Without lookups there are no gadgets, and no gate reads the selector of active rows.
-    let fixed = shape.num_fixed_columns() - usize::from(shape.groups.is_empty());
+    let fixed = num_fixed_queries(shape);
     // Advice, the random polynomial, the quotient's pieces.
     let commitments = advice + 1 + (circuit_degree(shape) - 1);
     // Instance, advice (φ, θ and s also at the next row), fixed, the random polynomial.

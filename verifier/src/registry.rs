@@ -25,7 +25,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use zkonnx_circuits::{
-    circuit::{with_shape, ModelCircuit},
+    circuit::{query_order, with_shape, ModelCircuit},
     compiled::CompiledModel,
     field::from_i64,
     lower::Modes,
@@ -60,6 +60,8 @@ pub struct ModelKeys {
     pub vk_digest: Fp,
     /// Exact length of a proof, in bytes.
     pub proof_length: usize,
+    /// All advice columns in the order in which halo2 opens them.
+    pub query_order: Vec<usize>,
 }
 
 impl ModelKeys {
@@ -84,7 +86,8 @@ impl ModelKeys {
         vk.hash_into(&mut recorder).map_err(|e| RegisterError::Keygen(e.to_string()))?;
         let vk_digest = recorder.0.ok_or_else(|| RegisterError::Keygen("the key has no digest".into()))?;
         let proof_length = proof_length(&compiled);
-        Ok(Self { compiled, vk, vk_digest, proof_length })
+        let query_order = query_order(&compiled.shape);
+        Ok(Self { compiled, vk, vk_digest, proof_length, query_order })
     }
 }
 

@@ -46,24 +46,37 @@ pub fn squeeze<T: Transcript<EqAffine, Challenge>>(transcript: &mut T) -> Fp {
     transcript.squeeze_challenge().get_scalar()
 }
 
-/// A transcript whose first points were read ahead: they are absorbed, but not decompressed again.
+/// What was read and drawn, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// Points.
+    pub points: Vec<EqAffine>,
+    /// Challenges.
+    pub challenges: Vec<Fp>,
+}
+
+/// A transcript whose first points were read ahead: they are absorbed, but not decompressed again. It keeps a record.
 #[derive(Debug)]
 pub struct ReadAhead<'a, T> {
     /// The transcript; what it reads starts after those points.
     inner: T,
-    points: std::slice::Iter<'a, EqAffine>,
+    ahead: std::slice::Iter<'a, EqAffine>,
+    /// So far.
+    pub record: Record,
 }
 
 impl<'a, T> ReadAhead<'a, T> {
     /// `inner` reads what follows `points`.
     pub fn new(inner: T, points: &'a [EqAffine]) -> Self {
-        Self { inner, points: points.iter() }
+        Self { inner, ahead: points.iter(), record: Record::default() }
     }
 }
 
 impl<T: Transcript<EqAffine, Challenge>> Transcript<EqAffine, Challenge> for ReadAhead<'_, T> {
     fn squeeze_challenge(&mut self) -> Challenge {
-        self.inner.squeeze_challenge()
+        let challenge = self.inner.squeeze_challenge();
+        self.record.challenges.push(challenge.get_scalar());
+        challenge
     }
     fn common_point(&mut self, point: EqAffine) -> io::Result<()> {
         self.inner.common_point(point)
@@ -75,13 +88,15 @@ impl<T: Transcript<EqAffine, Challenge>> Transcript<EqAffine, Challenge> for Rea
 
 impl<T: TranscriptRead<EqAffine, Challenge>> TranscriptRead<EqAffine, Challenge> for ReadAhead<'_, T> {
     fn read_point(&mut self) -> io::Result<EqAffine> {
-        match self.points.next() {
+        let point = match self.ahead.next() {
             Some(point) => {
                 self.inner.common_point(*point)?;
-                Ok(*point)
+                *point
             }
-            None => self.inner.read_point(),
-        }
+            None => self.inner.read_point()?,
+        };
+        self.record.points.push(point);
+        Ok(point)
     }
     fn read_scalar(&mut self) -> io::Result<Fp> {
         self.inner.read_scalar()

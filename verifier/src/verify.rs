@@ -4,6 +4,7 @@ use crate::{
     argument::{opening, product, relations, sumcheck, LinearMessages, ReadError, Reader},
     checks::{drawn, fails, Check},
     error::{Step, VerifyError},
+    known_terms::known_terms,
     length::ELEMENT,
     registry::{ModelHandle, ModelKeys},
     statement::{
@@ -72,10 +73,46 @@ impl<'p> VerificationStrategy<'p, EqAffine> for Defer<'p> {
 pub struct Deferred<'p> {
     /// halo2's.
     pub halo2: MSM<'p, EqAffine>,
-    /// The linear part's, multiplied by `r`.
-    pub linear: MSM<'p, EqAffine>,
+    /// Terms that are known to be in it, advice columns first; see [`crate::known_terms`].
+    pub known: Vec<(Fp, EqAffine)>,
+    /// The linear part's.
+    pub opening: opening::Equation<'p>,
+    /// Points of the word columns.
+    pub words: Vec<EqAffine>,
     /// What the transcript ends with: it depends on the statement, the key and every byte of the proof.
     pub final_state: [u8; 64],
+}
+
+impl<'p> Deferred<'p> {
+    /// The linear part's equation, multiplied by `r`.
+    #[must_use]
+    pub fn linear(&self) -> MSM<'p, EqAffine> {
+        let mut msm = self.opening.rest.clone();
+        let words = self.opening.words.iter().copied().zip(self.words.iter().copied());
+        for (scalar, point) in words.chain(self.opening.points.iter().copied()) {
+            msm.append_term(scalar, point);
+        }
+        msm
+    }
+
+    /// Both equations in one, as terms to be multiplied at once and what remains.
+    #[must_use]
+    pub fn into_terms(self) -> (Vec<(Fp, EqAffine)>, MSM<'p, EqAffine>) {
+        let Self { halo2: mut rest, known: mut terms, opening, words, .. } = self;
+        for (scalar, point) in &terms {
+            rest.append_term(-*scalar, *point);
+        }
+        rest.add_msm(&opening.rest);
+        // Word columns are the first advice columns: one multiplication for both equations, where halo2's term is known.
+        for (i, (scalar, point)) in opening.words.into_iter().zip(words).enumerate() {
+            match terms.get_mut(i).filter(|term| term.1 == point) {
+                Some(term) => term.0 += scalar,
+                None => terms.push((scalar, point)),
+            }
+        }
+        terms.extend(opening.points);
+        (terms, rest)
+    }
 }
 
 /// A proof of which everything but the final equation is checked.
@@ -99,9 +136,9 @@ pub fn verify(
     proof: &[u8],
     now: Option<u64>,
 ) -> Result<Verified, VerifyError> {
-    let Prepared { verified, deferred } = prepare(handle, statement, proof, now)?;
-    let [halo2, linear] = [(Check::Halo2, &deferred.halo2), (Check::Linear, &deferred.linear)]
-        .map(|(check, equation)| drawn(check, equation.clone(), || handle.params().empty_msm()));
+    let Prepared { verified, deferred } = crate::parallel::apart(|| prepare(handle, statement, proof, now))?;
+    let [halo2, linear] = [(Check::Halo2, deferred.halo2.clone()), (Check::Linear, deferred.linear())]
+        .map(|(check, equation)| drawn(check, equation, || handle.params().empty_msm()));
     let mut joint = halo2;
     joint.add_msm(&linear);
     if joint.eval() {
@@ -173,6 +210,7 @@ pub fn defer<'p>(
         e => VerifyError::rejected(Step::Halo2, e.to_string()),
     })?;
 
+    let known = known_terms(keys, &transcript.record);
     let mut reader = Reader { transcript: &mut transcript, count: 0 };
     let mut messages = LinearMessages::default();
     let mut read = || -> Result<_, ReadError> {
@@ -188,12 +226,13 @@ pub fn defer<'p>(
         let zeta = messages.challenges.zeta;
         opening::verify(model, params, &mut reader, &system, zeta, &points)
     };
-    let linear = read().map_err(|e| malformed(e.to_string()))?;
+    let opening = read().map_err(|e| malformed(e.to_string()))?;
     let final_state = final_state(&mut transcript);
     if fails(Check::Trailing, !rest.is_empty()) {
         return Err(malformed(format!("{} bytes after the end", rest.len())));
     }
-    Ok(Deferred { halo2, linear, final_state })
+    let words = points.iter().copied().take(model.shape.columns.len()).collect();
+    Ok(Deferred { halo2, known, opening, words, final_state })
 }
 
 /// The public integers of a statement; empty vectors for hidden tensors.

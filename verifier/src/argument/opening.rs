@@ -43,6 +43,17 @@ pub struct ColumnPoints<'a> {
     pub pieces: &'a [EqAffine],
 }
 
+/// The equation that must vanish, already multiplied by `r`.
+#[derive(Clone, Debug)]
+pub struct Equation<'p> {
+    /// Coefficients of the word columns' points, which are halo2's.
+    pub words: Vec<Fp>,
+    /// Points of this part of the proof, with their coefficients.
+    pub points: Vec<(Fp, EqAffine)>,
+    /// The parameters' points and the generators.
+    pub rest: MSM<'p, EqAffine>,
+}
+
 /// A primitive `2^k`-th root of unity.
 #[must_use]
 pub fn root_of_unity(k: u32) -> Fp {
@@ -98,7 +109,7 @@ pub fn transformed_products(challenges: &[Fp], root: Fp) -> Vec<Fp> {
     products
 }
 
-/// 8.–13. Reads the opening and returns the equation that must vanish, already multiplied by `r`.
+/// 8.–13. Reads the opening and returns its equation.
 ///
 /// # Errors
 /// [`ReadError`].
@@ -109,8 +120,9 @@ pub fn verify<'p, T: TranscriptRead<EqAffine, Challenge>>(
     system: &WordSystem,
     zeta: Fp,
     points: &ColumnPoints<'_>,
-) -> Result<MSM<'p, EqAffine>, ReadError> {
-    let mut msm = params.empty_msm();
+) -> Result<Equation<'p>, ReadError> {
+    let mut rest = params.empty_msm();
+    let mut terms = Vec::new();
     // 8. Fold the columns.
     let (mut tau, mut tau_inverse, mut value_points) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..num_fold_rounds(model) {
@@ -124,19 +136,19 @@ pub fn verify<'p, T: TranscriptRead<EqAffine, Challenge>>(
     // 9. z, only now.
     let z = reader.challenge(Check::Z);
     for (weight, point) in value_points {
-        msm.append_term(weight * z, point);
+        terms.push((weight * z, point));
     }
     // 10. The mask.
     let mask = reader.point()?;
     let xi = reader.challenge(Check::Xi);
-    msm.append_term(xi, mask);
+    terms.push((xi, mask));
     // 11. The rounds.
     let mut u_inverse = Vec::new();
     for _ in 0..model.layout.k {
         let (left, right) = (reader.point()?, reader.point()?);
         let (challenge, inverse) = reader.nonzero_challenge(Check::U)?;
-        msm.append_term(inverse, left);
-        msm.append_term(challenge, right);
+        terms.push((inverse, left));
+        terms.push((challenge, right));
         u_inverse.push(inverse);
     }
     // 12. The final scalar and blind.
@@ -145,23 +157,29 @@ pub fn verify<'p, T: TranscriptRead<EqAffine, Challenge>>(
     let r = reader.challenge(Check::R);
 
     let count = 1 << tau.len();
-    add_columns(&mut msm, model, system.rest(), &bit_products(&tau, count), zeta, points);
+    let weights = bit_products(&tau, count);
+    let mut words: Vec<Fp> = weights.iter().copied().take(points.words.len()).collect();
+    add_columns((&mut rest, &mut terms), model, system.rest(), weights.get(words.len()..).unwrap_or(&[]), zeta, points);
     let rows = transformed_products(&u_inverse, root_of_unity(model.layout.k.into()));
     let value = system.evaluate(model, &bit_products(&tau_inverse, count), &rows);
     let mut s = bit_products(&u_inverse, model.num_rows());
     // The value is v = −constant; and minus the right side.
-    msm.add_to_u_scalar(-z * system.rest().constant - c * z * value);
+    rest.add_to_u_scalar(-z * system.rest().constant - c * z * value);
     for s in &mut s {
         *s *= -c;
     }
-    msm.add_to_g_scalars(&s);
-    msm.add_to_w_scalar(-f);
-    msm.scale(r);
-    Ok(msm)
+    rest.add_to_g_scalars(&s);
+    rest.add_to_w_scalar(-f);
+    rest.scale(r);
+    for scalar in words.iter_mut().chain(terms.iter_mut().map(|(scalar, _)| scalar)) {
+        *scalar *= r;
+    }
+    Ok(Equation { words, points: terms, rest })
 }
 
+/// Parameters and pieces, with the weights of all columns after the words.
 fn add_columns(
-    msm: &mut MSM<'_, EqAffine>,
+    (rest, terms): (&mut MSM<'_, EqAffine>, &mut Vec<(Fp, EqAffine)>),
     model: &CompiledModel,
     system: &LinearSystem,
     weights: &[Fp],
@@ -169,9 +187,6 @@ fn add_columns(
     points: &ColumnPoints<'_>,
 ) {
     let mut weights = weights.iter();
-    for (point, weight) in points.words.iter().zip(&mut weights) {
-        msm.append_term(*weight, *point);
-    }
     let mut params = vec![Fp::ZERO; points.params.len()];
     for (param, weight) in params.iter_mut().take(model.params.num_pooled).zip(&mut weights) {
         *param += weight;
@@ -184,13 +199,13 @@ fn add_columns(
         }
     }
     for (point, weight) in points.params.iter().zip(params) {
-        msm.append_term(weight, *point);
+        rest.append_term(weight, *point);
     }
     let messages: Vec<Fp> = weights.copied().collect();
     let mut power = Fp::ONE;
     for (piece, point) in model.sumcheck.pieces.iter().zip(points.pieces) {
         if let Some(weight) = messages.get(piece.column) {
-            msm.append_term(*weight * power, *point);
+            terms.push((*weight * power, *point));
         }
         power *= zeta;
     }

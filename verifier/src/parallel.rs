@@ -1,0 +1,37 @@
+//! Threads where there are any; results never depend on them.
+
+/// `f` of every element, in order.
+#[cfg(feature = "multicore")]
+pub(crate) fn map<T: Send, U: Send>(items: Vec<T>, f: impl Fn(T) -> U + Sync + Send) -> Vec<U> {
+    use rayon::prelude::*;
+    items.into_par_iter().map(f).collect()
+}
+
+/// `f` of every element, in order.
+#[cfg(not(feature = "multicore"))]
+pub(crate) fn map<T, U>(items: Vec<T>, f: impl Fn(T) -> U) -> Vec<U> {
+    items.into_iter().map(f).collect()
+}
+
+/// Runs `f` where halo2's small multiplications are serial.
+///
+/// With two threads, and no other number, halo2 0.4.1 splits even the multiplication of three points that commits to the instance
+/// into 257 windows of one bit, each doubled up on its own: 33,000 doublings, as much as all the rest of a small proof's verification but
+/// the final equation. A pool of three threads is kept for that case.
+#[cfg(feature = "multicore")]
+pub(crate) fn apart<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    static POOL: std::sync::OnceLock<Option<rayon::ThreadPool>> = std::sync::OnceLock::new();
+    if rayon::current_num_threads() != 2 {
+        return f();
+    }
+    match POOL.get_or_init(|| rayon::ThreadPoolBuilder::new().num_threads(3).build().ok()) {
+        Some(pool) => pool.install(f),
+        None => f(),
+    }
+}
+
+/// Runs `f`.
+#[cfg(not(feature = "multicore"))]
+pub(crate) fn apart<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
