@@ -53,7 +53,9 @@ struct Tensor {
     shape: Vec<u32>,
     /// An integer times this is the value in real units.
     scale: f64,
-    /// Integers, row-major; null when hidden.
+    /// `public`, `hidden` or `committed`.
+    mode: &'static str,
+    /// Integers, row-major; null unless public.
     values: Option<Vec<i64>>,
 }
 
@@ -63,7 +65,12 @@ impl Tensor {
             TensorValue::Public(integers) => Some(integers.to_vec()),
             _ => None,
         };
-        Self { name: entry.name.clone(), shape: entry.shape.clone(), scale: scale.to_f64(), values }
+        let mode = match &entry.value {
+            TensorValue::Public(_) => "public",
+            value if *value == TensorValue::Hidden => "hidden",
+            _ => "committed",
+        };
+        Self { name: entry.name.clone(), shape: entry.shape.clone(), scale: scale.to_f64(), mode, values }
     }
 }
 

@@ -125,7 +125,9 @@ fn a_statement_that_is_not_the_expected_one_is_rejected() {
     let hidden = post(to, "/v1/verify", &files().hidden).verdict("rejected");
     assert_eq!(hidden["code"], "hidden_output");
     let allowed = post(to, "/v1/verify?allow_hidden_outputs=true", &files().hidden).verdict("accepted");
-    assert_eq!(allowed["outputs"][0]["values"], json!(null));
+    let output = &allowed["outputs"][0];
+    assert_eq!((&output["mode"], &output["values"]), (&json!("hidden"), &json!(null)));
+    assert_eq!(allowed["inputs"][0]["mode"], "public");
 }
 
 #[test]

@@ -130,6 +130,27 @@ typedef int32_t zkonnx_side;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+// How a tensor stands in the statement.
+enum zkonnx_mode
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  // Its integers are there.
+  ZKONNX_MODE_PUBLIC = 0,
+  // Nothing is said about it.
+  ZKONNX_MODE_HIDDEN = 1,
+  // Its integers are hidden behind points in the proof file.
+  ZKONNX_MODE_COMMITTED = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum zkonnx_mode zkonnx_mode;
+#else
+typedef int32_t zkonnx_mode;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 // A registered model. Any thread may use it, and many at once; it outlives its registry.
 typedef struct zkonnx_model zkonnx_model;
 
@@ -196,14 +217,14 @@ typedef struct {
   const uint32_t *shape;
   // Axes.
   size_t rank;
-  // The integers, row-major; null when hidden.
+  // The integers, row-major; null unless they are public.
   const int64_t *values;
-  // How many integers there are; 0 when hidden.
+  // How many integers there are; 0 unless they are public.
   size_t count;
   // An integer times this is the value in real units.
   double scale;
-  // Not zero: nothing is said about this tensor.
-  uint8_t hidden;
+  // A `zkonnx_mode`.
+  int32_t mode;
 } zkonnx_tensor;
 
 #ifdef __cplusplus

@@ -30,4 +30,4 @@ pub use proofs::{
     zkonnx_verified_context, zkonnx_verified_free, zkonnx_verified_model_id, zkonnx_verified_statement_digest,
     zkonnx_verify, ZkonnxVerified, ZKONNX_NO_CLOCK,
 };
-pub use tensors::{zkonnx_verified_num_tensors, zkonnx_verified_tensor, ZkonnxSide, ZkonnxTensor};
+pub use tensors::{zkonnx_verified_num_tensors, zkonnx_verified_tensor, ZkonnxMode, ZkonnxSide, ZkonnxTensor};

@@ -21,6 +21,18 @@ pub enum ZkonnxSide {
     Outputs = 1,
 }
 
+/// How a tensor stands in the statement.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ZkonnxMode {
+    /// Its integers are there.
+    Public = 0,
+    /// Nothing is said about it.
+    Hidden = 1,
+    /// Its integers are hidden behind points in the proof file.
+    Committed = 2,
+}
+
 /// One input or output. All pointers belong to the result, and live as long as it does.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -33,14 +45,14 @@ pub struct ZkonnxTensor {
     pub shape: *const u32,
     /// Axes.
     pub rank: usize,
-    /// The integers, row-major; null when hidden.
+    /// The integers, row-major; null unless they are public.
     pub values: *const i64,
-    /// How many integers there are; 0 when hidden.
+    /// How many integers there are; 0 unless they are public.
     pub count: usize,
     /// An integer times this is the value in real units.
     pub scale: f64,
-    /// Not zero: nothing is said about this tensor.
-    pub hidden: u8,
+    /// A `zkonnx_mode`.
+    pub mode: i32,
 }
 
 #[derive(Debug)]
@@ -49,6 +61,7 @@ struct Tensor {
     shape: Vec<u32>,
     values: Option<Vec<i64>>,
     scale: f64,
+    mode: ZkonnxMode,
 }
 
 /// Inputs and outputs, with their integers unpacked.
@@ -66,6 +79,11 @@ impl Tensors {
                 _ => None,
             },
             scale: scale.to_f64(),
+            mode: match &entry.value {
+                TensorValue::Public(_) => ZkonnxMode::Public,
+                value if *value == TensorValue::Hidden => ZkonnxMode::Hidden,
+                _ => ZkonnxMode::Committed,
+            },
         };
         let inputs = statement.inputs.iter().zip(graph.inputs.iter().map(|i| i.scale));
         let outputs = statement.outputs.iter().zip(graph.outputs.iter().map(|o| o.scale));
@@ -127,7 +145,7 @@ pub unsafe extern "C" fn zkonnx_verified_tensor(
             values: values.map_or(std::ptr::null(), <[i64]>::as_ptr),
             count: values.map_or(0, <[i64]>::len),
             scale: found.scale,
-            hidden: u8::from(values.is_none()),
+            mode: found.mode as i32,
         };
         // SAFETY: as the caller promises.
         unsafe { write("tensor", tensor, result) }

@@ -123,7 +123,7 @@ static void accepting(const zkonnx_model *model, bytes proof) {
     CODE(ZKONNX_CODE_BAD_INDEX, zkonnx_verified_tensor(verified, ZKONNX_SIDE_OUTPUTS, 1, &tensor));
     CODE(ZKONNX_CODE_NULL_POINTER, zkonnx_verified_tensor(verified, ZKONNX_SIDE_OUTPUTS, 0, NULL));
     CODE(ZKONNX_CODE_OK, zkonnx_verified_tensor(verified, ZKONNX_SIDE_OUTPUTS, 0, &tensor));
-    CHECK(!tensor.hidden && tensor.rank == 1 && tensor.shape[0] == tensor.count && tensor.scale > 0);
+    CHECK(tensor.mode == ZKONNX_MODE_PUBLIC && tensor.rank == 1 && tensor.shape[0] == tensor.count && tensor.scale > 0);
     for (size_t i = 0; i < tensor.count; i++) {
         printf("%lld ", (long long)tensor.values[i]);
     }
@@ -171,7 +171,7 @@ static void expecting(const zkonnx_model *model, bytes proof, bytes hidden) {
     CODE(ZKONNX_CODE_OK, zkonnx_verify(model, hidden.data, hidden.length, 1000, &lax, &verified));
     zkonnx_tensor tensor;
     CODE(ZKONNX_CODE_OK, zkonnx_verified_tensor(verified, ZKONNX_SIDE_OUTPUTS, 0, &tensor));
-    CHECK(tensor.hidden && tensor.values == NULL && tensor.count == 0);
+    CHECK(tensor.mode == ZKONNX_MODE_HIDDEN && tensor.values == NULL && tensor.count == 0);
     zkonnx_verified_free(&verified);
 }
 
