@@ -96,6 +96,8 @@ enum zkonnx_code
   ZKONNX_CODE_TOO_EXPENSIVE = 66,
   // The model is not registered.
   ZKONNX_CODE_UNKNOWN_MODEL = 67,
+  // The registration proof of private weights is rejected.
+  ZKONNX_CODE_REGISTRATION = 68,
   // No parameters exist for this `k`.
   ZKONNX_CODE_PARAMS_K = 80,
   // Parameters of another length.

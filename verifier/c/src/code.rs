@@ -96,6 +96,8 @@ pub enum ZkonnxCode {
     TooExpensive = 66,
     /// The model is not registered.
     UnknownModel = 67,
+    /// The registration proof of private weights is rejected.
+    Registration = 68,
 
     /// No parameters exist for this `k`.
     ParamsK = 80,
@@ -144,6 +146,7 @@ impl ZkonnxCode {
         Self::NoKey,
         Self::TooExpensive,
         Self::UnknownModel,
+        Self::Registration,
         Self::ParamsK,
         Self::ParamsLength,
         Self::ParamsDigest,
@@ -189,6 +192,7 @@ impl ZkonnxCode {
             Self::NoKey => c"no_key",
             Self::TooExpensive => c"too_expensive",
             Self::UnknownModel => c"unknown_model",
+            Self::Registration => c"registration",
             Self::ParamsK => c"params_k",
             Self::ParamsLength => c"params_length",
             Self::ParamsDigest => c"params_digest",
