@@ -116,7 +116,10 @@ pub struct Forgery {
 /// Checks without which nothing false is accepted, and why they are there.
 pub const REDUNDANT: [(Check, &str); 3] = [
     (Check::Count, "lowering refuses modes of another number; here the error says it before anything is compiled"),
-    (Check::Phase1Points, "halo2 reads the same bytes again; here the error says which element it is"),
+    (
+        Check::Phase1Points,
+        "what is no point would count as the identity, which the transcript refuses; here the error says which element",
+    ),
     (Check::NonZero, "a challenge is zero with probability 2^-254; without the check it would be a division by zero"),
 ];
 
