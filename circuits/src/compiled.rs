@@ -1,6 +1,7 @@
 //! A compiled model: everything that the prover and the verifier derive from a graph.
 
 use crate::{
+    committed::{committed_tensors, CommittedTensor},
     gadgets::table,
     lower::{lower, LowerError, Lowered, Modes},
     params::ParamLayout,
@@ -40,6 +41,8 @@ pub struct CompiledModel {
     pub params: ParamLayout,
     /// The contractions that go through the sumcheck.
     pub sumcheck: SumcheckShape,
+    /// The committed tensors.
+    pub committed: Vec<CommittedTensor>,
 }
 
 impl CompiledModel {
@@ -48,10 +51,35 @@ impl CompiledModel {
     /// # Errors
     /// [`LowerError`] when there is no circuit with this layout.
     pub fn new(graph: Arc<Graph>, modes: Modes, layout: LayoutChoice) -> Result<Self, LowerError> {
-        if !K_RANGE.contains(&layout.k) {
-            return Err(LowerError::K(layout.k));
-        }
+        Self::check_layout(layout)?;
+        let num_rows = 1_usize << layout.k;
+        let committed = committed_tensors(&graph, &modes, num_rows)?;
         let lowered = lower(&graph, &modes, layout.limb_bits)?;
+        let params = ParamLayout::new(&graph, num_rows);
+        let sumcheck = collect_products(&graph, &lowered, num_rows);
+        if sumcheck.widest > MAX_VARIABLES {
+            return Err(LowerError::TooManyVariables { actual: sumcheck.widest, limit: MAX_VARIABLES });
+        }
+        Self::assemble(graph, modes, layout, lowered, (params, sumcheck, committed))
+    }
+
+    /// Whether there may be circuits with this layout.
+    pub(crate) fn check_layout(layout: LayoutChoice) -> Result<(), LowerError> {
+        if K_RANGE.contains(&layout.k) {
+            Ok(())
+        } else {
+            Err(LowerError::K(layout.k))
+        }
+    }
+
+    /// Places words, and derives the circuit.
+    pub(crate) fn assemble(
+        graph: Arc<Graph>,
+        modes: Modes,
+        layout: LayoutChoice,
+        lowered: Lowered,
+        (params, sumcheck, committed): (ParamLayout, SumcheckShape, Vec<CommittedTensor>),
+    ) -> Result<Self, LowerError> {
         let num_rows = 1_usize << layout.k;
         let active = num_rows - UNUSABLE_ROWS;
         let too_many = |actual| LowerError::TooManyColumns { actual, limit: MAX_COLUMNS };
@@ -64,12 +92,13 @@ impl CompiledModel {
         if all > MAX_ALL_COLUMNS {
             return Err(LowerError::TooManyColumns { actual: all, limit: MAX_ALL_COLUMNS });
         }
-        let params = ParamLayout::new(&graph, num_rows);
-        let sumcheck = collect_products(&graph, &lowered, num_rows);
-        if sumcheck.widest > MAX_VARIABLES {
-            return Err(LowerError::TooManyVariables { actual: sumcheck.widest, limit: MAX_VARIABLES });
-        }
-        Ok(Self { graph, modes, layout, lowered, placement, shape: Arc::new(shape), params, sumcheck })
+        Ok(Self { graph, modes, layout, lowered, placement, shape: Arc::new(shape), params, sumcheck, committed })
+    }
+
+    /// Number of points of all committed tensors.
+    #[must_use]
+    pub fn num_committed_points(&self) -> usize {
+        self.committed.iter().map(CommittedTensor::num_points).sum()
     }
 
     /// Number of rows, `n`.

@@ -6,6 +6,7 @@
 //! Prover and verifier build it with the same code; see section 5 of `verifier/docs/protocol.md`.
 
 use crate::{
+    committed::POINT_LEN,
     compiled::CompiledModel,
     field::{eq_vector, from_i64, index_bits, inner_product, Fp},
     params::{low_bits, plain_row_axis, ParamPlace},
@@ -18,7 +19,7 @@ use ff::Field;
 use std::borrow::Cow;
 use zkonnx_quantize::{
     contraction::{Axis, ProductAxes},
-    graph::{Form, Operand, ParamId, Product, Source},
+    graph::{Form, Operand, ParamId, Product, Source, TensorId},
     index::IndexMap,
 };
 
@@ -68,6 +69,8 @@ pub struct LinearSystem {
     pub combined: Vec<Combined>,
     /// One functional per message column, already divided by the powers of ζ.
     pub messages: Vec<Vec<Fp>>,
+    /// One functional per point of a committed tensor, on the generators of the coefficient basis.
+    pub committed: Vec<Vec<Fp>>,
     /// The constant.
     pub constant: Fp,
 }
@@ -94,11 +97,12 @@ impl WordSystem {
         &self.rest
     }
 
-    /// `Σ_j weights[j]·<rows, U_j>` over all columns in order: words, pooled, combined, messages.
+    /// `Σ_j weights[j]·<rows, U_j>` over all columns in order: words, pooled, combined, messages; then committed tensors, with
+    /// `coefficients` instead of `rows`.
     ///
     /// The limbs of a word stand on the same rows: their inner products are one.
     #[must_use]
-    pub fn evaluate(&self, model: &CompiledModel, weights: &[Fp], rows: &[Fp]) -> Fp {
+    pub fn evaluate(&self, model: &CompiledModel, weights: &[Fp], rows: &[Fp], coefficients: &[Fp]) -> Fp {
         let active = model.shape.num_active_rows();
         let mut sum = Fp::ZERO;
         for (word, functional) in model.placement.words.iter().zip(&self.words) {
@@ -123,8 +127,11 @@ impl WordSystem {
         let others = self.rest.pooled.iter().map(Vec::as_slice);
         let others = others.chain(self.rest.combined.iter().map(|c| c.functional.as_slice()));
         let others = others.chain(self.rest.messages.iter().map(Vec::as_slice));
-        for (functional, weight) in others.zip(weights.iter().skip(model.shape.columns.len())) {
-            sum += *weight * inner_product(functional, rows);
+        let others = others.map(|functional| (functional, rows));
+        let committed = self.rest.committed.iter().map(|functional| (functional.as_slice(), coefficients));
+        let weights = weights.iter().skip(model.shape.columns.len());
+        for ((functional, values), weight) in others.chain(committed).zip(weights) {
+            sum += *weight * inner_product(functional, values);
         }
         sum
     }
@@ -257,6 +264,7 @@ struct Accumulator<'a> {
     words: Vec<Vec<Fp>>,
     pool: Vec<Fp>,
     combined: Vec<Combined>,
+    committed: Vec<Vec<Fp>>,
     constant: Fp,
 }
 
@@ -272,6 +280,25 @@ impl Accumulator<'_> {
             out.resize(self.model.placement.words[word].len, Fp::ZERO);
         }
         functional.scatter(out);
+    }
+
+    fn add_committed(&mut self, tensor: usize, shape: &[u32], weights: &AxisWeights<'_>, scale: Fp) {
+        let functional = weights.functional(&IndexMap::identity(shape, 0)).scaled(scale);
+        functional.scatter(&mut self.committed[tensor]);
+    }
+
+    /// The cells of a parameter as a registration relates them; see [`Right::Weights`].
+    fn add_weights(&mut self, id: ParamId, (rho, shape, chi): (&[Fp], &[u32], &[Vec<Fp>]), scale: Fp) {
+        let [rows, cols] = chi else { return };
+        match self.model.params.places[id.0 as usize] {
+            ParamPlace::Pooled { start } => {
+                let weights = rows.iter().flat_map(|row| cols.iter().map(move |col| *row * col));
+                for (out, weight) in self.pool[start..].iter_mut().zip(weights) {
+                    *out += scale * weight;
+                }
+            }
+            _ => self.add_matrix(id, axis_points(rho, shape)[0], cols.iter().map(|col| scale * col).collect()),
+        }
     }
 
     fn add_source(&mut self, source: Source, map: &IndexMap, weights: &AxisWeights<'_>, scale: Fp) {
@@ -442,6 +469,7 @@ pub fn word_system(
         words: vec![Vec::new(); model.placement.words.len()],
         pool: vec![Fp::ZERO; model.params.num_pooled * model.num_rows()],
         combined: Vec::new(),
+        committed: model.committed.iter().map(|c| vec![Fp::ZERO; c.len]).collect(),
         constant: Fp::ZERO,
     };
     // The claim: left sides minus everything on the right but the contractions of the sumcheck.
@@ -460,6 +488,12 @@ pub fn word_system(
             Left::Output(o) => {
                 let map = IndexMap::identity(&relation.shape, 0);
                 acc.constant += axes.functional(&map).evaluate(&public.outputs[*o]) * scale;
+            }
+            Left::Committed(tensor) => acc.add_committed(*tensor, &relation.shape, &axes, scale),
+            Left::Weights(id) => {
+                let param = &model.graph.params[id.0 as usize];
+                let own = IndexMap::identity(&[param.rows, param.cols], 0);
+                acc.add_source(Source::Tensor(TensorId(id.0)), &own, &axes, scale);
             }
         }
         match &relation.right {
@@ -482,6 +516,8 @@ pub fn word_system(
                     acc.add_linear_product(form, product, (&challenges.rho, &chi), -kappa);
                 }
             }
+            Right::Committed(tensor) => acc.add_committed(*tensor, &relation.shape, &axes, -scale),
+            Right::Weights(id) => acc.add_weights(*id, (&challenges.rho, &relation.shape, &chi), -scale),
         }
     }
     // The contractions at the end of the sumcheck.
@@ -506,9 +542,10 @@ pub fn word_system(
         );
     }
     let messages = message_functionals(model, challenges, gamma_squared);
-    let Accumulator { words, pool, combined, constant, .. } = acc;
+    let Accumulator { words, pool, combined, committed, constant, .. } = acc;
     let pooled = pool.chunks(model.num_rows()).map(<[Fp]>::to_vec).collect();
-    WordSystem { words, rest: LinearSystem { words: Vec::new(), pooled, combined, messages, constant } }
+    let committed = committed.iter().flat_map(|tensor| tensor.chunks(POINT_LEN)).map(<[Fp]>::to_vec).collect();
+    WordSystem { words, rest: LinearSystem { words: Vec::new(), pooled, combined, messages, committed, constant } }
 }
 
 type Masked = (Fp, Fp);

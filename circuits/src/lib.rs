@@ -5,6 +5,7 @@
 //! over that circuit's own column commitments. The argument is described in `verifier/docs/protocol.md`.
 
 pub mod circuit;
+pub mod committed;
 pub mod compiled;
 pub mod cost;
 pub mod field;
@@ -15,6 +16,7 @@ pub mod node_cost;
 pub mod params;
 pub mod planner;
 pub mod products;
+pub mod registration;
 pub mod relations;
 pub mod separable;
 pub mod shape;

@@ -4,7 +4,7 @@
 //! verifier derives the same relations from a registered model as the prover: nothing of them is stored.
 
 use crate::{
-    gadgets::{clamp, division, interval, max, table, Builder},
+    gadgets::{clamp, division, interval, max, table, Builder, WordForm},
     relations::{FormRef, Left, Relation, Right, TensorCells},
     words::{Block, CellKind, Limb},
 };
@@ -18,6 +18,8 @@ pub enum Mode {
     Public,
     /// Nothing is said about it but its declared interval.
     Hidden,
+    /// Points that hide it stand in the statement (see [`crate::committed`]).
+    Committed,
 }
 
 /// The modes of all inputs and outputs, in declared order.
@@ -62,6 +64,16 @@ pub enum LowerError {
         expected: usize,
         /// In the graph.
         actual: usize,
+    },
+    /// A point of a committed tensor needs more generators than there are.
+    #[error("the committed tensor '{name}' needs {needed} generators, there are {rows}: choose a larger k")]
+    CommittedRows {
+        /// The tensor.
+        name: String,
+        /// Elements of a point.
+        needed: usize,
+        /// Rows.
+        rows: usize,
     },
     /// More words than the limit.
     #[error("the graph needs {actual} words and more, the limit is {limit}")]
@@ -113,7 +125,7 @@ pub struct Lowered {
     pub relations: Vec<Relation>,
     /// The cells of every tensor, in order of their ids.
     pub tensors: Vec<TensorCells>,
-    /// The interval words of hidden inputs; `None` for public ones.
+    /// The interval words of hidden and committed inputs; `None` for public ones.
     pub inputs: Vec<Option<interval::IntervalWords>>,
     /// The words of every node.
     pub nodes: Vec<NodeWords>,
@@ -145,15 +157,21 @@ pub fn lower(graph: &Graph, modes: &Modes, limb_bits: u8) -> Result<Lowered, Low
     let infos = graph.tensors();
     let mut builder = Builder::new(limb_bits);
     let mut inputs = Vec::new();
+    let mut committed = 0..;
     for (i, (input, mode)) in graph.inputs.iter().zip(&modes.inputs).enumerate() {
         inputs.push(match mode {
             Mode::Public => {
                 builder.define(TensorCells::Public(i));
                 None
             }
-            Mode::Hidden => {
+            Mode::Hidden | Mode::Committed => {
                 let len = input.shape.iter().map(|s| *s as usize).product();
-                Some(interval::lower_input(&mut builder, len, input.bounds)?)
+                let words = interval::lower_input(&mut builder, len, input.bounds)?;
+                if let (Mode::Committed, Some(at)) = (mode, committed.next()) {
+                    let form = WordForm::elementwise(input.bounds.lo, &[(1, words.value)], &input.shape);
+                    builder.relate(&input.name, &input.shape, form, Right::Committed(at));
+                }
+                Some(words)
             }
         });
     }
@@ -185,14 +203,17 @@ pub fn lower(graph: &Graph, modes: &Modes, limb_bits: u8) -> Result<Lowered, Low
         node_words.push(first..builder.words.len());
     }
     for (i, (output, mode)) in graph.outputs.iter().zip(&modes.outputs).enumerate() {
-        if *mode == Mode::Public {
-            builder.relations.push(Relation {
-                shape: output.form.shape.clone(),
-                left: Left::Output(i),
-                right: Right::Form(FormRef::Output(i)),
-                name: output.name.clone(),
-            });
-        }
+        let left = match mode {
+            Mode::Public => Some(Left::Output(i)),
+            Mode::Committed => committed.next().map(Left::Committed),
+            Mode::Hidden => None,
+        };
+        builder.relations.extend(left.map(|left| Relation {
+            shape: output.form.shape.clone(),
+            left,
+            right: Right::Form(FormRef::Output(i)),
+            name: output.name.clone(),
+        }));
     }
     let Builder { words, blocks, relations, tensors, .. } = builder;
     let lowered = Lowered { words, blocks, relations, tensors, inputs, nodes, node_words };
@@ -220,11 +241,11 @@ impl Lowered {
         for relation in &self.relations {
             let left = match &relation.left {
                 Left::Words(terms, _) => size(terms),
-                Left::Output(_) => 0,
+                Left::Output(_) | Left::Committed(_) | Left::Weights(_) => 0,
             };
             let right = match &relation.right {
                 Right::Words(terms, _) => size(terms),
-                Right::Form(_) => 0,
+                Right::Form(_) | Right::Committed(_) | Right::Weights(_) => 0,
             };
             if left.saturating_add(right) >= SIDE_LIMIT {
                 return Err(LowerError::Overflow(relation.name.clone()));

@@ -101,12 +101,18 @@ fn is_linear(form: &Form, product: &Product, axes: &ProductAxes) -> bool {
 #[must_use]
 pub fn num_combined(params: &ParamLayout, operand: &Operand) -> usize {
     match operand.source {
-        Source::Param(ParamId(id)) => match params.places.get(id as usize) {
-            Some(ParamPlace::Packed { .. }) => 1,
-            Some(ParamPlace::Chunked { chunks, .. }) => *chunks,
-            _ => 0,
-        },
+        Source::Param(ParamId(id)) => params.places.get(id as usize).map_or(0, num_combined_of),
         Source::Tensor(_) => 0,
+    }
+}
+
+/// Combined columns of one functional on a parameter at this place.
+#[must_use]
+pub(crate) fn num_combined_of(place: &ParamPlace) -> usize {
+    match place {
+        ParamPlace::Packed { .. } => 1,
+        ParamPlace::Chunked { chunks, .. } => *chunks,
+        ParamPlace::Pooled { .. } => 0,
     }
 }
 

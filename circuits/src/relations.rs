@@ -13,7 +13,7 @@
 
 use crate::words::WordId;
 use zkonnx_quantize::{
-    graph::{Form, Graph, Op},
+    graph::{Form, Graph, Op, ParamId},
     index::IndexMap,
 };
 
@@ -61,6 +61,10 @@ pub enum Left {
     Words(Vec<WordTerm>, i64),
     /// A public output: its elements stand in the statement.
     Output(usize),
+    /// The committed cells of a tensor, by its number among the committed ones.
+    Committed(usize),
+    /// The words of a parameter's weights: in a registration, tensor `i` is parameter `i`. Zero beyond the last row.
+    Weights(ParamId),
 }
 
 /// The right side of a relation.
@@ -70,6 +74,10 @@ pub enum Right {
     Form(FormRef),
     /// Words of lower rank, plus a constant.
     Words(Vec<WordTerm>, i64),
+    /// The committed cells of a tensor, by its number among the committed ones.
+    Committed(usize),
+    /// The cells of a parameter, row by row, and those beyond its last row that a contraction would read.
+    Weights(ParamId),
 }
 
 /// One relation.

@@ -33,6 +33,10 @@ fn form_work(form: &Form) -> usize {
     terms.chain(products).fold(0, usize::saturating_add)
 }
 
+fn volume_of(shape: &[u32]) -> usize {
+    shape.iter().map(|s| *s as usize).fold(1, usize::saturating_mul)
+}
+
 /// Field multiplications that building the linear system of the model takes, roughly.
 #[must_use]
 pub fn verification_work(model: &CompiledModel) -> usize {
@@ -42,11 +46,12 @@ pub fn verification_work(model: &CompiledModel) -> usize {
         };
         let left = match &relation.left {
             Left::Words(terms, _) => own(terms),
-            Left::Output(_) => relation.shape.iter().map(|s| *s as usize).product(),
+            Left::Output(_) | Left::Committed(_) | Left::Weights(_) => volume_of(&relation.shape),
         };
         let right = match &relation.right {
             Right::Words(terms, _) => own(terms),
             Right::Form(form) => form.resolve(&model.graph).map_or(0, form_work),
+            Right::Committed(_) | Right::Weights(_) => volume_of(&relation.shape),
         };
         let vectors = relation.shape.iter().fold(0_usize, |sum, s| sum.saturating_add(*s as usize));
         work.saturating_add(left).saturating_add(right).saturating_add(vectors)

@@ -35,6 +35,12 @@ pub enum ProveError {
     /// The operating system gave no randomness.
     #[error("no randomness from the operating system: {0}")]
     Randomness(String),
+    /// An opening of other integers than the committed tensor has.
+    #[error("the opening of {0:?} has other integers than the tensor")]
+    Opening(zkonnx_circuits::committed::CommittedRef),
+    /// An opening without blinds, or without generators.
+    #[error(transparent)]
+    Commitment(#[from] zkonnx_verifier::commitment::OpenError),
     /// A challenge hit a forbidden value again and again.
     #[error("a challenge was degenerate {0} times: this does not happen by chance")]
     Degenerate(usize),

@@ -28,6 +28,7 @@ use zkonnx_quantize::{
 };
 use zkonnx_verifier::{
     error::RegisterError,
+    registration::registration_keys,
     registry::ModelKeys,
     statement::ModelId,
     zkv::{DeclaredWeights, VerifierModel},
@@ -99,7 +100,13 @@ pub fn verifier_model(model: &QuantizedModel, params: &ParamColumns) -> Verifier
             WeightPrivacy::Private { .. } => DeclaredWeights::Private,
         },
         commitments: params.points.iter().map(GroupEncoding::to_bytes).collect(),
+        registration: Vec::new(),
     }
+}
+
+fn proving_key(keys: &ModelKeys, params: &Params<EqAffine>) -> Result<ProvingKey<EqAffine>, ProveError> {
+    let circuit = ModelCircuit { shape: &keys.compiled.shape, assignment: None };
+    Ok(with_shape(&keys.compiled.shape, || keygen_pk(params, keys.vk.clone(), &circuit))?)
 }
 
 /// Everything that proving a model needs besides inputs, for one choice of modes.
@@ -134,14 +141,26 @@ impl ProverModel {
         }
         let generators = Generators::new(&params).ok_or(ProveError::Generators)?;
         let columns = ParamColumns::new(&model, &generators);
-        let zkv = verifier_model(&model, &columns).to_bytes();
+        let verifier = verifier_model(&model, &columns);
         let graph: Arc<Graph> = Arc::new(model.graph.clone());
         let _span = tracing::info_span!("keys").entered();
         let keys =
             ModelKeys::new(CompiledModel::new(graph, modes, model.layout).map_err(RegisterError::from)?, &params)?;
-        let circuit = ModelCircuit { shape: &keys.compiled.shape, assignment: None };
-        let pk = with_shape(&keys.compiled.shape, || keygen_pk(&params, keys.vk.clone(), &circuit))?;
-        Ok(Self { id: VerifierModel::id_of(&zkv), model, zkv, params, generators, keys, pk, columns })
+        let pk = proving_key(&keys, &params)?;
+        Ok(Self { id: verifier.id(), zkv: verifier.to_bytes(), model, params, generators, keys, pk, columns })
+    }
+
+    /// The same model with the keys of its registration.
+    pub(crate) fn for_registration(model: QuantizedModel, params: Arc<Params<EqAffine>>) -> Result<Self, ProveError> {
+        if params.k() != u32::from(model.layout.k) {
+            return Err(ProveError::Params { expected: model.layout.k.into(), actual: params.k() });
+        }
+        let generators = Generators::new(&params).ok_or(ProveError::Generators)?;
+        let columns = ParamColumns::new(&model, &generators);
+        let verifier = verifier_model(&model, &columns);
+        let keys = registration_keys(&Arc::new(model.graph.clone()), model.layout, &params)?;
+        let pk = proving_key(&keys, &params)?;
+        Ok(Self { id: verifier.id(), zkv: verifier.to_bytes(), model, params, generators, keys, pk, columns })
     }
 
     /// A parameter column as field elements, `n` of them.

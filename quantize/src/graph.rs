@@ -16,6 +16,7 @@
 
 use crate::{index::IndexMap, scale::Scale, table::Table};
 use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 /// A tensor of the graph: inputs first, then the outputs of nodes in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -35,7 +36,7 @@ pub enum Source {
 }
 
 /// A closed interval of integers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
 pub struct Interval {
     /// The smallest value.
     pub lo: i64,

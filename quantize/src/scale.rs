@@ -1,12 +1,13 @@
 //! Exact dyadic scales: the unit of an integer tensor.
 
 use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 /// The scale of an integer tensor, the exact rational `mantissa · 2^exponent`.
 ///
 /// A scale only gives integers a meaning (`real = integer · scale`); it takes no part in
 /// evaluation. The mantissa is odd and below 2^53, so a scale is exactly one finite positive `f64`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
 pub struct Scale {
     mantissa: u64,
     exponent: i32,

@@ -43,6 +43,14 @@ pub enum Check {
     Elements,
     /// Public integers are within their declared interval.
     Interval,
+    /// A committed tensor has as many points as its elements need.
+    CommittedCount,
+    /// A committed tensor's scale and interval are the model's.
+    CommittedKind,
+    /// A committed tensor's points are points of the curve.
+    CommittedPoints,
+    /// The final equation of a registration proof.
+    Registration,
     /// A tensor's digest is its own.
     Digest,
     /// The statement has not expired.

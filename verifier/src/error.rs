@@ -113,6 +113,9 @@ pub enum RegisterError {
     /// Private weights with bounds that do not follow from declared widths.
     #[error("the model has private weights, and bounds that do not follow from its declared widths")]
     Bounds,
+    /// The registration proof of private weights is none, or there is one where none belongs.
+    #[error("the registration proof of the private weights is rejected: {0}")]
+    Registration(String),
     /// The weights given are not those of the commitments.
     #[error("parameter commitment {0} is not that of the given weights")]
     OtherWeights(usize),

@@ -40,6 +40,21 @@ pub(crate) mod hex32 {
     }
 }
 
+/// Any number of 32 bytes.
+pub(crate) mod hex32_list {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(list: &[[u8; 32]], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(list.iter().map(|bytes| super::to_hex(bytes)))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<[u8; 32]>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        let list: Option<Vec<[u8; 32]>> = texts.iter().map(|t| super::from_hex(t)?.try_into().ok()).collect();
+        list.ok_or_else(|| serde::de::Error::custom("not 64 hexadecimal digits each"))
+    }
+}
+
 /// Any number of bytes.
 pub(crate) mod bytes {
     use serde::{Deserialize, Deserializer, Serializer};

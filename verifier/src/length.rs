@@ -40,13 +40,14 @@ pub fn halo2_elements(shape: &CircuitShape) -> usize {
     commitments + evaluations + opening
 }
 
-/// Columns that the opening folds: words, pooled and combined parameters, messages.
+/// Columns that the opening folds: words, pooled and combined parameters, messages, points of committed tensors.
 #[must_use]
 pub fn num_opening_columns(model: &CompiledModel) -> usize {
     model.shape.columns.len()
         + model.params.num_pooled
         + model.sumcheck.num_combined
         + model.sumcheck.num_message_columns
+        + model.num_committed_points()
 }
 
 /// Rounds of the fold over columns.

@@ -6,6 +6,7 @@ use crate::{
     length::proof_length,
     limits::Limits,
     params,
+    registration::verify_registration,
     statement::ModelId,
     transcript::KeyDigest,
     zkv::{DeclaredWeights, VerifierModel},
@@ -45,6 +46,9 @@ pub enum WeightStatus {
     /// The caller has recomputed the commitments from the weights, and checked the graph's bounds against them
     /// (`validate_weights`): bounds that are too narrow would drop clamps that do bind.
     Recomputed,
+    /// Private weights, with a proof that they are integers of their declared widths ([`crate::registration`]); the graph's bounds
+    /// follow from these widths.
+    RangeProven,
     /// The file's word only: commitments may hold anything, also values that are no small integers.
     Unchecked,
 }
@@ -118,7 +122,18 @@ impl ModelHandle {
         bytes: &[u8],
         params: impl FnOnce(u32) -> Result<Arc<Params<EqAffine>>, RegisterError>,
     ) -> Result<Self, RegisterError> {
-        let VerifierModel { graph, layout, weights, commitments } = VerifierModel::from_bytes(bytes)?;
+        Self::from_model(VerifierModel::from_bytes(bytes)?, params)
+    }
+
+    fn from_model(
+        model: VerifierModel,
+        params: impl FnOnce(u32) -> Result<Arc<Params<EqAffine>>, RegisterError>,
+    ) -> Result<Self, RegisterError> {
+        let id = model.id();
+        let VerifierModel { graph, layout, weights, commitments, registration } = model;
+        if weights == DeclaredWeights::Public && !registration.is_empty() {
+            return Err(RegisterError::Registration("the weights are public".into()));
+        }
         let is_private = weights == DeclaredWeights::Private;
         if fails(Check::PrivateBounds, is_private && !has_conservative_bounds(&graph)) {
             return Err(RegisterError::Bounds);
@@ -138,9 +153,15 @@ impl ModelHandle {
             .collect::<Result<Vec<EqAffine>, _>>()?;
         let params = params(layout.k.into())?;
         let keys = Arc::new(ModelKeys::new(compiled, &params)?);
+        let status = if registration.is_empty() {
+            WeightStatus::Unchecked
+        } else {
+            verify_registration((&id, &graph, layout), &params, &points, &registration)?;
+            WeightStatus::RangeProven
+        };
         Ok(Self {
             inner: Arc::new(Registered {
-                id: VerifierModel::id_of(bytes),
+                id,
                 graph,
                 layout,
                 declared: weights,
@@ -148,7 +169,7 @@ impl ModelHandle {
                 params,
                 keys: Mutex::new(BTreeMap::from([(modes, keys)])),
             }),
-            status: WeightStatus::Unchecked,
+            status,
         })
     }
 
@@ -287,11 +308,14 @@ impl Registry {
     /// # Errors
     /// [`RegisterError`] for anything but a valid model.
     pub fn register(&mut self, bytes: &[u8]) -> Result<ModelHandle, RegisterError> {
-        if let Some(handle) = self.models.get(&VerifierModel::id_of(bytes)) {
+        let model = VerifierModel::from_bytes(bytes)?;
+        // A file with a registration proof may tell more than one without.
+        let known = self.models.get(&model.id());
+        if let Some(handle) = known.filter(|h| model.registration.is_empty() || h.status != WeightStatus::Unchecked) {
             return Ok(handle.clone());
         }
         let known = &mut self.params;
-        let handle = ModelHandle::new(bytes, |k| {
+        let handle = ModelHandle::from_model(model, |k| {
             if let Some(params) = known.get(&k) {
                 return Ok(Arc::clone(params));
             }

@@ -1,13 +1,14 @@
 //! The statement: what a proof proves, for whom.
 
-use crate::limits::Limits;
+use crate::{commitment::CommittedValue, limits::Limits};
 use bincode::{Decode, Encode};
 use blake2b_simd::Params as Blake2b;
 use serde::{Deserialize, Serialize};
 use zkonnx_circuits::lower::{Mode, Modes};
 use zkonnx_quantize::{
-    graph::Graph,
+    graph::{Graph, Interval},
     model::{decode_file, encode_file, DecodeError, SEMANTICS_VERSION},
+    scale::Scale,
 };
 
 /// First bytes of a statement.
@@ -101,6 +102,8 @@ pub enum TensorValue {
     Public(Integers),
     /// Nothing is said about it. Its digest is 32 zero bytes.
     Hidden,
+    /// Points that hide its integers, and can be opened; see [`crate::commitment`].
+    Committed(CommittedValue),
 }
 
 /// One input or output.
@@ -113,7 +116,7 @@ pub struct TensorEntry {
     pub shape: Vec<u32>,
     /// Its mode, and its integers when public.
     pub value: TensorValue,
-    /// BLAKE2b-256 of shape and integers when public; zero when hidden.
+    /// BLAKE2b-256 of shape and integers when public, of shape, scale, interval and points when committed; zero when hidden.
     #[serde(with = "crate::json::hex32")]
     pub digest: [u8; 32],
 }
@@ -131,6 +134,7 @@ impl TensorEntry {
     pub fn digest_of(shape: &[u32], value: &TensorValue) -> [u8; 32] {
         match value {
             TensorValue::Hidden => [0; 32],
+            TensorValue::Committed(committed) => committed.digest(shape),
             TensorValue::Public(integers) => {
                 let mut state = Blake2b::new().hash_length(32).personal(b"zkonnx.tensor.v1").to_state();
                 state.update(&u64::try_from(shape.len()).unwrap_or(u64::MAX).to_le_bytes());
@@ -151,6 +155,7 @@ impl TensorEntry {
         match self.value {
             TensorValue::Public(_) => Mode::Public,
             TensorValue::Hidden => Mode::Hidden,
+            TensorValue::Committed(_) => Mode::Committed,
         }
     }
 }
@@ -194,30 +199,46 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// A statement of the known versions; `inputs` and `outputs` are used where the modes are public.
+    /// A statement of the known versions without committed tensors; `inputs` and `outputs` are used where the modes are public.
     #[must_use]
     pub fn new(
         graph: &Graph,
         modes: &Modes,
         model_id: ModelId,
-        (inputs, outputs): (&[Vec<i64>], &[Vec<i64>]),
+        values: (&[Vec<i64>], &[Vec<i64>]),
         context: Context,
     ) -> Self {
-        let value = |mode: &Mode, values: &Vec<i64>| match mode {
+        Self::with_commitments(graph, modes, model_id, values, &[], context)
+    }
+
+    /// A statement of the known versions; `points` has those of every committed tensor, inputs first.
+    #[must_use]
+    pub fn with_commitments(
+        graph: &Graph,
+        modes: &Modes,
+        model_id: ModelId,
+        (inputs, outputs): (&[Vec<i64>], &[Vec<i64>]),
+        points: &[Vec<[u8; 32]>],
+        context: Context,
+    ) -> Self {
+        let mut points = points.iter();
+        let mut value = |mode: &Mode, values: &Vec<i64>, scale: Scale, bounds: Interval| match mode {
             Mode::Public => TensorValue::Public(Integers::new(values)),
             Mode::Hidden => TensorValue::Hidden,
+            Mode::Committed => {
+                let points = points.next().cloned().unwrap_or_default();
+                TensorValue::Committed(CommittedValue { scale, bounds, points })
+            }
         };
         let inputs = graph.inputs.iter().zip(&modes.inputs).zip(inputs);
+        let inputs = inputs
+            .map(|((d, mode), v)| TensorEntry::new(&d.name, &d.shape, value(mode, v, d.scale, d.bounds)))
+            .collect();
         let outputs = graph.outputs.iter().zip(&modes.outputs).zip(outputs);
-        Self {
-            format: FORMAT_VERSION,
-            suite: SUITE,
-            semantics: SEMANTICS_VERSION,
-            model_id,
-            inputs: inputs.map(|((d, mode), v)| TensorEntry::new(&d.name, &d.shape, value(mode, v))).collect(),
-            outputs: outputs.map(|((d, mode), v)| TensorEntry::new(&d.name, &d.shape, value(mode, v))).collect(),
-            context,
-        }
+        let outputs = outputs
+            .map(|((d, mode), v)| TensorEntry::new(&d.name, &d.shape, value(mode, v, d.scale, d.form.bounds)))
+            .collect();
+        Self { format: FORMAT_VERSION, suite: SUITE, semantics: SEMANTICS_VERSION, model_id, inputs, outputs, context }
     }
 
     /// The canonical bytes, after the magic string `zkonnxS\n`.

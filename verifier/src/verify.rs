@@ -20,7 +20,7 @@ use halo2_proofs::{
 };
 use pasta_curves::{EqAffine, Fp};
 use zkonnx_circuits::functional::{word_system, PublicTensors};
-use zkonnx_quantize::{graph::Interval, model::SEMANTICS_VERSION};
+use zkonnx_quantize::{graph::Interval, model::SEMANTICS_VERSION, scale::Scale};
 
 /// A proof was accepted. There is no other way to get one of these than [`verify`] and [`crate::batch::verify_batch`].
 ///
@@ -161,8 +161,19 @@ pub(crate) fn prepare<'p>(
     let digest = statement.digest();
     let public = public_values(statement);
     let tensors = PublicTensors { inputs: &public.0, outputs: &public.1 };
-    let deferred = defer(&keys, handle.params(), handle.points(), digest, tensors, proof)?;
+    let committed = committed_points(statement)?;
+    let known = KnownPoints { params: handle.points(), committed: &committed };
+    let deferred = defer(&keys, handle.params(), known, digest, tensors, proof)?;
     Ok(Prepared { verified: Verified { statement: digest, model: handle.id(), context: statement.context }, deferred })
+}
+
+/// Commitments that are known before the proof.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownPoints<'a> {
+    /// Of the registered model's parameter columns.
+    pub params: &'a [EqAffine],
+    /// Of the statement's committed tensors.
+    pub committed: &'a [EqAffine],
 }
 
 /// Everything but the final equation. `digest` stands for the statement.
@@ -172,7 +183,7 @@ pub(crate) fn prepare<'p>(
 pub fn defer<'p>(
     keys: &ModelKeys,
     params: &'p Params<EqAffine>,
-    param_points: &[EqAffine],
+    commitments: KnownPoints<'_>,
     digest: StatementDigest,
     public: PublicTensors<'_>,
     proof: &[u8],
@@ -220,8 +231,9 @@ pub fn defer<'p>(
         let system = word_system(model, public, &messages.challenges, &messages.masked);
         let points = opening::ColumnPoints {
             words: points.get(..model.shape.columns.len()).unwrap_or(&[]),
-            params: param_points,
+            params: commitments.params,
             pieces: &messages.pieces,
+            committed: commitments.committed,
         };
         let zeta = messages.challenges.zeta;
         opening::verify(model, params, &mut reader, &system, zeta, &points)
@@ -243,11 +255,28 @@ pub fn public_values(statement: &Statement) -> (Vec<Vec<i64>>, Vec<Vec<i64>>) {
             .iter()
             .map(|entry| match &entry.value {
                 TensorValue::Public(integers) => integers.to_vec(),
-                TensorValue::Hidden => Vec::new(),
+                TensorValue::Hidden | TensorValue::Committed(_) => Vec::new(),
             })
             .collect()
     };
     (values(&statement.inputs), values(&statement.outputs))
+}
+
+/// The points of a statement's committed tensors, inputs first.
+///
+/// # Errors
+/// [`VerifyError`] when there are too few or too many, or one is no point or the identity.
+pub fn committed_points(statement: &Statement) -> Result<Vec<EqAffine>, VerifyError> {
+    let mut points = Vec::new();
+    for entry in statement.inputs.iter().chain(&statement.outputs) {
+        if let TensorValue::Committed(committed) = &entry.value {
+            let len = entry.shape.iter().map(|s| *s as usize).fold(1, usize::saturating_mul);
+            points.extend(committed.decode(len).map_err(|reason| {
+                VerifyError::rejected(Step::Statement, format!("committed tensor '{}': {reason}", entry.name))
+            })?);
+        }
+    }
+    Ok(points)
 }
 
 /// Checks that the statement is one about this model, before anything is computed.
@@ -271,8 +300,8 @@ pub fn check_statement(handle: &ModelHandle, statement: &Statement, now: Option<
         });
     }
     let graph = handle.graph();
-    let inputs = graph.inputs.iter().map(|i| (i.name.as_str(), i.shape.as_slice(), i.bounds)).collect();
-    let outputs = graph.outputs.iter().map(|o| (o.name.as_str(), o.shape.as_slice(), o.form.bounds)).collect();
+    let inputs = graph.inputs.iter().map(|i| (i.name.as_str(), i.shape.as_slice(), i.bounds, i.scale)).collect();
+    let outputs = graph.outputs.iter().map(|o| (o.name.as_str(), o.shape.as_slice(), o.form.bounds, o.scale)).collect();
     check_entries("input", inputs, &statement.inputs)?;
     check_entries("output", outputs, &statement.outputs)?;
     let not_after = statement.context.not_after;
@@ -286,14 +315,14 @@ pub fn check_statement(handle: &ModelHandle, statement: &Statement, now: Option<
 
 fn check_entries(
     what: &str,
-    declared: Vec<(&str, &[u32], Interval)>,
+    declared: Vec<(&str, &[u32], Interval, Scale)>,
     entries: &[TensorEntry],
 ) -> Result<(), VerifyError> {
     let reject = |reason: String| Err(VerifyError::rejected(Step::Statement, reason));
     if fails(Check::Count, declared.len() != entries.len()) {
         return reject(format!("{} {what}s, the model has {}", entries.len(), declared.len()));
     }
-    for (i, ((name, shape, bounds), entry)) in declared.into_iter().zip(entries).enumerate() {
+    for (i, ((name, shape, bounds, scale), entry)) in declared.into_iter().zip(entries).enumerate() {
         if fails(Check::Name, entry.name != name) || fails(Check::Shape, entry.shape != shape) {
             return reject(format!("{what} {i} has another name or shape than the model's '{name}'"));
         }
@@ -311,6 +340,11 @@ fn check_entries(
                     "{what} '{name}', element {at}: {} is outside of [{}, {}]",
                     values[at], bounds.lo, bounds.hi
                 ));
+            }
+        }
+        if let TensorValue::Committed(committed) = &entry.value {
+            if fails(Check::CommittedKind, (committed.scale, committed.bounds) != (scale, bounds)) {
+                return reject(format!("{what} '{name}' is committed with another scale or interval than the model's"));
             }
         }
         if fails(Check::Digest, TensorEntry::digest_of(&entry.shape, &entry.value) != entry.digest) {

@@ -1,7 +1,7 @@
 //! `model.zkv`: what a verifier registers.
 //!
 //! The integer graph without its weights, the layout, and the commitments of the parameter columns.
-//! Its digest is the model's identity. With public weights the commitments have no blind, so anyone
+//! Its digest, but for the registration proof, is the model's identity. With public weights the commitments have no blind, so anyone
 //! who has the ONNX model and the recipe finds the same bytes.
 
 use crate::{
@@ -24,7 +24,7 @@ pub const ZKV_MAGIC: &[u8; 8] = b"zkonnxV\n";
 pub enum DeclaredWeights {
     /// Commitments without blinds: recompute them from the weights to be sure.
     Public,
-    /// Blinded commitments; nothing public depends on the weights' values. Not range-proven.
+    /// Blinded commitments; nothing public depends on the weights' values.
     Private,
 }
 
@@ -39,6 +39,9 @@ pub struct VerifierModel {
     pub weights: DeclaredWeights,
     /// Compressed commitments of the parameter columns; the identity for an all-zero public column.
     pub commitments: Vec<[u8; 32]>,
+    /// With private weights: the proof that every weight is an integer of its declared width
+    /// (see [`crate::registration`]), or nothing. It is no part of the model's identity.
+    pub registration: Vec<u8>,
 }
 
 impl VerifierModel {
@@ -59,9 +62,14 @@ impl VerifierModel {
         Ok(model)
     }
 
-    /// The identity of the model whose file has these bytes.
+    /// The model's identity: the digest of its file, without the registration proof.
     #[must_use]
-    pub fn id_of(bytes: &[u8]) -> ModelId {
-        ModelId(array(Blake2b::new().hash_length(32).personal(b"zkonnx.model.id1").hash(bytes).as_bytes()))
+    pub fn id(&self) -> ModelId {
+        let bytes = if self.registration.is_empty() {
+            self.to_bytes()
+        } else {
+            Self { registration: Vec::new(), ..self.clone() }.to_bytes()
+        };
+        ModelId(array(Blake2b::new().hash_length(32).personal(b"zkonnx.model.id1").hash(&bytes).as_bytes()))
     }
 }

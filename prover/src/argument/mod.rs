@@ -30,6 +30,8 @@ pub struct LinearProver<'a, T> {
     pub piece_blinds: Vec<Fp>,
     /// What lying pieces contain beside their own rows: (piece, row, value).
     pub strays: Vec<(usize, usize, Fp)>,
+    /// Integers of every point of a committed tensor, and its blind.
+    pub committed: Vec<(Vec<i64>, Fp)>,
     /// Randomness of the linear part.
     pub rng: ChaCha20Rng,
     /// The transcript, after halo2's proof.

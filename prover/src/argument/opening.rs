@@ -12,7 +12,10 @@ use group::{Curve as _, Group as _};
 use halo2_proofs::{arithmetic::best_fft, transcript::TranscriptWrite};
 use pasta_curves::{arithmetic::CurveExt as _, Eq, EqAffine, Fp};
 use rayon::prelude::*;
-use zkonnx_circuits::{field::inner_product, functional::LinearSystem};
+use zkonnx_circuits::{
+    field::{from_i64, inner_product},
+    functional::LinearSystem,
+};
 use zkonnx_verifier::{
     argument::opening::root_of_unity,
     checks::Check,
@@ -173,7 +176,7 @@ fn collect_columns<T: TranscriptWrite<EqAffine, Challenge>>(
 ) -> Vec<OpeningColumn> {
     let model = prover.model;
     let mut columns = Vec::with_capacity(num_opening_columns(&model.keys.compiled));
-    let LinearSystem { words: functionals, pooled, combined, messages, .. } = system;
+    let LinearSystem { words: functionals, pooled, combined, messages, committed, .. } = system;
     for ((values, functional), blind) in words.into_iter().zip(functionals).zip(&randomness.blinds) {
         columns.push(OpeningColumn { values, functional, blind: *blind });
     }
@@ -187,7 +190,7 @@ fn collect_columns<T: TranscriptWrite<EqAffine, Challenge>>(
         for (column, weight) in &combined.columns {
             for (value, own) in values.iter_mut().zip(&model.columns.columns[*column]) {
                 if *own != 0 {
-                    *value += *weight * zkonnx_circuits::field::from_i64(*own);
+                    *value += *weight * from_i64(*own);
                 }
             }
             blind += *weight * model.columns.blinds[*column];
@@ -212,6 +215,17 @@ fn collect_columns<T: TranscriptWrite<EqAffine, Challenge>>(
         column.blind += power * blind;
         power *= zeta;
     }
+    // Committed tensors are coefficients: their rows are the DFT, their functionals that of the rows.
+    let (k, domain) = (model.params.k(), model.pk.get_vk().get_domain());
+    let root = root_of_unity(k);
+    columns.par_extend(prover.committed.par_iter().zip(committed).map(|((integers, blind), mut functional)| {
+        let mut values: Vec<Fp> = integers.iter().map(|v| from_i64(*v)).collect();
+        values.resize(1 << k, Fp::ZERO);
+        best_fft(&mut values, root, k);
+        functional.resize(1 << k, Fp::ZERO);
+        let functional = domain.lagrange_to_coeff(domain.lagrange_from_vec(functional)).to_vec();
+        OpeningColumn { values, functional, blind: *blind }
+    }));
     columns
 }
 

@@ -19,6 +19,8 @@ mod files;
 mod inspect;
 mod limits;
 mod node_table;
+mod open;
+mod opening;
 mod output;
 mod prove;
 mod quantize;
@@ -55,6 +57,8 @@ enum Command {
     Verify(verify::Verify),
     /// Makes, shows and converts receipts, and meters models
     Receipt(receipt::Receipt),
+    /// Opens a committed tensor of a statement
+    Open(open::Open),
     /// Quantises, proves and verifies a bundled model on real images, then refuses a tampered proof
     Demo(demo::Demo),
     /// Verifies proofs over HTTP, on loopback
@@ -111,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::Prove(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::Receipt(command) => command.run(),
+        Command::Open(command) => command.run(),
         Command::Demo(command) => command.run(),
         #[cfg(feature = "service")]
         Command::Serve(command) => command.run(),

@@ -4,6 +4,7 @@ use super::{auto::Search, files, limits::Limits, output, recipe::RecipeOptions, 
 use crate::{
     generators::Generators,
     keys::{verifier_model, ParamColumns},
+    prove::prove_registration,
 };
 use clap::Args;
 use indicatif::ProgressBar;
@@ -119,8 +120,15 @@ pub(super) fn build(
     let params = files::params(model.layout.k.into())?;
     let generators = Generators::new(&params).ok_or_else(|| Failure::new("unusable parameters"))?;
     let columns = ParamColumns::new(&model, &generators);
-    let zkv = verifier_model(&model, &columns).to_bytes();
-    Ok(Built { id: VerifierModel::id_of(&zkv), model, zkv })
+    let mut verifier = verifier_model(&model, &columns);
+    if private && !model.graph.params.is_empty() {
+        verifier.registration = prove_registration(model.clone(), params).map_err(|e| {
+            Failure::new(format!("the registration of private weights: {e}")).hint("a larger --k may have room for it")
+        })?;
+        // Never hand out a model that nobody can register.
+        VerifierModel::from_bytes(&verifier.to_bytes()).map_err(Failure::new)?;
+    }
+    Ok(Built { id: verifier.id(), zkv: verifier.to_bytes(), model })
 }
 
 impl Quantize {

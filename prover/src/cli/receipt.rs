@@ -172,7 +172,7 @@ fn meter(path: &Path, hide: &[String], json: bool) -> Result<Outcome, Failure> {
             .map_err(|e| Failure::at(path, e).hint("a .zkv or .zkq file is written by `zkonnx quantize`"))?;
         (model.graph, model.layout)
     };
-    let modes = modes(&graph, hide)?;
+    let modes = modes(&graph, hide, &[])?;
     let compiled = CompiledModel::new(graph.into(), modes, layout).map_err(|e| Failure::at(path, e))?;
     let metering = Metering::of(&compiled);
     if json {

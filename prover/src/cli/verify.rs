@@ -11,7 +11,7 @@ use zkonnx_verifier::{
     batch::{verify_batch, BatchItem},
     proof_file::{ProofFile, PROOF_MAGIC},
     receipt::Receipt,
-    registry::{ModelHandle, Registry},
+    registry::{ModelHandle, Registry, WeightStatus},
     statement::{Context, Statement, TensorEntry, TensorValue},
     verify::Verified,
     zkv::{DeclaredWeights, VerifierModel},
@@ -183,9 +183,10 @@ fn verdict_json(
 fn show(presented: &Presented, verified: &Verified, handle: &ModelHandle) {
     say!("model id   {}", verified.model_id());
     say!("statement  {}", verified.statement_digest());
-    match handle.declared_weights() {
-        DeclaredWeights::Public => say!("weights    declared public (not recomputed here)"),
-        DeclaredWeights::Private => say!("weights    private, not range-proven"),
+    match (handle.declared_weights(), handle.weight_status()) {
+        (DeclaredWeights::Public, _) => say!("weights    declared public (not recomputed here)"),
+        (DeclaredWeights::Private, WeightStatus::RangeProven) => say!("weights    private, range-proven"),
+        (DeclaredWeights::Private, _) => say!("weights    private, not range-proven"),
     }
     show_statement(&presented.statement, &tensors(&presented.statement, handle));
     if let Some(receipt) = &presented.receipt {
@@ -201,7 +202,13 @@ fn show_statement(statement: &Statement, tensors: &(Vec<NamedTensor>, Vec<NamedT
         for entry in entries {
             match tensors.iter().find(|t| t.name == entry.name) {
                 Some(tensor) => say!("{what:10} {} {:?} = {}", entry.name, entry.shape, shorten(&tensor.data)),
-                None => say!("{what:10} {} {:?} hidden", entry.name, entry.shape),
+                None => {
+                    let how = match &entry.value {
+                        TensorValue::Committed(committed) => format!("committed in {} points", committed.points.len()),
+                        _ => "hidden".into(),
+                    };
+                    say!("{what:10} {} {:?} {how}", entry.name, entry.shape);
+                }
             }
         }
     }
@@ -219,7 +226,7 @@ pub(super) fn context_text(context: &Context) -> String {
 /// A public tensor in real units; `None` when hidden.
 fn in_units(entry: &TensorEntry, scale: f64) -> Option<NamedTensor> {
     match &entry.value {
-        TensorValue::Hidden => None,
+        TensorValue::Hidden | TensorValue::Committed(_) => None,
         TensorValue::Public(integers) => Some(NamedTensor {
             name: entry.name.clone(),
             shape: entry.shape.iter().map(|s| *s as usize).collect(),
@@ -230,7 +237,7 @@ fn in_units(entry: &TensorEntry, scale: f64) -> Option<NamedTensor> {
 }
 
 /// The first values.
-fn shorten(values: &[f64]) -> String {
+pub(super) fn shorten(values: &[f64]) -> String {
     const SHOWN: usize = 12;
     let shown: Vec<String> = values.iter().take(SHOWN).map(|v| format!("{v:.5}")).collect();
     let rest = values.len().saturating_sub(SHOWN);

@@ -1,6 +1,7 @@
 //! One opening of `Σ_j <a_j, U_j> = v` (protocol, section 6).
 //!
-//! *Relation.* Points `C_j` commit to columns `a_j` (row basis, generators `L_i`, blind on `W`), and
+//! *Relation.* Points `C_j` commit to columns `a_j` (row basis, generators `L_i`, blind on `W`; those of committed tensors
+//! to coefficients, generators `G_i`, which is the same after a DFT), and
 //! `Σ_j <a_j, U_j> = v` for public `U_j`, `v`.
 //!
 //! *Rounds.* (a) The list of columns, padded with zeros to a power of two, is folded in halves: the prover sends
@@ -41,6 +42,8 @@ pub struct ColumnPoints<'a> {
     pub params: &'a [EqAffine],
     /// Pieces of messages, from this proof.
     pub pieces: &'a [EqAffine],
+    /// Committed tensors: points of the statement.
+    pub committed: &'a [EqAffine],
 }
 
 /// The equation that must vanish, already multiplied by `r`.
@@ -60,7 +63,8 @@ pub fn root_of_unity(k: u32) -> Fp {
     (k..Fp::S).fold(Fp::ROOT_OF_UNITY, |root, _| root.square())
 }
 
-/// `Σ_j w_j⁻¹·U_j` over all columns in order, given the inverse weights.
+/// `DFT(Σ_j w_j⁻¹·U_j)` over all columns in order, given the inverse weights. Functionals of committed tensors are in the
+/// coefficient basis already.
 #[must_use]
 pub fn fold_functionals(model: &CompiledModel, system: &LinearSystem, weights: &[Fp]) -> Vec<Fp> {
     let mut folded = vec![Fp::ZERO; model.num_rows()];
@@ -71,12 +75,22 @@ pub fn fold_functionals(model: &CompiledModel, system: &LinearSystem, weights: &
         .map(Vec::as_slice)
         .chain(system.combined.iter().map(|c| c.functional.as_slice()))
         .chain(system.messages.iter().map(Vec::as_slice));
-    for (functional, weight) in columns.zip(weights) {
+    let mut weights = weights.iter();
+    let add = |folded: &mut [Fp], functional: &[Fp], weight: &Fp| {
         for (out, value) in folded.iter_mut().zip(functional) {
             if *value != Fp::ZERO {
                 *out += *weight * value;
             }
         }
+    };
+    for functional in columns {
+        if let Some(weight) = weights.next() {
+            add(&mut folded, functional, weight);
+        }
+    }
+    best_fft(&mut folded, root_of_unity(model.layout.k.into()), model.layout.k.into());
+    for (functional, weight) in system.committed.iter().zip(weights) {
+        add(&mut folded, functional, weight);
     }
     folded
 }
@@ -161,8 +175,8 @@ pub fn verify<'p, T: TranscriptRead<EqAffine, Challenge>>(
     let mut words: Vec<Fp> = weights.iter().copied().take(points.words.len()).collect();
     add_columns((&mut rest, &mut terms), model, system.rest(), weights.get(words.len()..).unwrap_or(&[]), zeta, points);
     let rows = transformed_products(&u_inverse, root_of_unity(model.layout.k.into()));
-    let value = system.evaluate(model, &bit_products(&tau_inverse, count), &rows);
     let mut s = bit_products(&u_inverse, model.num_rows());
+    let value = system.evaluate(model, &bit_products(&tau_inverse, count), &rows, &s);
     // The value is v = −constant; and minus the right side.
     rest.add_to_u_scalar(-z * system.rest().constant - c * z * value);
     for s in &mut s {
@@ -201,7 +215,10 @@ fn add_columns(
     for (point, weight) in points.params.iter().zip(params) {
         rest.append_term(weight, *point);
     }
-    let messages: Vec<Fp> = weights.copied().collect();
+    let (messages, committed) = weights.as_slice().split_at(system.messages.len().min(weights.len()));
+    for (point, weight) in points.committed.iter().zip(committed) {
+        terms.push((*weight, *point));
+    }
     let mut power = Fp::ONE;
     for (piece, point) in model.sumcheck.pieces.iter().zip(points.pieces) {
         if let Some(weight) = messages.get(piece.column) {
