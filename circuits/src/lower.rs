@@ -167,7 +167,7 @@ pub fn lower(graph: &Graph, modes: &Modes, limb_bits: u8) -> Result<Lowered, Low
             Mode::Hidden | Mode::Committed => {
                 let len = input.shape.iter().map(|s| *s as usize).product();
                 let words = interval::lower_input(&mut builder, len, input.bounds)?;
-                if let (Mode::Committed, Some(at)) = (mode, committed.next()) {
+                if let Some(at) = (*mode == Mode::Committed).then(|| committed.next()).flatten() {
                     let form = WordForm::elementwise(input.bounds.lo, &[(1, words.value)], &input.shape);
                     builder.relate(&input.name, &input.shape, form, Right::Committed(at));
                 }

@@ -151,7 +151,10 @@ impl ProverModel {
     }
 
     /// The same model with the keys of its registration.
-    pub(crate) fn for_registration(model: QuantizedModel, params: Arc<Params<EqAffine>>) -> Result<Self, ProveError> {
+    ///
+    /// # Errors
+    /// [`ProveError`] when there is no circuit with the model's layout.
+    pub fn for_registration(model: QuantizedModel, params: Arc<Params<EqAffine>>) -> Result<Self, ProveError> {
         if params.k() != u32::from(model.layout.k) {
             return Err(ProveError::Params { expected: model.layout.k.into(), actual: params.k() });
         }

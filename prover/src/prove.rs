@@ -161,8 +161,11 @@ pub fn prove_registration(model: QuantizedModel, params: Arc<Params<EqAffine>>) 
     prove_weights(&ProverModel::for_registration(model, params)?, &mut Honest)
 }
 
-/// The same with a deviation, and keys for a registration.
-pub(crate) fn prove_weights(model: &ProverModel, deviation: &mut dyn Deviation) -> Result<Vec<u8>, ProveError> {
+/// The same with a deviation, and keys for a registration ([`ProverModel::for_registration`]).
+///
+/// # Errors
+/// [`ProveError`] when proving fails. False weights or a deviation are no error: the proof is wrong then.
+pub fn prove_weights(model: &ProverModel, deviation: &mut dyn Deviation) -> Result<Vec<u8>, ProveError> {
     let cells = || assign_weights(&model.keys.compiled, &model.model.weights);
     let claim = Claim {
         digest: registration_digest(&model.id),

@@ -5,6 +5,7 @@
 //! finds is exactly what a proof can be wrong about before any challenge is drawn.
 
 use zkonnx_circuits::{
+    committed::CommittedRef,
     compiled::CompiledModel,
     relations::{Left, Right, TensorCells, WordTerm},
     shape::Lookup,
@@ -79,9 +80,9 @@ pub struct Witness<'a> {
     pub cells: &'a Cells,
     /// Values of parameters.
     pub weights: &'a [Vec<i64>],
-    /// Public inputs; empty for hidden ones.
+    /// Public and committed inputs; empty for hidden ones.
     pub inputs: &'a [Vec<i64>],
-    /// Public outputs; empty for hidden ones.
+    /// Public and committed outputs; empty for hidden ones.
     pub outputs: &'a [Vec<i64>],
 }
 
@@ -155,10 +156,15 @@ impl Witness<'_> {
                 let left = match &relation.left {
                     Left::Words(terms, constant) => self.words(terms, *constant, &point),
                     Left::Output(o) => i128::from(self.outputs[*o][element]),
+                    Left::Committed(tensor) => self.committed(*tensor, element),
+                    Left::Weights(id) => tensors[id.0 as usize].get(element).copied().unwrap_or(0),
                 };
                 let right = match &relation.right {
                     Right::Words(terms, constant) => self.words(terms, *constant, &point),
                     Right::Form(form) => self.form(form.resolve(&self.model.graph).expect("a form"), &point, &tensors),
+                    Right::Committed(tensor) => self.committed(*tensor, element),
+                    // Row-major, so cells beyond the last row come last.
+                    Right::Weights(id) => self.weights[id.0 as usize].get(element).map_or(0, |w| i128::from(*w)),
                 };
                 if left != right {
                     faults.push(Fault::Relation { relation: r, name: relation.name.clone(), element, left, right });
@@ -166,6 +172,13 @@ impl Witness<'_> {
             }
         }
         faults
+    }
+
+    fn committed(&self, tensor: usize, element: usize) -> i128 {
+        i128::from(match self.model.committed[tensor].tensor {
+            CommittedRef::Input(i) => self.inputs[i][element],
+            CommittedRef::Output(o) => self.outputs[o][element],
+        })
     }
 
     fn tensor(&self, cells: &TensorCells) -> Vec<i128> {

@@ -5,13 +5,13 @@
 
 use crate::setup::Sides;
 use ff::Field;
-use halo2_proofs::{arithmetic::best_fft, plonk::verify_proof, transcript::Blake2bRead};
+use halo2_proofs::{plonk::verify_proof, transcript::Blake2bRead};
 use pasta_curves::group::GroupEncoding as _;
 use pasta_curves::{EqAffine, Fp};
 use zkonnx_circuits::{field::inner_product, functional::linear_system, functional::PublicTensors};
 use zkonnx_verifier::{
     argument::{
-        opening::{bit_products, fold_functionals, root_of_unity},
+        opening::{bit_products, fold_functionals},
         product, relations, sumcheck, LinearMessages, Reader,
     },
     checks::Check,
@@ -126,8 +126,7 @@ pub fn outcome_without(lacks: Lacks, sides: &Sides, statement: &Statement, proof
         power *= zeta;
     }
     let k = u32::from(model.layout.k);
-    let mut b = fold_functionals(model, &system, &bit_products(&tau_inverse, 1 << tau.len()));
-    best_fft(&mut b, root_of_unity(k), k);
+    let b = fold_functionals(model, &system, &bit_products(&tau_inverse, 1 << tau.len()));
     let s = bit_products(&u_inverse, 1 << k);
     let mut linear = params.empty_msm();
     for (coefficient, point) in terms {

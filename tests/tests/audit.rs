@@ -217,7 +217,7 @@ fn rejects_a_parameter_point_with_a_component_on_u() {
     let shifted = (prover.columns.points[0] + Eq::from(prover.generators.value)).to_affine();
     file.commitments[0] = shifted.to_bytes();
     prover.zkv = file.to_bytes();
-    prover.id = VerifierModel::id_of(&prover.zkv);
+    prover.id = file.id();
     let mut registry = Registry::new();
     registry.insert_params(params(6));
     let handle = registry.register(&prover.zkv).expect("a point is a point");

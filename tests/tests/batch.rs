@@ -18,7 +18,7 @@ use zkonnx_verifier::{
     length::{halo2_elements, num_fixed_queries, ELEMENT},
     statement::{Context, Statement},
     transcript::batch_weights,
-    verify::{defer, public_values, verify, Deferred, Verified},
+    verify::{defer, public_values, verify, Deferred, KnownPoints, Verified},
 };
 
 type Verdict = Result<Verified, VerifyError>;
@@ -44,7 +44,8 @@ impl Proven<'_> {
         let keys = handle.keys(&self.statement.modes()).expect("keys");
         let (inputs, outputs) = public_values(&self.statement);
         let tensors = PublicTensors { inputs: &inputs, outputs: &outputs };
-        defer(&keys, handle.params(), handle.points(), self.statement.digest(), tensors, &self.proof).expect("elements")
+        let known = KnownPoints { params: handle.points(), committed: &[] };
+        defer(&keys, handle.params(), known, self.statement.digest(), tensors, &self.proof).expect("elements")
     }
 }
 

@@ -1,0 +1,229 @@
+//! Committed tensors: completeness, chains of models, opening, and provers who commit something else.
+
+use halo2_proofs::poly::commitment::Params;
+use zkonnx_circuits::{
+    committed::{CommittedRef, POINT_LEN},
+    lower::{Mode, Modes},
+};
+use zkonnx_prover::{
+    deviation::Honest,
+    prove::{prove_committed, prove_opened, Proven},
+};
+use zkonnx_quantize::{eval::evaluate, graph::Interval, model::QuantizedModel};
+use zkonnx_tests::{
+    graphs::{self, form, read, relu, GraphBuilder},
+    setup::{params, Sides},
+};
+use zkonnx_verifier::{
+    commitment::{OpenError, Opening},
+    error::{Step, VerifyError},
+    statement::{Context, Statement, TensorEntry, TensorValue},
+    verify::verify,
+};
+
+/// `y = max(0, x / 4)`, `z = 3 y`, element by element.
+fn elementwise(len: u32, bounds: Interval, k: u8) -> QuantizedModel {
+    let mut b = GraphBuilder::new(1);
+    let x = b.input(&[len], bounds.lo, bounds.hi);
+    let mut quarter = form(&[len]);
+    quarter.terms.push(read(1, x, &[len]));
+    let y = b.node(quarter, 2, relu(None));
+    let mut triple = form(&[len]);
+    triple.terms.push(read(3, y, &[len]));
+    b.output(triple);
+    b.finish(k, 5)
+}
+
+fn modes(input: Mode, output: Mode) -> Modes {
+    Modes { inputs: vec![input], outputs: vec![output] }
+}
+
+fn honest(sides: &Sides, inputs: &[Vec<i64>], known: &[(CommittedRef, Opening)]) -> Proven {
+    prove_committed(&sides.prover, inputs, known, Context::default()).expect("a proof")
+}
+
+fn points(entry: &TensorEntry) -> Vec<[u8; 32]> {
+    let TensorValue::Committed(committed) = &entry.value else { panic!("a committed tensor") };
+    committed.points.clone()
+}
+
+fn rejected_at(sides: &Sides, statement: &Statement, proof: &[u8], step: Step) {
+    match verify(&sides.handle, statement, proof, None) {
+        Err(VerifyError::Rejected { step: at, .. }) => assert_eq!(at, step),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn commits_every_choice_of_tensors_of_one_point_and_of_several() {
+    for (len, k) in [(5, 4), (16, 4), (256, 8), (300, 8), (600, 9)] {
+        let model = elementwise(len, Interval::new(-30, 33), k);
+        let inputs = GraphBuilder::random_inputs(&model, 5);
+        for (input, output) in [
+            (Mode::Committed, Mode::Public),
+            (Mode::Public, Mode::Committed),
+            (Mode::Committed, Mode::Committed),
+            (Mode::Hidden, Mode::Committed),
+        ] {
+            let sides = Sides::with_modes(model.clone(), modes(input, output));
+            let Proven { statement, proof, openings } = honest(&sides, &inputs, &[]);
+            verify(&sides.handle, &statement, &proof, None).expect("an honest proof");
+            let committed: Vec<&TensorEntry> = [(&statement.inputs[0], input), (&statement.outputs[0], output)]
+                .into_iter()
+                .filter_map(|(entry, mode)| (mode == Mode::Committed).then_some(entry))
+                .collect();
+            assert_eq!(committed.len(), openings.len());
+            for (entry, opening) in committed.iter().zip(&openings) {
+                assert_eq!(points(entry).len(), (len as usize).div_ceil(POINT_LEN));
+                opening.open(entry, &params(8)).expect("its own opening");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_committed_output_is_the_committed_input_of_a_model_of_another_k() {
+    let first = graphs::mlp((5, 6, 4), 6, 4, 1);
+    let second = elementwise(4, first.graph.outputs[0].form.bounds, 5);
+    let first = Sides::with_modes(first, modes(Mode::Committed, Mode::Committed));
+    let second = Sides::with_modes(second, modes(Mode::Committed, Mode::Public));
+    let inputs = GraphBuilder::random_inputs(&first.prover.model, 3);
+    let start = honest(&first, &inputs, &[]);
+    let between = start.openings[1].clone();
+    let end = honest(&second, &[between.values.clone()], &[(CommittedRef::Input(0), between.clone())]);
+    verify(&first.handle, &start.statement, &start.proof, None).expect("the first proof");
+    verify(&second.handle, &end.statement, &end.proof, None).expect("the second proof");
+    // What settlement compares: the points, and that unit and interval are those of the first model.
+    assert_eq!(start.statement.outputs[0].value, end.statement.inputs[0].value);
+    // The chain computes what the two models compute.
+    let middle = evaluate(&first.prover.model, &inputs).expect("inputs as declared").outputs;
+    let last = evaluate(&second.prover.model, &middle).expect("outputs of the first model").outputs;
+    let TensorValue::Public(shown) = &end.statement.outputs[0].value else { panic!("a public output") };
+    assert_eq!(shown.to_vec(), last[0]);
+    // Without the opening the same integers get other points: nobody can compare commitments.
+    let fresh = honest(&second, &[between.values.clone()], &[]);
+    assert_ne!(points(&fresh.statement.inputs[0]), points(&end.statement.inputs[0]));
+    // The opening of other integers is refused before anything is proven.
+    let mut other = between.values.clone();
+    other[0] = other[0].saturating_sub(1).max(second.prover.model.graph.inputs[0].bounds.lo);
+    if other != between.values {
+        let refused =
+            prove_committed(&second.prover, &[other], &[(CommittedRef::Input(0), between)], Context::default());
+        assert!(refused.is_err());
+    }
+}
+
+#[test]
+fn nothing_but_its_own_opening_opens_a_tensor() {
+    let sides = Sides::with_modes(elementwise(9, Interval::new(0, 63), 5), modes(Mode::Committed, Mode::Public));
+    let inputs = GraphBuilder::random_inputs(&sides.prover.model, 2);
+    let Proven { statement, openings, .. } = honest(&sides, &inputs, &[]);
+    let (entry, opening) = (&statement.inputs[0], &openings[0]);
+    assert_eq!(opening.values, inputs[0]);
+    for k in [4, 5, 8] {
+        opening.open(entry, &params(k)).expect("the generators do not depend on k");
+    }
+    for at in 0..9 {
+        let mut wrong = opening.clone();
+        wrong.values[at] += 1;
+        assert_eq!(wrong.open(entry, &params(5)), Err(OpenError::Other(0)));
+    }
+    let mut wrong = opening.clone();
+    wrong.blinds[0][0] ^= 1;
+    assert_eq!(wrong.open(entry, &params(5)), Err(OpenError::Other(0)));
+    wrong.blinds[0] = [255; 32];
+    assert_eq!(wrong.open(entry, &params(5)), Err(OpenError::Blinds));
+    wrong.blinds.clear();
+    assert_eq!(wrong.open(entry, &params(5)), Err(OpenError::Blinds));
+    let mut wrong = opening.clone();
+    wrong.values.push(0);
+    assert_eq!(wrong.open(entry, &params(5)), Err(OpenError::Length { expected: 9, actual: 10 }));
+    assert_eq!(opening.open(&statement.outputs[0], &params(5)), Err(OpenError::NotCommitted));
+    let few: Params<_> = Params::new(3);
+    assert_eq!(opening.open(entry, &few), Err(OpenError::Generators { needed: 9, actual: 8 }));
+}
+
+#[test]
+fn commitments_hide() {
+    // Equal integers, other points and other bytes.
+    let sides = Sides::with_modes(elementwise(4, Interval::new(0, 3), 4), modes(Mode::Committed, Mode::Hidden));
+    let inputs = vec![vec![1, 2, 3, 0]];
+    let (a, b) = (honest(&sides, &inputs, &[]), honest(&sides, &inputs, &[]));
+    assert_ne!(points(&a.statement.inputs[0]), points(&b.statement.inputs[0]));
+    assert_ne!(a.openings[0].blinds, b.openings[0].blinds);
+}
+
+/// Statements and proofs of a prover whose points commit other integers than the ones it computed with.
+fn lying(sides: &Sides, inputs: &[Vec<i64>], tensor: usize, element: usize, by: i64) -> (Statement, Vec<u8>, Vec<u8>) {
+    let honest = honest(sides, inputs, &[]);
+    let trace = evaluate(&sides.prover.model, inputs).expect("inputs as declared");
+    let mut openings = honest.openings;
+    openings[tensor].values[element] += by;
+    let points: Vec<_> = openings.iter().map(|o| o.points(&sides.prover.params).expect("points")).collect();
+    let (graph, modes) = (&sides.prover.model.graph, &sides.prover.keys.compiled.modes);
+    let values = (&trace.tensors[..inputs.len()], trace.outputs.as_slice());
+    let statement = Statement::with_commitments(graph, modes, sides.prover.id, values, &points, Context::default());
+    // The prover opens what it has committed, and what it should have.
+    let own = prove_opened(&sides.prover, &trace, &statement, &openings, &mut Honest).expect("a proof");
+    openings[tensor].values[element] -= by;
+    let other = prove_opened(&sides.prover, &trace, &statement, &openings, &mut Honest).expect("a proof");
+    (statement, own, other)
+}
+
+#[test]
+fn rejects_other_integers_behind_the_points() {
+    let model = elementwise(20, Interval::new(-8, 7), 5);
+    let inputs = GraphBuilder::random_inputs(&model, 9);
+    let sides = Sides::with_modes(model, modes(Mode::Committed, Mode::Committed));
+    // Within the interval and beyond it, the first element and the last one; an input, an output.
+    for (tensor, element, by) in [(0, 0, 1), (0, 19, -1), (0, 3, 1000), (1, 0, 1), (1, 19, -3), (1, 7, 1 << 40)] {
+        let (statement, own, other) = lying(&sides, &inputs, tensor, element, by);
+        rejected_at(&sides, &statement, &own, Step::Linear);
+        rejected_at(&sides, &statement, &other, Step::Linear);
+    }
+}
+
+#[test]
+fn rejects_points_of_another_statement_or_form() {
+    let model = elementwise(300, Interval::new(-8, 7), 8);
+    let inputs = GraphBuilder::random_inputs(&model, 9);
+    let sides = Sides::with_modes(model, modes(Mode::Committed, Mode::Public));
+    let (a, b) = (honest(&sides, &inputs, &[]), honest(&sides, &inputs, &[]));
+    let with = |change: &dyn Fn(&mut Vec<[u8; 32]>)| {
+        let mut statement = a.statement.clone();
+        let TensorValue::Committed(committed) = &mut statement.inputs[0].value else { panic!("committed") };
+        change(&mut committed.points);
+        let entry = &statement.inputs[0];
+        statement.inputs[0] = TensorEntry::new(&entry.name, &entry.shape, entry.value.clone());
+        statement
+    };
+    // The same integers under other blinds, points exchanged.
+    rejected_at(&sides, &with(&|p| *p = points(&b.statement.inputs[0])), &a.proof, Step::Halo2);
+    rejected_at(&sides, &with(&|p| p.swap(0, 1)), &a.proof, Step::Halo2);
+    // Too few, too many, no point, the identity.
+    for change in [
+        &(|p: &mut Vec<[u8; 32]>| p.truncate(1)) as &dyn Fn(&mut Vec<[u8; 32]>),
+        &|p| p.push(p[0]),
+        &Vec::clear,
+        &|p| p[1] = [255; 32],
+        &|p| p[0] = [0; 32],
+    ] {
+        rejected_at(&sides, &with(change), &a.proof, Step::Statement);
+    }
+    // Another scale or interval, which a chain would rely on.
+    let mut statement = a.statement.clone();
+    if let TensorValue::Committed(committed) = &mut statement.inputs[0].value {
+        committed.bounds.hi += 1;
+    }
+    let entry = &statement.inputs[0];
+    statement.inputs[0] = TensorEntry::new(&entry.name, &entry.shape, entry.value.clone());
+    rejected_at(&sides, &statement, &a.proof, Step::Statement);
+}
+
+#[test]
+fn a_model_with_fewer_rows_than_a_point_has_elements_is_refused() {
+    let model = elementwise(40, Interval::new(0, 7), 5);
+    let sides = Sides::new(model);
+    let error = sides.handle.keys(&modes(Mode::Committed, Mode::Public)).expect_err("32 rows");
+    assert!(error.to_string().contains("needs 40 generators, there are 32"), "{error}");
+}
