@@ -9,20 +9,21 @@ use crate::{
     lies::{claim_excess, force, Case},
     setup::{params, Sides},
 };
-use ff::Field;
+use ff::{Field, PrimeField};
 use pasta_curves::Fp;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use zkonnx_circuits::{
     compiled::CompiledModel,
     field::from_i64,
     functional::{axis_vectors, product_weight, relation_weights, LinearChallenges},
-    lower::{Modes, NodeWords},
+    lower::{Mode, Modes, NodeWords},
     relations::Right,
     witness::Cells,
 };
 use zkonnx_prover::{
     deviation::{Deviation, FoldView, Honest},
-    prove::prove_trace,
+    keys::{verifier_model, ProverModel},
+    prove::{prove_opened, prove_trace, prove_weights},
 };
 use zkonnx_quantize::{
     eval::{evaluate, Trace},
@@ -33,9 +34,11 @@ use zkonnx_quantize::{
 };
 use zkonnx_verifier::{
     checks::Check,
+    commitment::{CommittedValue, Opening},
+    length::num_opening_columns,
     proof_file::ProofFile,
     receipt::Receipt,
-    statement::{Integers, ModelId, Statement, StatementDigest, TensorEntry, TensorValue},
+    statement::{Context, Integers, ModelId, Statement, StatementDigest, TensorEntry, TensorValue},
     zkv::{DeclaredWeights, VerifierModel},
 };
 
@@ -378,8 +381,19 @@ fn with_file(case: &mut Case, edit: impl FnOnce(&mut VerifierModel)) {
     let mut file = VerifierModel::from_bytes(&case.sides.prover.zkv).expect("a valid file");
     edit(&mut file);
     case.sides.prover.zkv = file.to_bytes();
-    case.sides.prover.id = VerifierModel::id_of(&case.sides.prover.zkv);
+    case.sides.prover.id = file.id();
     case.statement.model_id = case.sides.prover.id;
+}
+
+/// A file whose private weights have a registration proof, with one weight beyond its declared width.
+fn registered(privately: bool) -> Attempt {
+    let model = graphs::mlp((6, 4, 3), 5, 4, 1);
+    let (model, by) = if privately { (graphs::with_private_weights(model), 1 << 20) } else { (model, 0) };
+    let model = with_weight(&model, 0, 0, by);
+    let prover = ProverModel::for_registration(model, params(5)).expect("a circuit");
+    let mut file = verifier_model(&prover.model, &prover.columns);
+    file.registration = prove_weights(&prover, &mut Honest).expect("a proof");
+    Attempt::Register { zkv: file.to_bytes() }
 }
 
 fn against_files() -> Vec<Forgery> {
@@ -451,6 +465,8 @@ fn against_files() -> Vec<Forgery> {
         forgery(Check::Work, "a model that takes minutes to verify", "register", Alone, slow),
         forgery(Check::RecomputedBounds, "a weight out of its declared interval", "recompute", Alone, wild_weights),
         forgery(Check::RecomputedPoints, "other weights", "recompute", Alone, other_weights),
+        forgery(Check::RegistrationKind, "a second file of one model", "register", Alone, registered(false)),
+        forgery(Check::Registration, "a private weight beyond its width", "register", Alone, registered(true)),
     ]
 }
 
@@ -461,6 +477,39 @@ fn small_rows(model: &QuantizedModel) -> QuantizedModel {
     form.shape = vec![1];
     model.graph.outputs[0].shape = vec![1];
     model
+}
+
+/// A committed input of zeros, and what the thief makes of its entry.
+fn committed(edit: impl FnOnce(&mut CommittedValue)) -> Attempt {
+    // All weights of the columns are used, so that one more point has none.
+    let sides = (4..200).find_map(|len| {
+        let model = graphs::elementwise(len, Interval::new(-30, 33), 8);
+        let modes = Modes { inputs: vec![Mode::Committed], outputs: vec![Mode::Public] };
+        let compiled = CompiledModel::new(Arc::new(model.graph.clone()), modes.clone(), model.layout).ok()?;
+        num_opening_columns(&compiled).is_power_of_two().then(|| Sides::with_modes(model, modes))
+    });
+    let sides = sides.expect("a model of a power of two of columns");
+    let graph = &sides.prover.model.graph;
+    let len: u32 = graph.inputs[0].shape.iter().product();
+    let opening = Opening { values: vec![0; len as usize], blinds: vec![[0; 32]] };
+    let trace = evaluate(&sides.prover.model, &[opening.values.clone()]).expect("zeros");
+    let (values, context) = ((&trace.tensors[..1], trace.outputs.as_slice()), Context::default());
+    let modes = &sides.prover.keys.compiled.modes;
+    // A blind, for points that are to be points.
+    let blinded = Opening { blinds: vec![Fp::from(5).to_repr()], ..opening.clone() };
+    let points = blinded.points(&sides.prover.params).expect("a point");
+    let mut statement = Statement::with_commitments(graph, modes, sides.prover.id, values, &[points.clone()], context);
+    let entry = &mut statement.inputs[0];
+    if let TensorValue::Committed(committed) = &mut entry.value {
+        edit(committed);
+    }
+    let changed = matches!(&entry.value, TensorValue::Committed(c) if c.points[0] != points[0]);
+    *entry = TensorEntry::new(&entry.name, &entry.shape, entry.value.clone());
+    // What is no point counts as the identity: zeros without a blind.
+    let opening = if changed { opening } else { blinded };
+    let proof = prove_opened(&sides.prover, &trace, &statement, &[opening], &mut Honest).expect("a proof");
+    let file = ProofFile { statement, proof };
+    Attempt::Proof { zkv: sides.prover.zkv, file: file.to_bytes(), now: None }
 }
 
 fn against_statements() -> Vec<Forgery> {
@@ -519,6 +568,24 @@ fn against_statements() -> Vec<Forgery> {
             }),
         ),
         forgery(Check::Interval, "an input above its declared interval", "statement", wide),
+        forgery(
+            Check::CommittedCount,
+            "a committed tensor with a point that commits to nothing in the model",
+            "statement",
+            committed(|c| c.points.push(c.points[0])),
+        ),
+        forgery(
+            Check::CommittedKind,
+            "a committed tensor in units that are not the model's",
+            "statement",
+            committed(|c| c.bounds.hi += 1),
+        ),
+        forgery(
+            Check::CommittedPoints,
+            "a committed tensor whose point is none",
+            "statement",
+            committed(|c| c.points[0] = [255; 32]),
+        ),
         forgery(
             Check::Digest,
             "a tensor with another tensor's digest",

@@ -3,7 +3,7 @@
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use zkonnx_quantize::{
-    bounds::tight_bounds,
+    bounds::{conservative_bounds, tight_bounds},
     graph::{Form, Graph, Input, Interval, Node, Op, Operand, Output, Param, ParamId, Product, Source, TensorId, Term},
     index::{Factor, IndexMap},
     model::{LayoutChoice, QuantizedModel, WeightPrivacy},
@@ -315,5 +315,43 @@ pub fn attention_like(k: u8, limb_bits: u8, seed: u64) -> QuantizedModel {
 pub fn with_weight(model: &QuantizedModel, param: usize, index: usize, by: i64) -> QuantizedModel {
     let mut model = model.clone();
     model.weights[param][index] += by;
+    model
+}
+
+/// `y = max(0, x / 4)`, `z = 3 y`, element by element.
+#[must_use]
+pub fn elementwise(len: u32, bounds: Interval, k: u8) -> QuantizedModel {
+    let mut b = GraphBuilder::new(1);
+    let x = b.input(&[len], bounds.lo, bounds.hi);
+    let mut quarter = form(&[len]);
+    quarter.terms.push(read(1, x, &[len]));
+    let y = b.node(quarter, 2, relu(None));
+    let mut triple = form(&[len]);
+    triple.terms.push(read(3, y, &[len]));
+    b.output(triple);
+    b.finish(k, 5)
+}
+
+/// The model with private weights, and bounds from declared widths alone.
+///
+/// # Panics
+/// When a form leaves 64 bits.
+#[must_use]
+pub fn with_private_weights(mut model: QuantizedModel) -> QuantizedModel {
+    model.privacy = WeightPrivacy::Private { blind_seed: [9; 32] };
+    for node in 0..model.graph.nodes.len() {
+        let tensors = model.graph.tensors();
+        let graph = &mut model.graph;
+        let form = &mut graph.nodes[node].form;
+        let (lo, hi) = conservative_bounds(form, &tensors, &graph.params).expect("narrow");
+        (form.bounds.lo, form.bounds.hi) = (lo.try_into().expect("narrow"), hi.try_into().expect("narrow"));
+    }
+    let tensors = model.graph.tensors();
+    let graph = &mut model.graph;
+    for output in &mut graph.outputs {
+        let (lo, hi) = conservative_bounds(&output.form, &tensors, &graph.params).expect("narrow");
+        (output.form.bounds.lo, output.form.bounds.hi) =
+            (lo.try_into().expect("narrow"), hi.try_into().expect("narrow"));
+    }
     model
 }

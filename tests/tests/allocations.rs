@@ -59,7 +59,13 @@ fn no_decoder_allocates_much() {
     let scale = zkonnx_quantize::scale::Scale::ONE;
     b.graph.outputs.push(zkonnx_quantize::graph::Output { name, shape: wide.shape.clone(), form: wide, scale });
     let layout = zkonnx_quantize::model::LayoutChoice { k: 5, limb_bits: 4 };
-    let model = VerifierModel { graph: b.graph, layout, weights: DeclaredWeights::Public, commitments: Vec::new() };
+    let model = VerifierModel {
+        graph: b.graph,
+        layout,
+        weights: DeclaredWeights::Public,
+        commitments: Vec::new(),
+        registration: Vec::new(),
+    };
     let bytes = model.to_bytes();
     let (decoded, peak) = peak_of(|| VerifierModel::from_bytes(&bytes));
     decoded.expect("a valid graph, if a large one");

@@ -9,9 +9,9 @@ use zkonnx_prover::{
     deviation::Honest,
     prove::{prove_committed, prove_opened, Proven},
 };
-use zkonnx_quantize::{eval::evaluate, graph::Interval, model::QuantizedModel};
+use zkonnx_quantize::{eval::evaluate, graph::Interval};
 use zkonnx_tests::{
-    graphs::{self, form, read, relu, GraphBuilder},
+    graphs::{self, elementwise, GraphBuilder},
     setup::{params, Sides},
 };
 use zkonnx_verifier::{
@@ -20,19 +20,6 @@ use zkonnx_verifier::{
     statement::{Context, Statement, TensorEntry, TensorValue},
     verify::verify,
 };
-
-/// `y = max(0, x / 4)`, `z = 3 y`, element by element.
-fn elementwise(len: u32, bounds: Interval, k: u8) -> QuantizedModel {
-    let mut b = GraphBuilder::new(1);
-    let x = b.input(&[len], bounds.lo, bounds.hi);
-    let mut quarter = form(&[len]);
-    quarter.terms.push(read(1, x, &[len]));
-    let y = b.node(quarter, 2, relu(None));
-    let mut triple = form(&[len]);
-    triple.terms.push(read(3, y, &[len]));
-    b.output(triple);
-    b.finish(k, 5)
-}
 
 fn modes(input: Mode, output: Mode) -> Modes {
     Modes { inputs: vec![input], outputs: vec![output] }

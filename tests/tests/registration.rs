@@ -8,12 +8,9 @@ use zkonnx_prover::{
     keys::{verifier_model, ProverModel},
     prove::{prove, prove_weights},
 };
-use zkonnx_quantize::{
-    bounds::conservative_bounds,
-    model::{QuantizedModel, WeightPrivacy},
-};
+use zkonnx_quantize::model::{QuantizedModel, WeightPrivacy};
 use zkonnx_tests::{
-    graphs::{self, GraphBuilder},
+    graphs::{self, with_private_weights, GraphBuilder},
     setup::params,
 };
 use zkonnx_verifier::{
@@ -23,26 +20,6 @@ use zkonnx_verifier::{
     verify::verify,
     zkv::VerifierModel,
 };
-
-/// The model with private weights, and bounds from declared widths alone.
-fn private(mut model: QuantizedModel) -> QuantizedModel {
-    model.privacy = WeightPrivacy::Private { blind_seed: [9; 32] };
-    for node in 0..model.graph.nodes.len() {
-        let tensors = model.graph.tensors();
-        let graph = &mut model.graph;
-        let form = &mut graph.nodes[node].form;
-        let (lo, hi) = conservative_bounds(form, &tensors, &graph.params).expect("narrow");
-        (form.bounds.lo, form.bounds.hi) = (lo.try_into().expect("narrow"), hi.try_into().expect("narrow"));
-    }
-    let tensors = model.graph.tensors();
-    let graph = &mut model.graph;
-    for output in &mut graph.outputs {
-        let (lo, hi) = conservative_bounds(&output.form, &tensors, &graph.params).expect("narrow");
-        (output.form.bounds.lo, output.form.bounds.hi) =
-            (lo.try_into().expect("narrow"), hi.try_into().expect("narrow"));
-    }
-    model
-}
 
 fn registering(model: QuantizedModel) -> ProverModel {
     let params = params(model.layout.k);
@@ -78,7 +55,7 @@ fn models() -> [QuantizedModel; 3] {
 fn honest_weights_are_range_proven_wherever_they_stand() {
     let mut places = Vec::new();
     for model in models() {
-        let prover = registering(private(model));
+        let prover = registering(with_private_weights(model));
         places.extend(prover.keys.compiled.params.places.clone());
         let file = file(&prover);
         assert_eq!(file.id(), prover.id, "the proof is no part of the identity");
@@ -115,7 +92,7 @@ fn honest_weights_are_range_proven_wherever_they_stand() {
 #[test]
 fn refuses_weights_beyond_their_declared_width() {
     for (number, model) in models().into_iter().enumerate() {
-        let model = private(model);
+        let model = with_private_weights(model);
         for param in 0..model.graph.params.len() {
             let bounds = model.graph.params[param].bounds;
             let last = model.weights[param].len() - 1;
@@ -132,7 +109,7 @@ fn refuses_weights_beyond_their_declared_width() {
 
 #[test]
 fn refuses_padding_that_a_contraction_would_read() {
-    let model = private(graphs::mlp((10, 5, 3), 5, 4, 2));
+    let model = with_private_weights(graphs::mlp((10, 5, 3), 5, 4, 2));
     let mut prover = registering(model);
     let place = prover.keys.compiled.params.places.iter().find_map(|place| match place {
         ParamPlace::Packed { first, rows_per_column, count } => {
@@ -158,13 +135,13 @@ fn refuses_padding_that_a_contraction_would_read() {
 
 #[test]
 fn refuses_registrations_of_other_models_and_changed_bytes() {
-    let first = registering(private(graphs::mlp((6, 4, 3), 5, 4, 1)));
+    let first = registering(with_private_weights(graphs::mlp((6, 4, 3), 5, 4, 1)));
     let good = file(&first);
     let with = |registration: Vec<u8>| VerifierModel { registration, ..good.clone() };
     // Another model of the same shape, and the same weights under other blinds.
-    let second = registering(private(graphs::mlp((6, 4, 3), 5, 4, 8)));
+    let second = registering(with_private_weights(graphs::mlp((6, 4, 3), 5, 4, 8)));
     refused(&with(file(&second).registration));
-    let mut third = private(graphs::mlp((6, 4, 3), 5, 4, 1));
+    let mut third = with_private_weights(graphs::mlp((6, 4, 3), 5, 4, 1));
     third.privacy = WeightPrivacy::Private { blind_seed: [10; 32] };
     refused(&with(file(&registering(third)).registration));
     // Any byte, and other lengths.
@@ -184,7 +161,7 @@ fn refuses_registrations_of_other_models_and_changed_bytes() {
 
 #[test]
 fn an_inference_proof_is_no_registration() {
-    let model = private(graphs::mlp((6, 4, 3), 5, 4, 1));
+    let model = with_private_weights(graphs::mlp((6, 4, 3), 5, 4, 1));
     let modes = zkonnx_circuits::lower::Modes::public(&model.graph);
     let own = ProverModel::new(model.clone(), modes, params(5)).expect("a model");
     let inputs = GraphBuilder::random_inputs(&model, 4);

@@ -23,6 +23,10 @@ pub enum Check {
     RecomputedBounds,
     /// Recomputing: the commitments are those of the weights.
     RecomputedPoints,
+    /// A registration proof is there for private weights only.
+    RegistrationKind,
+    /// The final equation of a registration proof: private weights are integers of their declared widths.
+    Registration,
     /// The statement's format version is known.
     Format,
     /// The statement's proof system is known.
@@ -49,8 +53,6 @@ pub enum Check {
     CommittedKind,
     /// A committed tensor's points are points of the curve.
     CommittedPoints,
-    /// The final equation of a registration proof.
-    Registration,
     /// A tensor's digest is its own.
     Digest,
     /// The statement has not expired.
@@ -103,7 +105,7 @@ pub enum Check {
 
 impl Check {
     /// All of them, in order.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 46] = [
         Self::ParamsLength,
         Self::ParamsDigest,
         Self::CommitmentCount,
@@ -111,6 +113,8 @@ impl Check {
         Self::Work,
         Self::RecomputedBounds,
         Self::RecomputedPoints,
+        Self::RegistrationKind,
+        Self::Registration,
         Self::Format,
         Self::Suite,
         Self::Semantics,
@@ -121,6 +125,9 @@ impl Check {
         Self::Width,
         Self::Elements,
         Self::Interval,
+        Self::CommittedCount,
+        Self::CommittedKind,
+        Self::CommittedPoints,
         Self::Digest,
         Self::Expiry,
         Self::Length,

@@ -131,7 +131,7 @@ impl ModelHandle {
     ) -> Result<Self, RegisterError> {
         let id = model.id();
         let VerifierModel { graph, layout, weights, commitments, registration } = model;
-        if weights == DeclaredWeights::Public && !registration.is_empty() {
+        if fails(Check::RegistrationKind, weights == DeclaredWeights::Public && !registration.is_empty()) {
             return Err(RegisterError::Registration("the weights are public".into()));
         }
         let is_private = weights == DeclaredWeights::Private;
