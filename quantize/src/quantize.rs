@@ -69,6 +69,9 @@ pub enum QuantizeError {
         /// Largest value.
         hi: f64,
     },
+    /// The recipe declares an input that the model does not have.
+    #[error("the recipe declares an input '{0}', the model has none of this name")]
+    UnknownInput(String),
     /// The result is not valid; this is an error of this program.
     #[error("the quantised model is not valid: {0}")]
     Invalid(#[from] ModelError),
@@ -93,6 +96,9 @@ pub fn quantize(
     recipe.check()?;
     let float = model.graph();
     let specs = model.inputs();
+    if let Some(name) = recipe.inputs.keys().find(|name| !specs.iter().any(|s| s.name == **name)) {
+        return Err(QuantizeError::UnknownInput(name.clone()));
+    }
     let mut notes = QuantizeNotes { warnings: float.notes.clone(), ..QuantizeNotes::default() };
     let made_up;
     let samples = match samples {
@@ -135,6 +141,10 @@ pub fn quantize(
         let kind = InputKind { made_up: notes.calibration_samples == 0, integer: float.values[id.0].integer, dyadic };
         let values = samples.values(i);
         let on = |scale, bounds| Input { name: specs[i].name.clone(), shape: dims(&specs[i].shape), bounds, scale };
+        if let Some(declared) = recipe.inputs.get(&specs[i].name) {
+            lowering.input(*id, on(declared.scale, declared.bounds));
+            continue;
+        }
         if let Some((scale, bounds)) = grid::of_trees(float, *id, values, recipe) {
             lowering.input(*id, on(scale, bounds));
             continue;

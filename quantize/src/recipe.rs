@@ -1,5 +1,6 @@
 //! How a model is quantised.
 
+use crate::{graph::Interval, scale::Scale};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -53,6 +54,18 @@ pub struct Recipe {
     pub headroom: f64,
     /// The declared range of every input; otherwise a little more than the samples show.
     pub input_range: Option<(f64, f64)>,
+    /// Inputs whose unit and interval are given, by name: those of another model's output, whose integers then are this
+    /// model's inputs as they stand.
+    pub inputs: BTreeMap<String, DeclaredInput>,
+}
+
+/// Unit and interval of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct DeclaredInput {
+    /// The real value of the integer 1.
+    pub scale: Scale,
+    /// Where the integers lie.
+    pub bounds: Interval,
 }
 
 impl Default for Recipe {
@@ -74,6 +87,7 @@ impl Default for Recipe {
             calibration: Method::MinMax,
             headroom: 0.0,
             input_range: None,
+            inputs: BTreeMap::new(),
         }
     }
 }

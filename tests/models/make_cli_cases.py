@@ -116,7 +116,17 @@ def regressor():
     np.savez_compressed(ROOT / "regressor_samples.npz", x=rng.normal(size=(60, 1, 5)).astype(np.float32))
 
 
+def scorer():
+    """Takes the score of `regressor`."""
+    f = TensorProto.FLOAT
+    nodes = [
+        helper.make_node("Mul", ["s", "steep"], ["m"], "scale"),
+        helper.make_node("Sigmoid", ["m"], ["z"], "sigmoid"),
+    ]
+    save("scorer", nodes, [("s", f, [1, 1])], [("z", f, [1, 1])], [("steep", np.array([[3.0]], np.float32))])
+
+
 if __name__ == "__main__":
     ROOT.mkdir(exist_ok=True)
-    for make in (dims, refused, pixels, label, regressor):
+    for make in (dims, refused, pixels, label, regressor, scorer):
         make()

@@ -171,7 +171,9 @@ impl Prove {
                         file.tensor, file.scale
                     ),
                 )
-                .hint("quantise this model with inputs in the other one's units: --input-like OTHER.zkq:TENSOR"));
+                .hint(
+                    "quantise this model with inputs in the other one's units: --input-like INPUT=OTHER.zkq:OUTPUT",
+                ));
             }
             known.push((CommittedRef::Input(at), opening));
         }

@@ -8,8 +8,9 @@ use std::{
 };
 use zkonnx_quantize::{
     data::Samples,
+    model::QuantizedModel,
     onnx::{normalize, ImportOptions, OnnxModel},
-    recipe::{Method, Recipe},
+    recipe::{DeclaredInput, Method, Recipe},
     ImportError,
 };
 
@@ -43,6 +44,25 @@ pub(super) struct RecipeOptions {
     /// A scale for every channel of a layer instead of one for all: nearer to the float model, a few more terms to prove
     #[arg(long)]
     per_channel: bool,
+    /// Declare an input in unit and interval of another model's output, so that its committed output can be the input
+    /// here (`zkonnx prove --open`)
+    #[arg(long = "input-like", value_name = "INPUT=OTHER.zkq:OUTPUT", value_parser = parse_like)]
+    input_like: Vec<(String, DeclaredInput)>,
+}
+
+/// `INPUT=OTHER.zkq:OUTPUT`; reads the other model.
+fn parse_like(text: &str) -> Result<(String, DeclaredInput), String> {
+    let form = "expected INPUT=OTHER.zkq:OUTPUT";
+    let (input, rest) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or(form)?;
+    let (path, output) = rest.split_once(".zkq:").ok_or(form)?;
+    let path = std::path::PathBuf::from(format!("{path}.zkq"));
+    let bytes = std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let model = QuantizedModel::from_bytes(&bytes).map_err(|e| format!("{}: {e}", path.display()))?;
+    let found = model.graph.outputs.iter().find(|o| o.name == output).ok_or_else(|| {
+        let names: Vec<&str> = model.graph.outputs.iter().map(|o| o.name.as_str()).collect();
+        format!("{}: no output '{output}'; there are {}", path.display(), names.join(", "))
+    })?;
+    Ok((input.to_owned(), DeclaredInput { scale: found.scale, bounds: found.form.bounds }))
 }
 
 fn parse_range(text: &str) -> Result<(f64, f64), String> {
@@ -126,6 +146,7 @@ impl RecipeOptions {
         recipe.weight_bits = self.weight_bits.unwrap_or(recipe.weight_bits);
         recipe.per_channel |= self.per_channel;
         recipe.input_range = self.input_range;
+        recipe.inputs = self.input_like.iter().cloned().collect();
         recipe.calibration = match (self.calibration, self.percentile) {
             (Some(method), _) => method,
             (None, Some(share)) => Method::Percentile(share),

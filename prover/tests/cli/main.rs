@@ -2,6 +2,7 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
+mod committed;
 mod files;
 mod flow;
 mod inspect;
