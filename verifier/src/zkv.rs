@@ -65,11 +65,8 @@ impl VerifierModel {
     /// The model's identity: the digest of its file, without the registration proof.
     #[must_use]
     pub fn id(&self) -> ModelId {
-        let bytes = if self.registration.is_empty() {
-            self.to_bytes()
-        } else {
-            Self { registration: Vec::new(), ..self.clone() }.to_bytes()
-        };
+        let core = (&self.graph, &self.layout, &self.weights, &self.commitments);
+        let bytes = encode_file(ZKV_MAGIC, &[FORMAT_VERSION, SUITE, SEMANTICS_VERSION], &core);
         ModelId(array(Blake2b::new().hash_length(32).personal(b"zkonnx.model.id1").hash(&bytes).as_bytes()))
     }
 }
