@@ -58,6 +58,7 @@ impl ErrorCode for RegisterError {
             Self::Point(_) => "commitment_point",
             Self::Bounds => "bounds",
             Self::OtherWeights(_) => "other_weights",
+            Self::Registration(_) => "registration",
             Self::Keygen(_) => "no_key",
             Self::TooExpensive { .. } => "too_expensive",
         }

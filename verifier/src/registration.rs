@@ -51,8 +51,9 @@ pub(crate) fn verify_registration(
     let none = PublicTensors { inputs: &[], outputs: &[] };
     let deferred = defer(&keys, params, known, registration_digest(id), none, proof)
         .map_err(|e| RegisterError::Registration(e.to_string()))?;
+    let linear = deferred.linear();
     let mut joint = deferred.halo2;
-    joint.add_msm(&deferred.linear);
+    joint.add_msm(&linear);
     if crate::checks::fails(crate::checks::Check::Registration, !joint.eval()) {
         return Err(RegisterError::Registration("the final equation does not hold".into()));
     }

@@ -125,6 +125,7 @@ impl ModelHandle {
         Self::from_model(VerifierModel::from_bytes(bytes)?, params)
     }
 
+    /// The graph is valid: it comes from a file.
     fn from_model(
         model: VerifierModel,
         params: impl FnOnce(u32) -> Result<Arc<Params<EqAffine>>, RegisterError>,

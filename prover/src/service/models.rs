@@ -67,6 +67,7 @@ impl From<&ModelHandle> for Model {
             },
             weights: match handle.weight_status() {
                 WeightStatus::Recomputed => "recomputed",
+                WeightStatus::RangeProven => "range_proven",
                 WeightStatus::Unchecked => "unchecked",
             },
             inputs: inputs.collect(),

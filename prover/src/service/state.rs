@@ -10,7 +10,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 use zkonnx_verifier::{
-    codes::ErrorCode, error::RegisterError, registry::ModelHandle, replay::MemoryReplayGuard, statement::ModelId,
+    codes::ErrorCode,
+    error::RegisterError,
+    registry::{ModelHandle, WeightStatus},
+    replay::MemoryReplayGuard,
+    statement::ModelId,
     zkv::VerifierModel,
 };
 
@@ -67,26 +71,34 @@ impl Shared {
 
     /// Registers the bytes of a `.zkv`; `true` if the model is new. Takes seconds when parameters have to be derived.
     pub(super) fn register(&self, bytes: &[u8]) -> Result<(ModelHandle, bool), ApiError> {
-        if let Some(known) = self.model(&VerifierModel::id_of(bytes)) {
+        let refused = |error: RegisterError| {
+            let status = match error {
+                RegisterError::Decode(_) => StatusCode::BAD_REQUEST,
+                _ => StatusCode::UNPROCESSABLE_ENTITY,
+            };
+            ApiError::new(status, error.code(), error.to_string())
+        };
+        let file = VerifierModel::from_bytes(bytes).map_err(|e| refused(e.into()))?;
+        // A file with a registration proof may tell more than one without.
+        let says_all = |known: &ModelHandle| known.weight_status() != WeightStatus::Unchecked;
+        let known = self.model(&file.id());
+        if let Some(known) = known.filter(|known| file.registration.is_empty() || says_all(known)) {
             return Ok((known, false));
         }
         let full = || {
             let message = format!("{} models are registered, as many as are allowed", self.config.max_models);
             ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "too_many_models", message)
         };
-        if self.num_models() >= self.config.max_models {
+        if self.num_models() >= self.config.max_models && self.model(&file.id()).is_none() {
             return Err(full());
         }
-        let handle = ModelHandle::new(bytes, |k| self.params(k)).map_err(|error| {
-            let status = match error {
-                RegisterError::Decode(_) => StatusCode::BAD_REQUEST,
-                _ => StatusCode::UNPROCESSABLE_ENTITY,
-            };
-            ApiError::new(status, error.code(), error.to_string())
-        })?;
+        let handle = ModelHandle::new(bytes, |k| self.params(k)).map_err(refused)?;
         let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
         if models.len() >= self.config.max_models && !models.contains_key(&handle.id()) {
             return Err(full());
+        }
+        if let Some(better) = models.get(&handle.id()).filter(|known| says_all(known)) {
+            return Ok((better.clone(), false));
         }
         let is_new = models.insert(handle.id(), handle.clone()).is_none();
         Ok((handle, is_new))

@@ -24,6 +24,7 @@ use super::{ReadError, Reader};
 use crate::{checks::Check, length::num_fold_rounds, transcript::Challenge};
 use ff::{Field, PrimeField};
 use halo2_proofs::{
+    arithmetic::best_fft,
     poly::commitment::{Params, MSM},
     transcript::TranscriptRead,
 };
@@ -231,7 +232,6 @@ fn add_columns(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use halo2_proofs::arithmetic::best_fft;
 
     #[test]
     fn products_are_transformed_as_by_a_fourier_transform() {
