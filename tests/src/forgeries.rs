@@ -482,9 +482,9 @@ fn small_rows(model: &QuantizedModel) -> QuantizedModel {
 /// A committed input of zeros, and what the thief makes of its entry.
 fn committed(edit: impl FnOnce(&mut CommittedValue)) -> Attempt {
     // All weights of the columns are used, so that one more point has none.
-    let sizes = (4..=8_u8).flat_map(|k| (1..=1_u32 << k).map(move |len| (k, len)));
-    let sides = sizes.into_iter().find_map(|(k, len)| {
-        let model = graphs::elementwise(len, Interval::new(-30, 33), k);
+    let sizes = (1..=30).flat_map(|len| (2..30).map(move |bits| (len, bits)));
+    let sides = sizes.into_iter().find_map(|(len, bits)| {
+        let model = graphs::elementwise(len, Interval::new(-1, (1 << bits) - 2), 5);
         let modes = Modes { inputs: vec![Mode::Committed], outputs: vec![Mode::Public] };
         let compiled = CompiledModel::new(Arc::new(model.graph.clone()), modes.clone(), model.layout).ok()?;
         num_opening_columns(&compiled).is_power_of_two().then(|| Sides::with_modes(model, modes))

@@ -1,6 +1,6 @@
 //! Committed tensors, and private weights.
 
-use super::{fixture, zkonnx, Dir};
+use super::{fixture, zkonnx, Dir, Ended};
 use std::path::Path;
 use zkonnx_quantize::data::{read_npz, write_outputs, NamedTensor};
 
@@ -24,12 +24,12 @@ fn what_passes_between_two_models_stays_hidden() {
     let data = fixture("cli/regressor_samples.npz");
     zkonnx(&["quantize", &fixture("cli/regressor.onnx"), "-o", &first, "--calibrate", &data]).done();
     // The next model takes the score of the first, in its unit.
-    let like = format!("s={first}:y");
+    let score = format!("s={first}:y");
     let scorer = fixture("cli/scorer.onnx");
     let scores = dir.path("s.npy");
     write(&scores, "s", NamedTensor { name: "s".into(), shape: vec![4, 1, 1], data: vec![-1.0, -0.2, 0.3, 1.0] });
     let quantize = ["quantize", &scorer, "-o", &second, "--calibrate", &scores, "--k", "6"];
-    zkonnx(&[&quantize[..], &["--input-like", &like]].concat()).done();
+    zkonnx(&[&quantize[..], &["--input-like", &score]].concat()).done();
 
     let (proof, end) = (dir.path("first.proof"), dir.path("second.proof"));
     let x = sample(&dir);
@@ -52,7 +52,7 @@ fn what_passes_between_two_models_stays_hidden() {
     let opened = zkonnx(&["open", &proof, "--opening", openings[1], "--json"]).json();
     let other = zkonnx(&["open", &end, "--opening", openings[1], "--tensor", "s", "--json"]).json();
     assert_eq!(opened["integers"], other["integers"]);
-    let run = zkonnx(&["run", &first, "--input", &x, "--json"]).json();
+    let run = zkonnx(&["run", &first, "--input", &x]).json();
     let y = run.to_string();
     let scale = opened["scale"].as_f64().unwrap();
     let score = scale * opened["integers"][0].as_f64().unwrap();
@@ -74,12 +74,20 @@ fn what_passes_between_two_models_stays_hidden() {
     prove(&["--open", &format!("q={}", openings[1])]).refused(&["no such input", "s"]);
     prove(&["--open", &format!("s={}", openings[0])]).refused(&["5 elements"]);
     prove(&["--open", &open, "--hide", "s"]).refused(&["both hidden and committed"]);
-    prove(&["--open", "s"]).refused(&["NAME=OPENING.json"]);
-    prove(&["--input", &scores, "--commit", "q"]).refused(&["--commit q", "no such"]);
+    // What clap refuses takes more than one line.
+    let usage = |ended: Ended, part: &str| {
+        assert_eq!(ended.code, Some(2), "{ended:#?}");
+        assert!(ended.err.contains(part) && ended.out.is_empty(), "{ended:#?}");
+    };
+    usage(prove(&["--open", "s"]), "NAME=OPENING.json");
+    let one = dir.path("one.npy");
+    write(&one, "s", NamedTensor { name: "s".into(), shape: vec![1, 1], data: vec![0.1] });
+    prove(&["--input", &one, "--commit", "q"]).refused(&["--commit q", "no such"]);
     assert!(!Path::new(&dir.path("x.proof")).exists());
-    for (like, reason) in [(format!("s={first}:q"), "no output 'q'"), (format!("t={first}:y"), "'t'")] {
-        zkonnx(&[&quantize[..], &["--input-like", &like]].concat()).refused(&[reason]);
-    }
+    let like = |like: &str| zkonnx(&[&quantize[..], &["--input-like", like]].concat());
+    usage(like(&format!("s={first}:q")), "no output 'q'");
+    usage(like("s=y"), "INPUT=OTHER.zkq:OUTPUT");
+    like(&format!("t={first}:y")).refused(&["'t'"]);
 }
 
 #[test]
