@@ -493,13 +493,14 @@ fn committed(edit: impl FnOnce(&mut CommittedValue)) -> Attempt {
     let graph = &sides.prover.model.graph;
     let len: u32 = graph.inputs[0].shape.iter().product();
     let opening = Opening { values: vec![0; len as usize], blinds: vec![[0; 32]] };
-    let trace = evaluate(&sides.prover.model, &[opening.values.clone()]).expect("zeros");
+    let trace = evaluate(&sides.prover.model, std::slice::from_ref(&opening.values)).expect("zeros");
     let (values, context) = ((&trace.tensors[..1], trace.outputs.as_slice()), Context::default());
     let modes = &sides.prover.keys.compiled.modes;
     // A blind, for points that are to be points.
     let blinded = Opening { blinds: vec![Fp::from(5).to_repr()], ..opening.clone() };
     let points = blinded.points(&sides.prover.params).expect("a point");
-    let mut statement = Statement::with_commitments(graph, modes, sides.prover.id, values, &[points.clone()], context);
+    let mut statement =
+        Statement::with_commitments(graph, modes, sides.prover.id, values, std::slice::from_ref(&points), context);
     let entry = &mut statement.inputs[0];
     if let TensorValue::Committed(committed) = &mut entry.value {
         edit(committed);

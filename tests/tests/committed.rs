@@ -77,7 +77,7 @@ fn a_committed_output_is_the_committed_input_of_a_model_of_another_k() {
     let inputs = GraphBuilder::random_inputs(&first.prover.model, 3);
     let start = honest(&first, &inputs, &[]);
     let between = start.openings[1].clone();
-    let end = honest(&second, &[between.values.clone()], &[(CommittedRef::Input(0), between.clone())]);
+    let end = honest(&second, std::slice::from_ref(&between.values), &[(CommittedRef::Input(0), between.clone())]);
     verify(&first.handle, &start.statement, &start.proof, None).expect("the first proof");
     verify(&second.handle, &end.statement, &end.proof, None).expect("the second proof");
     // What settlement compares: the points, and that unit and interval are those of the first model.
@@ -88,7 +88,7 @@ fn a_committed_output_is_the_committed_input_of_a_model_of_another_k() {
     let TensorValue::Public(shown) = &end.statement.outputs[0].value else { panic!("a public output") };
     assert_eq!(shown.to_vec(), last[0]);
     // Without the opening the same integers get other points: nobody can compare commitments.
-    let fresh = honest(&second, &[between.values.clone()], &[]);
+    let fresh = honest(&second, std::slice::from_ref(&between.values), &[]);
     assert_ne!(points(&fresh.statement.inputs[0]), points(&end.statement.inputs[0]));
     // The opening of other integers is refused before anything is proven.
     let mut other = between.values.clone();
