@@ -291,3 +291,14 @@ fn weights_depend_on_every_final_state_their_order_and_number() {
     assert_eq!(seen.len(), count, "no weight occurs twice");
     assert!(batch_weights(&[]).is_empty());
 }
+
+/// A service verifies on threads of its own pool: one that waits inside of a verification must not begin another there.
+#[test]
+fn many_verifications_on_two_threads_of_a_pool_need_no_deeper_stack() {
+    use rayon::prelude::*;
+    let sides = Sides::new(graphs::mlp((3, 2, 2), 5, 4, 1));
+    let proof = honest(&sides, 1, Context::default());
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool");
+    let verdicts: Vec<bool> = pool.install(|| (0..1500).into_par_iter().map(|_| proof.single(None).is_ok()).collect());
+    assert_eq!(verdicts, [true; 1500]);
+}

@@ -18,10 +18,13 @@ pub(crate) fn map<T, U>(items: Vec<T>, f: impl Fn(T) -> U) -> Vec<U> {
 /// With two threads, and no other number, halo2 0.4.1 splits even the multiplication of three points that commits to the instance
 /// into 257 windows of one bit, each doubled up on its own: 33,000 doublings, as much as all the rest of a small proof's verification but
 /// the final equation. A pool of three threads is kept for that case.
+///
+/// A caller that is a thread of a pool itself stays there: while it waited for another pool it would take up more work of its own,
+/// verify within verifying, and so on until its stack is full.
 #[cfg(feature = "multicore")]
 pub(crate) fn apart<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     static POOL: std::sync::OnceLock<Option<rayon::ThreadPool>> = std::sync::OnceLock::new();
-    if rayon::current_num_threads() != 2 {
+    if rayon::current_thread_index().is_some() || rayon::current_num_threads() != 2 {
         return f();
     }
     match POOL.get_or_init(|| rayon::ThreadPoolBuilder::new().num_threads(3).build().ok()) {
