@@ -73,8 +73,8 @@ static void registering(zkonnx_registry *registry, bytes zkv) {
     zkv.data[8] ^= 0x40;
     CODE(ZKONNX_CODE_UNKNOWN_FILE_VERSION, zkonnx_registry_register(registry, zkv.data, zkv.length, &model));
     zkv.data[8] ^= 0x40;
-    // The last commitment is no point any more.
-    memset(zkv.data + zkv.length - 32, 0xff, 32);
+    // The last commitment is no point any more; the length of a registration proof, zero, comes after it.
+    memset(zkv.data + zkv.length - 40, 0xff, 32);
     CODE(ZKONNX_CODE_COMMITMENT_POINT, zkonnx_registry_register(registry, zkv.data, zkv.length, &model));
     char message[16];
     size_t length = zkonnx_last_error_message(message, sizeof message);
