@@ -24,7 +24,7 @@ use zkonnx_circuits::{
 };
 use zkonnx_quantize::{
     graph::Graph,
-    model::{QuantizedModel, WeightPrivacy},
+    model::{LayoutChoice, QuantizedModel, WeightPrivacy},
 };
 use zkonnx_verifier::{
     error::RegisterError,
@@ -136,18 +136,9 @@ impl ProverModel {
     /// # Errors
     /// [`ProveError`] when the model has no circuit or no key.
     pub fn new(model: QuantizedModel, modes: Modes, params: Arc<Params<EqAffine>>) -> Result<Self, ProveError> {
-        if params.k() != u32::from(model.layout.k) {
-            return Err(ProveError::Params { expected: model.layout.k.into(), actual: params.k() });
-        }
-        let generators = Generators::new(&params).ok_or(ProveError::Generators)?;
-        let columns = ParamColumns::new(&model, &generators);
-        let verifier = verifier_model(&model, &columns);
-        let graph: Arc<Graph> = Arc::new(model.graph.clone());
-        let _span = tracing::info_span!("keys").entered();
-        let keys =
-            ModelKeys::new(CompiledModel::new(graph, modes, model.layout).map_err(RegisterError::from)?, &params)?;
-        let pk = proving_key(&keys, &params)?;
-        Ok(Self { id: verifier.id(), zkv: verifier.to_bytes(), model, params, generators, keys, pk, columns })
+        Self::with_keys(model, params, |graph, layout, params| {
+            ModelKeys::new(CompiledModel::new(graph, modes, layout)?, params)
+        })
     }
 
     /// The same model with the keys of its registration.
@@ -155,13 +146,22 @@ impl ProverModel {
     /// # Errors
     /// [`ProveError`] when there is no circuit with the model's layout.
     pub fn for_registration(model: QuantizedModel, params: Arc<Params<EqAffine>>) -> Result<Self, ProveError> {
+        Self::with_keys(model, params, |graph, layout, params| registration_keys(&graph, layout, params))
+    }
+
+    fn with_keys(
+        model: QuantizedModel,
+        params: Arc<Params<EqAffine>>,
+        keys: impl FnOnce(Arc<Graph>, LayoutChoice, &Params<EqAffine>) -> Result<ModelKeys, RegisterError>,
+    ) -> Result<Self, ProveError> {
         if params.k() != u32::from(model.layout.k) {
             return Err(ProveError::Params { expected: model.layout.k.into(), actual: params.k() });
         }
         let generators = Generators::new(&params).ok_or(ProveError::Generators)?;
         let columns = ParamColumns::new(&model, &generators);
         let verifier = verifier_model(&model, &columns);
-        let keys = registration_keys(&Arc::new(model.graph.clone()), model.layout, &params)?;
+        let _span = tracing::info_span!("keys").entered();
+        let keys = keys(Arc::new(model.graph.clone()), model.layout, &params)?;
         let pk = proving_key(&keys, &params)?;
         Ok(Self { id: verifier.id(), zkv: verifier.to_bytes(), model, params, generators, keys, pk, columns })
     }
