@@ -13,6 +13,9 @@ pub enum ProveError {
     /// The model has no circuit or no key.
     #[error(transparent)]
     Model(#[from] RegisterError),
+    /// So many inferences do not fit one graph.
+    #[error("the group does not fit one proof: {0}")]
+    Group(#[from] zkonnx_quantize::validate::ModelError),
     /// halo2 failed.
     #[error("halo2: {0}")]
     Halo2(#[from] halo2_proofs::plonk::Error),

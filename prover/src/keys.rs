@@ -136,7 +136,21 @@ impl ProverModel {
     /// # Errors
     /// [`ProveError`] when the model has no circuit or no key.
     pub fn new(model: QuantizedModel, modes: Modes, params: Arc<Params<EqAffine>>) -> Result<Self, ProveError> {
-        Self::with_keys(model, params, |graph, layout, params| {
+        Self::of_group(model, 1, modes, params)
+    }
+
+    /// The same for `size` inferences in one proof: the model's grouped graph, with the parameter commitments of the model itself,
+    /// so that its `model.zkv` is all that a verifier needs ([`zkonnx_verifier::registry::ModelHandle::grouped`]).
+    ///
+    /// # Errors
+    /// [`ProveError`] when that many do not fit a graph or a circuit of the model's layout.
+    pub fn of_group(
+        model: QuantizedModel,
+        size: u32,
+        modes: Modes,
+        params: Arc<Params<EqAffine>>,
+    ) -> Result<Self, ProveError> {
+        Self::with_keys(model, size, params, |graph, layout, params| {
             ModelKeys::new(CompiledModel::new(graph, modes, layout)?, params)
         })
     }
@@ -146,11 +160,12 @@ impl ProverModel {
     /// # Errors
     /// [`ProveError`] when there is no circuit with the model's layout.
     pub fn for_registration(model: QuantizedModel, params: Arc<Params<EqAffine>>) -> Result<Self, ProveError> {
-        Self::with_keys(model, params, |graph, layout, params| registration_keys(&graph, layout, params))
+        Self::with_keys(model, 1, params, |graph, layout, params| registration_keys(&graph, layout, params))
     }
 
     fn with_keys(
         model: QuantizedModel,
+        group: u32,
         params: Arc<Params<EqAffine>>,
         keys: impl FnOnce(Arc<Graph>, LayoutChoice, &Params<EqAffine>) -> Result<ModelKeys, RegisterError>,
     ) -> Result<Self, ProveError> {
@@ -158,7 +173,9 @@ impl ProverModel {
             return Err(ProveError::Params { expected: model.layout.k.into(), actual: params.k() });
         }
         let generators = Generators::new(&params).ok_or(ProveError::Generators)?;
+        // Blinds of private weights depend on the model's file: the commitments are those of the model, not of its group.
         let columns = ParamColumns::new(&model, &generators);
+        let model = model.grouped(group)?;
         let verifier = verifier_model(&model, &columns);
         let _span = tracing::info_span!("keys").entered();
         let keys = keys(Arc::new(model.graph.clone()), model.layout, &params)?;

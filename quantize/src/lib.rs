@@ -14,6 +14,7 @@ pub mod eval;
 pub mod graph;
 #[cfg(feature = "onnx")]
 mod grid;
+mod group;
 pub mod index;
 #[cfg(feature = "onnx")]
 mod lower;

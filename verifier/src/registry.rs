@@ -7,7 +7,7 @@ use crate::{
     limits::Limits,
     params,
     registration::verify_registration,
-    statement::ModelId,
+    statement::{ModelId, Statement},
     transcript::KeyDigest,
     zkv::{DeclaredWeights, VerifierModel},
 };
@@ -111,6 +111,8 @@ struct Registered {
     points: Vec<EqAffine>,
     params: Arc<Params<EqAffine>>,
     keys: Mutex<BTreeMap<Modes, Arc<ModelKeys>>>,
+    /// With several inferences in one proof: the model, and how many.
+    group: Option<(ModelId, u32)>,
 }
 
 impl ModelHandle {
@@ -160,24 +162,64 @@ impl ModelHandle {
             verify_registration((&id, &graph, layout), &params, &points, &registration)?;
             WeightStatus::RangeProven
         };
-        Ok(Self {
-            inner: Arc::new(Registered {
-                id,
-                graph,
-                layout,
-                declared: weights,
-                points,
-                params,
-                keys: Mutex::new(BTreeMap::from([(modes, keys)])),
-            }),
-            status,
-        })
+        let keys = Mutex::new(BTreeMap::from([(modes, keys)]));
+        let inner = Registered { id, graph, layout, declared: weights, points, params, keys, group: None };
+        Ok(Self { inner: Arc::new(inner), status })
+    }
+
+    /// The handle for proofs of `size` inferences at once: the grouped graph ([`Graph::grouped`]) with the same layout and
+    /// parameter commitments. Its identity follows from the model's; itself for `size = 1`.
+    ///
+    /// What is known of the weights carries over: a grouped graph reads the same cells of parameters, and the bounds of
+    /// its forms are the model's.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when so many do not fit a graph or a circuit of the model's layout.
+    pub fn grouped(&self, size: u32) -> Result<Self, RegisterError> {
+        if size == 1 {
+            return Ok(self.clone());
+        }
+        let Registered { layout, declared, points, params, .. } = &*self.inner;
+        let graph = self.inner.graph.grouped(size)?;
+        let model = VerifierModel {
+            graph,
+            layout: *layout,
+            weights: *declared,
+            commitments: points.iter().map(GroupEncoding::to_bytes).collect(),
+            registration: Vec::new(),
+        };
+        let id = model.id();
+        let graph = Arc::new(model.graph);
+        let modes = Modes::public(&graph);
+        let compiled = CompiledModel::new(Arc::clone(&graph), modes.clone(), *layout)?;
+        // The same cells in the same places: a group changes no parameter's.
+        if compiled.params != ParamLayout::new(&self.inner.graph, 1 << layout.k) {
+            return Err(RegisterError::Commitments { expected: compiled.params.num_columns, actual: points.len() });
+        }
+        let keys = Arc::new(ModelKeys::new(compiled, params)?);
+        let inner = Registered {
+            id,
+            graph,
+            layout: *layout,
+            declared: *declared,
+            points: points.clone(),
+            params: Arc::clone(params),
+            keys: Mutex::new(BTreeMap::from([(modes, keys)])),
+            group: Some((self.id(), size)),
+        };
+        Ok(Self { inner: Arc::new(inner), status: self.status })
     }
 
     /// The model's identity.
     #[must_use]
     pub fn id(&self) -> ModelId {
         self.inner.id
+    }
+
+    /// The model whose inferences a proof holds several of, and how many; `None` for a model itself.
+    #[must_use]
+    pub fn group(&self) -> Option<(ModelId, u32)> {
+        self.inner.group
     }
 
     /// The graph.
@@ -326,6 +368,38 @@ impl Registry {
         })?;
         self.models.insert(handle.id(), handle.clone());
         Ok(handle)
+    }
+
+    /// Registers proofs of `size` inferences at once of a model, see [`ModelHandle::grouped`].
+    ///
+    /// # Errors
+    /// [`RegisterError`] when so many do not fit a graph or a circuit of the model's layout.
+    pub fn register_group(&mut self, model: &ModelHandle, size: u32) -> Result<ModelHandle, RegisterError> {
+        let grouped = model.grouped(size)?;
+        Ok(self.models.entry(grouped.id()).or_insert(grouped).clone())
+    }
+
+    /// The model that a statement names: a registered one, or a group of up to `largest` inferences of one, found by the
+    /// shapes of the statement's inputs and registered then. A size that is seen for the first time costs as much as registering a model:
+    /// where strangers send statements, choose the sizes with [`Registry::register_group`] instead.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when there are no such groups.
+    pub fn find(&mut self, statement: &Statement, largest: u32) -> Result<Option<ModelHandle>, RegisterError> {
+        if let Some(handle) = self.models.get(&statement.model_id) {
+            return Ok(Some(handle.clone()));
+        }
+        let shapes = || statement.inputs.iter().map(|entry| entry.shape.as_slice());
+        let known: Vec<ModelHandle> = self.models.values().filter(|m| m.group().is_none()).cloned().collect();
+        for model in known {
+            let Some(size) = model.graph().group_size(shapes()).filter(|size| *size <= largest) else { continue };
+            let grouped = model.grouped(size)?;
+            if grouped.id() == statement.model_id {
+                self.models.insert(grouped.id(), grouped.clone());
+                return Ok(Some(grouped));
+            }
+        }
+        Ok(None)
     }
 
     /// A registered model.

@@ -31,6 +31,9 @@ pub(super) struct Bench {
     /// Prove this many, and verify them one by one and in one batch, with one thread and with all
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
+    /// Prove this many inferences in one proof
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    group: u32,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -56,13 +59,14 @@ impl Bench {
         let started = Instant::now();
         let model = files::read_model(&self.model)?;
         once("load", started);
-        let inputs = self.inputs(&model)?;
+        let inputs = grouped(&self.inputs(&model)?, self.group);
         let started = Instant::now();
         let params = files::params(model.layout.k.into()).map_err(|e| Failure::at(&self.model, e.message))?;
         once("params", started);
         let started = Instant::now();
         let modes = Modes::public(&model.graph);
-        let prover = ProverModel::new(model, modes, params.clone()).map_err(|e| Failure::at(&self.model, e))?;
+        let prover = ProverModel::of_group(model.clone(), self.group, modes, params.clone());
+        let prover = prover.map_err(|e| Failure::at(&self.model, e))?;
         once("keys and commitments", started);
         let mut registry = Registry::new();
         registry.insert_params(params);
@@ -120,6 +124,7 @@ impl Bench {
                     "word_columns": prover.keys.compiled.shape.columns.len(),
                     "lookups": cost.lookups,
                     "runs": self.runs,
+                    "group": self.group,
                     "once_seconds": stages,
                     "seconds": medians,
                     "verify_batches": batches.iter().map(BatchTimes::to_json).collect::<Vec<_>>(),
@@ -176,6 +181,19 @@ impl Bench {
             }
         }
     }
+}
+
+/// The inputs of groups of `size` samples, over and over, one group for each sample.
+fn grouped(samples: &[Vec<Vec<i64>>], size: u32) -> Vec<Vec<Vec<i64>>> {
+    let group = |first: usize| {
+        let members = samples.iter().cycle().skip(first).take(size as usize);
+        members.fold(Vec::new(), |mut group: Vec<Vec<i64>>, sample| {
+            group.resize(sample.len(), Vec::new());
+            group.iter_mut().zip(sample).for_each(|(all, one)| all.extend(one));
+            group
+        })
+    };
+    (0..samples.len()).map(group).collect()
 }
 
 /// Integers over the whole declared intervals, the same everywhere (an xorshift generator).

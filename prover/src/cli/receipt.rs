@@ -3,7 +3,7 @@
 use super::{
     files, output,
     prove::modes,
-    verify::{choose, context_text, register},
+    verify::{context_text, Models},
     Failure, Outcome,
 };
 use blake2b_simd::Params as Blake2b;
@@ -50,6 +50,9 @@ enum Command {
         /// As for `prove`: this input or output will be hidden (may be given several times)
         #[arg(long, value_name = "NAME")]
         hide: Vec<String>,
+        /// That many inferences in one proof
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        group: u32,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -98,7 +101,7 @@ impl Receipt {
                 output::check(&[Some(output)], &[Some(receipt)])?;
                 write(output, &read(receipt)?)
             }
-            Command::Meter { model, hide, json } => meter(model, hide, *json),
+            Command::Meter { model, hide, group, json } => meter(model, hide, *group, *json),
         }
     }
 }
@@ -108,8 +111,7 @@ impl Make {
         output::check(&[Some(&self.output)], &[Some(&self.model), Some(&self.proof), self.storage_data.as_ref()])?;
         let ProofFile { statement, proof } =
             ProofFile::from_bytes(&files::read(&self.proof)?).map_err(|e| Failure::at(&self.proof, e))?;
-        let handles = register(std::slice::from_ref(&self.model))?;
-        let handle = choose(&handles, &statement).ok_or_else(|| Failure::new("no model"))?;
+        let handle = &Models::register(std::slice::from_ref(&self.model))?.choose(&statement);
         let mut receipt = File::new(handle, statement, proof).map_err(|e| Failure::at(&self.proof, e))?;
         if let (Some(uri), Some(data)) = (&self.storage_uri, &self.storage_data) {
             let bytes = files::read(data)?;
@@ -162,7 +164,7 @@ fn show_metering(metering: &Metering) {
     );
 }
 
-fn meter(path: &Path, hide: &[String], json: bool) -> Result<Outcome, Failure> {
+fn meter(path: &Path, hide: &[String], group: u32, json: bool) -> Result<Outcome, Failure> {
     let bytes = files::read(path)?;
     let (graph, layout) = if bytes.starts_with(ZKQ_MAGIC) {
         let model = files::read_model(path)?;
@@ -172,6 +174,7 @@ fn meter(path: &Path, hide: &[String], json: bool) -> Result<Outcome, Failure> {
             .map_err(|e| Failure::at(path, e).hint("a .zkv or .zkq file is written by `zkonnx quantize`"))?;
         (model.graph, model.layout)
     };
+    let graph = graph.grouped(group).map_err(|e| Failure::at(path, e))?;
     let modes = modes(&graph, hide, &[])?;
     let compiled = CompiledModel::new(graph.into(), modes, layout).map_err(|e| Failure::at(path, e))?;
     let metering = Metering::of(&compiled);

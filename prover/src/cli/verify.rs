@@ -55,39 +55,54 @@ fn read_presented(bytes: &[u8]) -> Result<Presented, Box<dyn std::error::Error>>
     Ok(Presented { statement, proof, receipt: None })
 }
 
-/// Registers model files, with cached parameters.
-pub(super) fn register(paths: &[PathBuf]) -> Result<Vec<ModelHandle>, Failure> {
-    let mut registry = Registry::new();
-    let mut handles = Vec::new();
-    for path in paths {
-        let model = files::read(path)?;
-        // The layout stands in the file: read it before parameters are looked for.
-        let parsed = VerifierModel::from_bytes(&model)
-            .map_err(|e| Failure::at(path, e).hint("a .zkv file is written by `zkonnx quantize`"))?;
-        if !handles.iter().any(|h: &ModelHandle| h.params().k() == u32::from(parsed.layout.k)) {
-            registry.insert_params(files::params(parsed.layout.k.into()).map_err(|e| Failure::at(path, e.message))?);
-        }
-        handles.push(registry.register(&model).map_err(|e| Failure::at(path, e))?);
-    }
-    Ok(handles)
+/// Largest group of inferences that is looked for by the shapes of a statement's inputs.
+const LARGEST_GROUP: u32 = 1 << 16;
+
+/// The models that the caller trusts, and groups of their inferences.
+pub(super) struct Models {
+    registry: Registry,
+    first: ModelHandle,
 }
 
-/// The model that a statement names; where there is none the first, which then refuses it.
-pub(super) fn choose<'a>(handles: &'a [ModelHandle], statement: &Statement) -> Option<&'a ModelHandle> {
-    handles.iter().find(|h| h.id() == statement.model_id).or(handles.first())
+impl Models {
+    /// Registers model files, with cached parameters.
+    pub(super) fn register(paths: &[PathBuf]) -> Result<Self, Failure> {
+        let mut registry = Registry::new();
+        let mut known = Vec::new();
+        let mut first = None;
+        for path in paths {
+            let model = files::read(path)?;
+            // The layout stands in the file: read it before parameters are looked for.
+            let parsed = VerifierModel::from_bytes(&model)
+                .map_err(|e| Failure::at(path, e).hint("a .zkv file is written by `zkonnx quantize`"))?;
+            let k = u32::from(parsed.layout.k);
+            if !known.contains(&k) {
+                registry.insert_params(files::params(k).map_err(|e| Failure::at(path, e.message))?);
+                known.push(k);
+            }
+            let handle = registry.register(&model).map_err(|e| Failure::at(path, e))?;
+            first.get_or_insert(handle);
+        }
+        let first = first.ok_or_else(|| Failure::new("no model"))?;
+        Ok(Self { registry, first })
+    }
+
+    /// The model that a statement names; where there is none the first, which then refuses it.
+    pub(super) fn choose(&mut self, statement: &Statement) -> ModelHandle {
+        self.registry.find(statement, LARGEST_GROUP).ok().flatten().unwrap_or_else(|| self.first.clone())
+    }
 }
 
 impl Verify {
     pub(super) fn run(&self) -> Result<Outcome, Failure> {
-        let handles = register(&self.model)?;
+        let mut models = Models::register(&self.model)?;
         let presented = self.proof.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+        let handles: Vec<ModelHandle> = presented.iter().flatten().map(|p| models.choose(&p.statement)).collect();
         let items: Vec<BatchItem<'_>> = presented
             .iter()
             .flatten()
-            .filter_map(|p| {
-                let handle = choose(&handles, &p.statement)?;
-                Some(BatchItem { handle, statement: &p.statement, proof: &p.proof })
-            })
+            .zip(&handles)
+            .map(|(p, handle)| BatchItem { handle, statement: &p.statement, proof: &p.proof })
             .collect();
         let started = Instant::now();
         let mut verdicts = verify_batch(&items, Some(files::now())).into_iter().zip(&items);
@@ -172,6 +187,9 @@ fn verdict_json(
         "outputs": to_json(&outputs),
         "context": verified.context(),
     });
+    if let Some((model_id, size)) = handle.group() {
+        json["group"] = serde_json::json!({ "model_id": model_id, "size": size });
+    }
     if let Some(receipt) = &presented.receipt {
         json["metering"] = serde_json::json!(receipt.metering);
         json["storage"] = serde_json::json!(receipt.storage);
@@ -181,7 +199,10 @@ fn verdict_json(
 
 /// An accepted proof in words.
 fn show(presented: &Presented, verified: &Verified, handle: &ModelHandle) {
-    say!("model id   {}", verified.model_id());
+    match handle.group() {
+        Some((model, size)) => say!("model id   {} ({size} inferences of {model})", verified.model_id()),
+        None => say!("model id   {}", verified.model_id()),
+    }
     say!("statement  {}", verified.statement_digest());
     match (handle.declared_weights(), handle.weight_status()) {
         (DeclaredWeights::Public, _) => say!("weights    declared public (not recomputed here)"),
