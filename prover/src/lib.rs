@@ -6,6 +6,8 @@ pub mod cli;
 pub mod deviation;
 pub mod error;
 pub mod generators;
+#[cfg(feature = "jobs")]
+pub mod jobs;
 pub mod keys;
 pub mod multiexp;
 pub mod params_cache;
