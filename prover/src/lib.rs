@@ -2,6 +2,8 @@
 
 pub mod argument;
 #[cfg(feature = "cli")]
+pub mod batch;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod deviation;
 pub mod error;

@@ -141,7 +141,23 @@ impl Samples {
     ///
     /// # Errors
     /// [`DataError`] when names, shapes or counts do not fit, or a value is not finite.
-    pub fn new(specs: &[InputSpec], mut arrays: Vec<NamedTensor>) -> Result<Self, DataError> {
+    pub fn new(specs: &[InputSpec], arrays: Vec<NamedTensor>) -> Result<Self, DataError> {
+        let samples = Self::with_any_values(specs, arrays)?;
+        for (spec, data) in specs.iter().zip(&samples.data) {
+            let elements = spec.shape.iter().product::<usize>().max(1);
+            if let Some((at, value)) = data.iter().enumerate().find(|(_, v)| !v.is_finite()) {
+                let (sample, element) = (at / elements, at % elements);
+                return Err(DataError::NotFinite { name: spec.name.clone(), sample, element, value: *value });
+            }
+        }
+        Ok(samples)
+    }
+
+    /// The same with values that are not finite in some samples: [`quantise_input`] refuses these.
+    ///
+    /// # Errors
+    /// [`DataError`] when names, shapes or counts do not fit.
+    pub fn with_any_values(specs: &[InputSpec], mut arrays: Vec<NamedTensor>) -> Result<Self, DataError> {
         let names = || specs.iter().map(|s| s.name.clone()).collect();
         if let Some(unknown) = arrays.iter().find(|a| specs.iter().all(|s| s.name != a.name)) {
             return Err(DataError::UnknownInput { name: unknown.name.clone(), expected: names() });
@@ -165,14 +181,6 @@ impl Samples {
                     expected: samples.count,
                     name: spec.name.clone(),
                     actual: count,
-                });
-            }
-            if let Some(at) = array.data.iter().position(|v| !v.is_finite()) {
-                return Err(DataError::NotFinite {
-                    name: spec.name.clone(),
-                    sample: at / elements.max(1),
-                    element: at % elements.max(1),
-                    value: array.data[at],
                 });
             }
             samples.count = count;
@@ -252,7 +260,7 @@ fn sample_count(expected: &[usize], actual: &[usize]) -> Option<usize> {
 }
 
 mod files;
-pub use files::{read_array, read_npz, read_npz_from, read_samples, write_outputs};
+pub use files::{json_arrays, read_array, read_arrays, read_npz, read_npz_from, read_samples, write_outputs};
 
 /// Integers of an input.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! Exit codes: 0 accepted or done, 1 rejected (a proof, or a model that cannot be proven), 2 could not run. Errors are one line with the file and a
+//! Exit codes: 0 accepted or done, 1 rejected (a proof, or a model that cannot be proven, or some inputs of a batch), 2 could not run. Errors are one line with the file and a
 //! hint. Progress is shown on a terminal only. A command that fails writes no file.
 
 /// Prints a line to standard output. A reader that went away is no error; anything else ends in exit code 2.
@@ -11,6 +11,7 @@ macro_rules! say {
 }
 
 mod auto;
+mod batch;
 mod bench;
 mod bench_batch;
 mod context;
@@ -22,6 +23,7 @@ mod node_table;
 mod open;
 mod opening;
 mod output;
+mod progress;
 mod prove;
 mod quantize;
 mod receipt;
@@ -53,6 +55,8 @@ enum Command {
     Run(run::Run),
     /// Evaluates a quantised model on one input and proves the result
     Prove(prove::Prove),
+    /// Proves a model on many inputs, with all cores; proves what is missing when it is run again
+    Batch(batch::Batch),
     /// Verifies proofs and receipts, several in one batch
     Verify(verify::Verify),
     /// Makes, shows and converts receipts, and meters models
@@ -73,7 +77,7 @@ enum Command {
 enum Outcome {
     /// Accepted, or done.
     Done,
-    /// A proof was rejected, or a model cannot be proven.
+    /// A proof was rejected, a model cannot be proven, or not all of a batch was.
     Rejected,
 }
 
@@ -113,6 +117,7 @@ pub fn main() -> ExitCode {
         Command::Quantize(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Prove(command) => command.run(),
+        Command::Batch(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::Receipt(command) => command.run(),
         Command::Open(command) => command.run(),

@@ -193,9 +193,8 @@ impl Prove {
             })?;
             let samples = files::samples(path, &files::input_specs(&rest))?;
             if samples.len() != 1 {
-                return Err(Failure::at(path, format!("{} samples; `prove` proves one", samples.len())).hint(
-                    "split the file, or evaluate all of them with `zkonnx run`; `zkonnx batch` will prove many",
-                ));
+                return Err(Failure::at(path, format!("{} samples; `prove` proves one", samples.len()))
+                    .hint("evaluate all of them with `zkonnx run`, or prove all of them with `zkonnx batch`"));
             }
             values = files::quantise(&rest, (path, &samples), 0, self.strict_range)?;
         }

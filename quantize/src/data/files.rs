@@ -27,14 +27,22 @@ fn extension(path: &Path) -> String {
 /// # Errors
 /// [`DataError`], with the place.
 pub fn read_samples(path: &Path, specs: &[InputSpec]) -> Result<Samples, DataError> {
+    Samples::new(specs, read_arrays(path, specs)?)
+}
+
+/// Reads arrays that are named as the inputs of a model; shapes and values are not looked at.
+///
+/// # Errors
+/// [`DataError`] when the file cannot be read, or its format holds no names and the model has several inputs.
+pub fn read_arrays(path: &Path, specs: &[InputSpec]) -> Result<Vec<NamedTensor>, DataError> {
     let only = |format: &'static str| match specs {
         [spec] => Ok(spec.name.clone()),
         _ => Err(DataError::SingleTensor { format, count: specs.len() }),
     };
-    let arrays = match extension(path).as_str() {
+    match extension(path).as_str() {
         "npy" => {
             let name = only(".npy")?;
-            vec![NamedTensor { name, ..read_array(path)? }]
+            Ok(vec![NamedTensor { name, ..read_array(path)? }])
         }
         "npz" => {
             let mut arrays = read_npz(path)?;
@@ -42,13 +50,12 @@ pub fn read_samples(path: &Path, specs: &[InputSpec]) -> Result<Samples, DataErr
             if let ([array], [spec]) = (arrays.as_mut_slice(), specs) {
                 array.name.clone_from(&spec.name);
             }
-            arrays
+            Ok(arrays)
         }
-        "json" => read_json(path, specs)?,
-        "csv" => read_csv(path, specs)?,
-        _ => return Err(DataError::Format(path.into())),
-    };
-    Samples::new(specs, arrays)
+        "json" => read_json(path, specs),
+        "csv" => read_csv(path, specs),
+        _ => Err(DataError::Format(path.into())),
+    }
 }
 
 type Numbers = (Vec<usize>, Vec<f64>);
@@ -178,6 +185,18 @@ fn read_json(path: &Path, specs: &[InputSpec]) -> Result<Vec<NamedTensor>, DataE
     let Value::Object(map) = value else {
         return Err(malformed(path)("an object by input name is needed"));
     };
+    json_arrays(path, &map, specs)
+}
+
+/// The arrays of a JSON object, as a `.json` file has them; `path` is for errors.
+///
+/// # Errors
+/// [`DataError::Malformed`].
+pub fn json_arrays(
+    path: &Path,
+    map: &serde_json::Map<String, Value>,
+    specs: &[InputSpec],
+) -> Result<Vec<NamedTensor>, DataError> {
     let Some(Value::Array(lists)) = map.get("input_data").filter(|_| specs.iter().all(|s| s.name != "input_data"))
     else {
         return map.iter().map(|(name, value)| json_array(path, name, value)).collect();

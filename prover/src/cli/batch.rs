@@ -1,0 +1,136 @@
+//! `zkonnx batch`.
+
+use super::{context, files, progress::Progress, Failure, Outcome};
+use crate::{
+    batch::{available_memory, plan, BatchError, Keys, OutputFolder, Run, Source, Status, Summary, SUMMARY},
+    keys::ProverModel,
+};
+use clap::Args;
+use std::{num::NonZeroUsize, path::PathBuf};
+use zkonnx_circuits::{cost::predict, lower::Modes};
+use zkonnx_verifier::registry::Registry;
+
+#[derive(Debug, Args)]
+pub(super) struct Batch {
+    /// The quantised model
+    model: PathBuf,
+    /// A folder (every .npy, .npz, .json and .csv file is one inference), a .jsonl file (every line is one: inputs by name, or
+    /// "file", with "name" and "context" if you like), or a file with many samples
+    #[arg(long, value_name = "DIR|FILE")]
+    inputs: PathBuf,
+    /// The folder for NAME.proof of every inference, and summary.json; run it again to prove what is missing
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// What the contexts of all proofs have in common, as `prove` takes it; the job id of each is derived from this one's, the
+    /// model and its name, unless its line has one
+    #[arg(long)]
+    context: Option<PathBuf>,
+    /// Refuse inputs outside of the declared range instead of clamping them
+    #[arg(long)]
+    strict_range: bool,
+    /// Proofs that are made at once, which share all threads; without it one for each thread, while memory lasts
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Batch {
+    pub(super) fn run(&self) -> Result<Outcome, Failure> {
+        let model = files::read_model(&self.model)?;
+        let context = context::read(self.context.as_deref())?;
+        if context.not_after != 0 && context.not_after < files::now() {
+            eprintln!("warning: the context has expired already: verifiers will refuse the proofs");
+        }
+        if matches!((self.inputs.canonicalize(), self.output.canonicalize()), (Ok(a), Ok(b)) if a == b) {
+            return Err(Failure::at(&self.inputs, "inputs and outputs are one folder").hint("choose another -o"));
+        }
+        let source = Source::open(&self.inputs, files::input_specs(&model.graph)).map_err(|e| self.failure(&e))?;
+        let output = OutputFolder::open(&self.output).map_err(|e| self.failure(&e))?;
+        let bar = files::spinner("keys");
+        let params = files::params(model.layout.k.into()).map_err(|e| Failure::at(&self.model, e.message))?;
+        let modes = Modes::public(&model.graph);
+        let prover = ProverModel::new(model, modes, params.clone()).map_err(|e| Failure::at(&self.model, e))?;
+        let mut registry = Registry::new();
+        registry.insert_params(params);
+        let handle = registry.register(&prover.zkv).map_err(|e| Failure::at(&self.model, e))?;
+        bar.finish_and_clear();
+        let each = predict(&prover.keys.compiled).memory;
+        let asked = self.jobs.map(NonZeroUsize::get);
+        let plan = plan(asked, source.len(), rayon::current_num_threads(), (available_memory(), each));
+        if plan.limited {
+            eprintln!("warning: {} at once: a proof is predicted to take {}", plan.jobs, files::bytes(each));
+        }
+        let keys = Keys { prover, handle };
+        let run = Run {
+            keys: &keys,
+            source: &source,
+            inputs: &self.inputs,
+            output: &output,
+            context,
+            strict_range: self.strict_range,
+            plan,
+        };
+        let progress = Progress::new(source.len());
+        let summary = run.run(&|item| {
+            progress.ended(item.status);
+            if self.json {
+                return;
+            }
+            if let Some(reason) = &item.reason {
+                progress.suspend(|| say!("FAILED: {}: {reason}", item.name));
+            }
+            if let Some(reason) = &item.replaced {
+                progress.suspend(|| say!("replaced: {}: {reason}", self.output.join(&item.name).display()));
+            }
+        });
+        progress.finish();
+        let summary = summary.map_err(|e| self.failure(&e))?;
+        self.report(&summary, source.ignored());
+        Ok(if summary.totals.failed == 0 { Outcome::Done } else { Outcome::Rejected })
+    }
+
+    fn failure(&self, error: &BatchError) -> Failure {
+        let failure = Failure::new(error);
+        match error {
+            BatchError::Locked(_) => failure.hint("wait for it, or choose another -o"),
+            BatchError::Output { .. } => failure.hint("proofs that were written stay: run it again"),
+            BatchError::Inputs { .. } | BatchError::Data(_) | BatchError::Empty(_) => failure.hint(
+                "--inputs is a folder of .npy, .npz, .json or .csv files, a .jsonl file, or a file with many samples",
+            ),
+            _ => failure,
+        }
+    }
+
+    fn report(&self, summary: &Summary, ignored: usize) {
+        if self.json {
+            say!("{}", String::from_utf8_lossy(&summary.to_json()).trim_end());
+            return;
+        }
+        let totals = &summary.totals;
+        if ignored > 0 {
+            say!("{}: {ignored} other files are no inputs", self.inputs.display());
+        }
+        if totals.clamped > 0 {
+            let items = summary.items.iter().filter(|item| item.clamped > 0).count();
+            say!("{} values of {items} inputs lay outside of the declared range and were clamped", totals.clamped);
+        }
+        let skipped: Vec<&str> =
+            summary.items.iter().filter(|i| i.status == Status::Skipped).map(|i| i.name.as_str()).collect();
+        if let [first, rest @ ..] = skipped.as_slice() {
+            let last = rest.last().map(|last| format!(" to {last}")).unwrap_or_default();
+            say!("skipped: {first}{last}: {} proven before", skipped.len());
+        }
+        say!(
+            "{}: {} proven, {} skipped, {} failed in {:.1} s; {:.2} proofs/s, {} at once",
+            self.output.join(SUMMARY).display(),
+            totals.proved,
+            totals.skipped,
+            totals.failed,
+            totals.seconds,
+            totals.proofs_per_second,
+            summary.jobs
+        );
+    }
+}
