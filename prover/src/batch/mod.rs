@@ -1,7 +1,7 @@
 //! Many inferences of one model, proven into one folder: what `zkonnx batch` does.
 //!
-//! Items come from a [`source`](Source), are proven in groups ([`group`]) on a few threads pools at once ([`run`]), verified together, and end as files in
-//! an [`OutputFolder`] and as lines of a [`Summary`]. A folder that was written before is gone on with: what is there, decodes, is of this model and of the
+//! Items come from a [`Source`], are proven in groups ([`prove_group`]) by workers with a pool of threads each ([`Run`]), verified together, and end as
+//! files in an [`OutputFolder`] and as lines of a [`Summary`]. A folder that was written before is gone on with: what is there, decodes, is of this model and of the
 //! same inputs and context, and verifies, is not proven again. Nothing else is kept: there is no state but the proofs.
 
 mod context;
