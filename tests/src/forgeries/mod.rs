@@ -1,0 +1,147 @@
+//! Forgeries: for every check of the verifier, something false that only this check stops.
+//!
+//! Each is made by a prover without any honest check, and says how it is stopped ([`Stopped`]). The verifier's own sources
+//! without the check (`zkonnx-weakened-verifier`) must accept it; where nothing false is accepted without a check, the
+//! table says why, and why the check is there all the same.
+
+mod files;
+mod forger;
+mod judge;
+mod proofs;
+mod statements;
+
+pub use judge::{strict, without};
+
+use crate::{graphs, lies::Case};
+use std::sync::OnceLock;
+use zkonnx_prover::deviation::{Deviation, Honest};
+use zkonnx_verifier::{
+    checks::Check,
+    proof_file::ProofFile,
+    statement::{Statement, TensorEntry, TensorValue},
+};
+
+/// What every challenge is for a verifier that does not draw it.
+pub const KNOWN: u64 = 7;
+
+/// What is shown to a verifier.
+#[derive(Clone, Debug)]
+pub enum Attempt {
+    /// A proof file for a registered model, at a time.
+    Proof {
+        /// `model.zkv`.
+        zkv: Vec<u8>,
+        /// The proof file.
+        file: Vec<u8>,
+        /// The caller's time.
+        now: Option<u64>,
+    },
+    /// Proof files for one model, in one batch.
+    Batch {
+        /// `model.zkv`.
+        zkv: Vec<u8>,
+        /// The proof files.
+        files: Vec<Vec<u8>>,
+    },
+    /// A receipt.
+    Receipt {
+        /// `model.zkv`.
+        zkv: Vec<u8>,
+        /// The receipt.
+        receipt: Vec<u8>,
+    },
+    /// A model.
+    Register {
+        /// `model.zkv`.
+        zkv: Vec<u8>,
+    },
+    /// A model, with weights that are said to be its own.
+    Recompute {
+        /// `model.zkv`.
+        zkv: Vec<u8>,
+        /// The weights.
+        weights: Vec<Vec<i64>>,
+    },
+    /// Cached parameters.
+    Params {
+        /// The size.
+        k: u32,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+}
+
+/// How a forgery gets past a verifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// By this check alone.
+    Alone,
+    /// By this check, and if it were not there by these.
+    With(&'static [Check]),
+}
+
+/// A forgery against a check.
+#[derive(Debug)]
+pub struct Forgery {
+    /// The check.
+    pub check: Check,
+    /// What is false.
+    pub lie: &'static str,
+    /// Where the verifier says no.
+    pub step: &'static str,
+    /// Whether other checks stop it too.
+    pub stopped: Stopped,
+    /// The forgery.
+    pub attempt: Attempt,
+}
+
+/// Checks without which nothing false is accepted, and why they are there.
+pub const REDUNDANT: [(Check, &str); 3] = [
+    (Check::Count, "lowering refuses modes of another number; here the error says it before anything is compiled"),
+    (
+        Check::Phase1Points,
+        "what is no point would count as the identity, which the transcript refuses; here the error says which element",
+    ),
+    (Check::NonZero, "a challenge is zero with probability 2^-254; without the check it would be a division by zero"),
+];
+
+fn proof_of(case: &Case, statement: &Statement, proof: Vec<u8>) -> Attempt {
+    let file = ProofFile { statement: statement.clone(), proof };
+    Attempt::Proof { zkv: case.sides.prover.zkv.clone(), file: file.to_bytes(), now: None }
+}
+
+fn lie(case: &Case, statement: &Statement, deviation: &mut dyn Deviation) -> Attempt {
+    proof_of(case, statement, case.prove(statement, deviation))
+}
+
+/// Two layers: the second contraction goes through the sumcheck, both sides hidden.
+fn mlp() -> Case {
+    let case = Case::public(graphs::mlp((10, 6, 3), 6, 4, 1), 2);
+    case.is_sound();
+    case
+}
+
+fn edited(case: &Case, edit: impl FnOnce(&mut Statement)) -> Attempt {
+    let mut statement = case.statement.clone();
+    edit(&mut statement);
+    lie(case, &statement, &mut Honest)
+}
+
+fn values(entry: &TensorEntry) -> Vec<i64> {
+    match &entry.value {
+        TensorValue::Public(integers) => integers.to_vec(),
+        other => panic!("a public tensor, not {other:?}"),
+    }
+}
+
+/// All forgeries, made once.
+#[must_use]
+pub fn forgeries() -> &'static [Forgery] {
+    static ALL: OnceLock<Vec<Forgery>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        [files::against_files(), statements::against_statements(), proofs::against_proofs()]
+            .into_iter()
+            .flatten()
+            .collect()
+    })
+}
