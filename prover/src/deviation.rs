@@ -37,6 +37,15 @@ pub trait Deviation {
     fn halo2_point(&mut self, index: usize, point: &mut EqAffine) {}
     /// A scalar of halo2's proof, by its number, before it is sent.
     fn halo2_scalar(&mut self, index: usize, scalar: &mut Fp) {}
+    /// What cells of parameter columns hold beside their integers, whatever field elements: (column, row, value).
+    /// The commitments of a file that is to be believed hold them too.
+    fn parameters(&mut self) -> Vec<(usize, usize, Fp)> {
+        Vec::new()
+    }
+    /// The same for points of committed tensors, by their generators: (point, generator, value).
+    fn committed(&mut self) -> Vec<(usize, usize, Fp)> {
+        Vec::new()
+    }
     /// A challenge of the linear part was drawn. Changing it is proving for another protocol, one whose verifier
     /// draws it otherwise.
     fn challenge(&mut self, name: Check, challenge: &mut Fp) {}

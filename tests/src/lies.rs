@@ -5,16 +5,19 @@ use crate::{
     graphs::GraphBuilder,
     setup::Sides,
 };
+use group::Curve;
 use pasta_curves::Fp;
 use zkonnx_circuits::{
     compiled::CompiledModel,
     functional::{axis_vectors, relation_weights, LinearChallenges},
     lower::Modes,
+    params::ParamPlace,
     witness::{assign, Cells},
     words::WordId,
 };
 use zkonnx_prover::{
     deviation::{Deviation, Honest},
+    keys::{verifier_model, ProverModel},
     prove::prove_trace,
 };
 use zkonnx_quantize::{
@@ -174,6 +177,51 @@ pub fn place_of(model: &CompiledModel, word: WordId, limb: usize, element: usize
     let place = &model.placement.words[word.0].places[limb];
     let position = place.start + element;
     (place.columns[position / rows], position % rows)
+}
+
+/// Column and row of one element of a parameter.
+#[must_use]
+pub fn param_cell(model: &CompiledModel, param: usize, element: usize) -> (usize, usize) {
+    let cols = model.graph.params[param].cols as usize;
+    let (row, col) = (element / cols, element % cols);
+    let n = model.num_rows();
+    match model.params.places[param] {
+        ParamPlace::Pooled { start } => ((start + element) / n, (start + element) % n),
+        ParamPlace::Packed { first, rows_per_column, .. } => {
+            (first + row / rows_per_column, row % rows_per_column * cols + col)
+        }
+        ParamPlace::Chunked { first, chunks } => (first + row * chunks + col / n, col % n),
+    }
+}
+
+/// A prover whose parameter columns, or committed tensors, hold more than integers.
+#[derive(Clone, Debug, Default)]
+pub struct Strays {
+    /// (column, row, value).
+    pub parameters: Vec<(usize, usize, Fp)>,
+    /// (point, generator, value).
+    pub committed: Vec<(usize, usize, Fp)>,
+}
+
+impl Strays {
+    /// A value more in a cell of a parameter column: its commitment, and the model's identity, are made to hold it.
+    #[must_use]
+    pub fn in_parameter(prover: &mut ProverModel, (column, row): (usize, usize), value: Fp) -> Self {
+        let point = prover.generators.row[row] * value + prover.columns.points[column];
+        prover.columns.points[column] = point.to_affine();
+        let file = verifier_model(&prover.model, &prover.columns);
+        (prover.id, prover.zkv) = (file.id(), file.to_bytes());
+        Self { parameters: vec![(column, row, value)], committed: Vec::new() }
+    }
+}
+
+impl Deviation for Strays {
+    fn parameters(&mut self) -> Vec<(usize, usize, Fp)> {
+        self.parameters.clone()
+    }
+    fn committed(&mut self) -> Vec<(usize, usize, Fp)> {
+        self.committed.clone()
+    }
 }
 
 /// By how much the claim of the sumcheck is off when one element of one relation is off by `by`.

@@ -1,6 +1,9 @@
 //! Committed tensors: completeness, chains of models, opening, and provers who commit something else.
 
+use ff::{Field, PrimeField};
+use group::{Curve, GroupEncoding};
 use halo2_proofs::poly::commitment::Params;
+use pasta_curves::{Eq, EqAffine, Fp};
 use zkonnx_circuits::{
     committed::{CommittedRef, POINT_LEN},
     lower::{Mode, Modes},
@@ -11,7 +14,8 @@ use zkonnx_prover::{
 };
 use zkonnx_quantize::{eval::evaluate, graph::Interval};
 use zkonnx_tests::{
-    graphs::{self, elementwise, GraphBuilder},
+    graphs::{self, elementwise, form, read, GraphBuilder},
+    lies::Strays,
     setup::{params, Sides},
 };
 use zkonnx_verifier::{
@@ -81,7 +85,8 @@ fn a_committed_output_is_the_committed_input_of_a_model_of_another_k() {
     verify(&first.handle, &start.statement, &start.proof, None).expect("the first proof");
     verify(&second.handle, &end.statement, &end.proof, None).expect("the second proof");
     // What settlement compares: the points, and that unit and interval are those of the first model.
-    assert_eq!(start.statement.outputs[0].value, end.statement.inputs[0].value);
+    let (given, taken) = (&start.statement.outputs[0], &end.statement.inputs[0]);
+    assert!(given.commits_same_as(taken) && taken.commits_same_as(given));
     // The chain computes what the two models compute.
     let middle = evaluate(&first.prover.model, &inputs).expect("inputs as declared").outputs;
     let last = evaluate(&second.prover.model, &middle).expect("outputs of the first model").outputs;
@@ -90,6 +95,8 @@ fn a_committed_output_is_the_committed_input_of_a_model_of_another_k() {
     // Without the opening the same integers get other points: nobody can compare commitments.
     let fresh = honest(&second, std::slice::from_ref(&between.values), &[]);
     assert_ne!(points(&fresh.statement.inputs[0]), points(&end.statement.inputs[0]));
+    assert!(!given.commits_same_as(&fresh.statement.inputs[0]));
+    assert!(!end.statement.outputs[0].commits_same_as(&end.statement.outputs[0]), "public");
     // The opening of other integers is refused before anything is proven.
     let mut other = between.values.clone();
     other[0] = other[0].saturating_sub(1).max(second.prover.model.graph.inputs[0].bounds.lo);
@@ -167,6 +174,114 @@ fn rejects_other_integers_behind_the_points() {
         let (statement, own, other) = lying(&sides, &inputs, tensor, element, by);
         rejected_at(&sides, &statement, &own, Step::Linear);
         rejected_at(&sides, &statement, &other, Step::Linear);
+    }
+}
+
+/// The statement and proof of a prover whose first committed tensor holds `extra` at a generator beside its integers.
+fn straying(sides: &Sides, inputs: &[Vec<i64>], tensor: usize, generator: usize, extra: Fp) -> (Proven, Vec<u8>) {
+    let Proven { statement, openings, .. } = honest(sides, inputs, &[]);
+    let trace = evaluate(&sides.prover.model, inputs).expect("inputs as declared");
+    let mut all: Vec<_> = openings.iter().map(|o| o.points(&sides.prover.params).expect("points")).collect();
+    let before: usize = all[..tensor].iter().map(Vec::len).sum();
+    let (at, place) = (generator / POINT_LEN, generator % POINT_LEN);
+    let point: EqAffine = Option::from(EqAffine::from_bytes(&all[tensor][at])).expect("a point");
+    all[tensor][at] = (sides.prover.generators.coefficient[place] * extra + point).to_affine().to_bytes();
+    let (graph, modes) = (&sides.prover.model.graph, &sides.prover.keys.compiled.modes);
+    let values = (&trace.tensors[..inputs.len()], trace.outputs.as_slice());
+    let lying = Statement::with_commitments(graph, modes, sides.prover.id, values, &all, statement.context);
+    let mut strays = Strays { parameters: Vec::new(), committed: vec![(before + at, place, extra)] };
+    let proof = prove_opened(&sides.prover, &trace, &lying, &openings, &mut strays).expect("a proof");
+    let plain = prove_opened(&sides.prover, &trace, &lying, &openings, &mut Honest).expect("a proof");
+    (Proven { statement: lying, proof, openings }, plain)
+}
+
+#[test]
+fn rejects_a_committed_tensor_of_no_integers() {
+    let half = Fp::from(2).invert().expect("not zero");
+    for (len, k, elements) in [(20, 5, [0, 19]), (300, 8, [255, 256])] {
+        let model = elementwise(len, Interval::new(-8, 7), k);
+        let inputs = GraphBuilder::random_inputs(&model, 9);
+        let sides = Sides::with_modes(model, modes(Mode::Committed, Mode::Committed));
+        for (tensor, element) in [(0, elements[0]), (0, elements[1]), (1, elements[0]), (1, elements[1])] {
+            for extra in [half, -Fp::from_u128(1 << 64)] {
+                let (Proven { statement, proof, .. }, plain) = straying(&sides, &inputs, tensor, element, extra);
+                rejected_at(&sides, &statement, &proof, Step::Linear);
+                rejected_at(&sides, &statement, &plain, Step::Linear);
+            }
+        }
+    }
+}
+
+/// What a point holds beyond the tensor's last element is read by no relation: the proof holds, and nothing opens the point.
+/// So who compares the points of two tensors compares their numbers of elements too.
+#[test]
+fn what_stands_beyond_a_tensor_is_not_part_of_it_and_never_opened() {
+    let model = elementwise(9, Interval::new(-8, 7), 5);
+    let inputs = GraphBuilder::random_inputs(&model, 9);
+    let sides = Sides::with_modes(model, modes(Mode::Committed, Mode::Public));
+    let (Proven { statement, proof, openings }, plain) = straying(&sides, &inputs, 0, 9, Fp::from(5));
+    verify(&sides.handle, &statement, &proof, None).expect("the tensor's own elements are as they should be");
+    rejected_at(&sides, &statement, &plain, Step::Linear);
+    let entry = &statement.inputs[0];
+    assert_eq!(openings[0].open(entry, &params(5)), Err(OpenError::Other(0)));
+    let mut longer = openings[0].clone();
+    longer.values.push(5);
+    assert_eq!(longer.open(entry, &params(5)), Err(OpenError::Length { expected: 9, actual: 10 }));
+    let other = TensorEntry::new(&entry.name, &[10], entry.value.clone());
+    assert!(!entry.commits_same_as(&other) && entry.commits_same_as(entry));
+}
+
+#[test]
+fn rejects_a_committed_point_with_a_component_on_u() {
+    let model = elementwise(9, Interval::new(-8, 7), 5);
+    let inputs = GraphBuilder::random_inputs(&model, 9);
+    let sides = Sides::with_modes(model, modes(Mode::Committed, Mode::Public));
+    let Proven { mut statement, openings, .. } = honest(&sides, &inputs, &[]);
+    let entry = &mut statement.inputs[0];
+    let TensorValue::Committed(committed) = &mut entry.value else { panic!("committed") };
+    let point: EqAffine = Option::from(EqAffine::from_bytes(&committed.points[0])).expect("a point");
+    committed.points[0] = (Eq::from(sides.prover.generators.value) + point).to_affine().to_bytes();
+    *entry = TensorEntry::new(&entry.name, &entry.shape, entry.value.clone());
+    let trace = evaluate(&sides.prover.model, &inputs).expect("inputs as declared");
+    let proof = prove_opened(&sides.prover, &trace, &statement, &openings, &mut Honest).expect("a proof");
+    rejected_at(&sides, &statement, &proof, Step::Linear);
+}
+
+/// One tensor as two committed inputs, under the same points and under others: each is bound by itself.
+#[test]
+fn a_tensor_committed_twice_is_bound_twice() {
+    let mut b = GraphBuilder::new(1);
+    let (x, y) = (b.input(&[6], -8, 7), b.input(&[6], -8, 7));
+    let mut difference = form(&[6]);
+    difference.terms.extend([read(1, x, &[6]), read(-1, y, &[6])]);
+    b.output(difference);
+    let both = Modes { inputs: vec![Mode::Committed; 2], outputs: vec![Mode::Public] };
+    let sides = Sides::with_modes(b.finish(5, 4), both);
+    let values = vec![1, -2, 3, 4, -5, 6];
+    let inputs = [values.clone(), values];
+    let first = honest(&sides, &inputs, &[]);
+    let same = honest(&sides, &inputs, &[(CommittedRef::Input(1), first.openings[0].clone())]);
+    let again = honest(
+        &sides,
+        &inputs,
+        &[CommittedRef::Input(0), CommittedRef::Input(1)].map(|t| (t, first.openings[0].clone())),
+    );
+    for proven in [&first, &same, &again] {
+        verify(&sides.handle, &proven.statement, &proven.proof, None).expect("an honest proof");
+    }
+    assert_eq!(points(&again.statement.inputs[0]), points(&again.statement.inputs[1]));
+    // Opposite lies in both, which cancel in the output, and in the sum of the points.
+    for second in [1, -1] {
+        let mut openings = again.openings.clone();
+        openings[0].values[2] += 1;
+        openings[1].values[2] += second;
+        let all: Vec<_> = openings.iter().map(|o| o.points(&sides.prover.params).expect("points")).collect();
+        let trace = evaluate(&sides.prover.model, &inputs).expect("inputs as declared");
+        let (graph, modes) = (&sides.prover.model.graph, &sides.prover.keys.compiled.modes);
+        let values = (&trace.tensors[..2], trace.outputs.as_slice());
+        let statement = Statement::with_commitments(graph, modes, sides.prover.id, values, &all, Context::default());
+        let proof = prove_opened(&sides.prover, &trace, &statement, &openings, &mut Honest).expect("a proof");
+        rejected_at(&sides, &statement, &proof, Step::Linear);
     }
 }
 

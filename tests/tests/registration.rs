@@ -1,22 +1,28 @@
 //! Registration of private weights: every weight is an integer of its declared width.
 
-use group::{Curve, GroupEncoding};
-use std::sync::Arc;
-use zkonnx_circuits::params::ParamPlace;
+use ff::{Field, PrimeField};
+use group::GroupEncoding;
+use pasta_curves::Fp;
+use zkonnx_circuits::{field::from_i64, lower::Modes, params::ParamPlace};
 use zkonnx_prover::{
     deviation::Honest,
     keys::{verifier_model, ProverModel},
-    prove::{prove, prove_weights},
+    prove::{prove, prove_trace, prove_weights},
 };
-use zkonnx_quantize::model::{QuantizedModel, WeightPrivacy};
+use zkonnx_quantize::{
+    eval::evaluate,
+    graph::Interval,
+    model::{QuantizedModel, WeightPrivacy},
+};
 use zkonnx_tests::{
-    graphs::{self, with_private_weights, GraphBuilder},
+    graphs::{self, with_private_weights, with_weight, GraphBuilder},
+    lies::{param_cell, Strays},
     setup::params,
 };
 use zkonnx_verifier::{
     error::RegisterError,
     registry::{ModelHandle, Registry, WeightStatus},
-    statement::Context,
+    statement::{Context, Statement},
     verify::verify,
     zkv::VerifierModel,
 };
@@ -24,6 +30,11 @@ use zkonnx_verifier::{
 fn registering(model: QuantizedModel) -> ProverModel {
     let params = params(model.layout.k);
     ProverModel::for_registration(model, params).expect("a circuit")
+}
+
+fn proving(model: QuantizedModel) -> ProverModel {
+    let (modes, params) = (Modes::public(&model.graph), params(model.layout.k));
+    ProverModel::new(model, modes, params).expect("a circuit")
 }
 
 /// The model's file with a registration proof, both from what the prover has.
@@ -76,8 +87,7 @@ fn honest_weights_are_range_proven_wherever_they_stand() {
             assert_eq!(registry.register(&bytes).expect("a valid file").weight_status(), status);
         }
         // The registered model proves as any other.
-        let modes = zkonnx_circuits::lower::Modes::public(&prover.model.graph);
-        let own = ProverModel::new(prover.model.clone(), modes, Arc::clone(&prover.params)).expect("a model");
+        let own = proving(prover.model.clone());
         assert_eq!(own.id, handle.id());
         let inputs = GraphBuilder::random_inputs(&own.model, 4);
         let (statement, proof) = prove(&own, &inputs, Context::default()).expect("a proof");
@@ -107,11 +117,100 @@ fn refuses_weights_beyond_their_declared_width() {
     }
 }
 
+/// Elements of the field that are no integers of any width.
+fn no_integers() -> [Fp; 4] {
+    let half = Fp::from(2).invert().expect("not zero");
+    [half, -half, Fp::from_u128((1 << 64) + 1), -Fp::from_u128(1 << 100)]
+}
+
+/// The weight of 1/2: a relation over the field then is none over the integers. With the weight's form even, everything else is as it
+/// should be, and a verifier who believes the file accepts what no integer weights compute. The registration shows that there are some.
+#[test]
+fn a_weight_of_one_half_proves_what_no_integers_compute_and_is_never_range_proven() {
+    for model in models() {
+        let model = with_private_weights(model);
+        let (inputs, hidden) = (model.graph.params[0].cols as usize, model.graph.params[0].rows as usize);
+        // The first weight, and the last one of the last row.
+        for (row, col) in [(0, 0), (hidden - 1, inputs - 1)] {
+            let mut prover = proving(model.clone());
+            let weight = model.weights[0][row * inputs + col];
+            let cell = param_cell(&prover.keys.compiled, 0, row * inputs + col);
+            let half = no_integers()[0];
+            let mut strays = Strays::in_parameter(&mut prover, cell, half - from_i64(weight));
+            // One input of 2: the weight contributes 1, what an integer bias would.
+            let mut x = vec![0; inputs];
+            x[col] = 2;
+            let trace = evaluate(&with_weight(&model, 2, row, 1 - 2 * weight), &[x]).expect("inputs as declared");
+            let honest = evaluate(&model, &trace.tensors[..1]).expect("inputs as declared");
+            assert_eq!(trace.forms[0][row], honest.forms[0][row] + 1 - 2 * weight);
+            let values = (&trace.tensors[..1], trace.outputs.as_slice());
+            let (graph, modes) = (&prover.model.graph, &prover.keys.compiled.modes);
+            let statement = Statement::new(graph, modes, prover.id, values, Context::default());
+            let proof = prove_trace(&prover, &trace, &statement, &mut strays).expect("a proof");
+            let believing = register(&VerifierModel::from_bytes(&prover.zkv).expect("a valid file"));
+            let believing = believing.expect("a file without registration");
+            assert_eq!(believing.weight_status(), WeightStatus::Unchecked);
+            verify(&believing, &statement, &proof, None).expect("over the field it is true");
+            // Without the weight in its columns it is not.
+            let plain = prove_trace(&prover, &trace, &statement, &mut Honest).expect("a proof");
+            verify(&believing, &statement, &plain, None).expect_err("other columns");
+        }
+    }
+}
+
+#[test]
+fn refuses_weights_that_are_no_integers_wherever_they_stand() {
+    for model in models() {
+        let model = with_private_weights(model);
+        for param in 0..model.graph.params.len() {
+            let last = model.weights[param].len() - 1;
+            for (element, value) in [0, last, last / 2, last].into_iter().zip(no_integers()) {
+                let mut prover = registering(model.clone());
+                let cell = param_cell(&prover.keys.compiled, param, element);
+                let extra = value - from_i64(model.weights[param][element]);
+                let mut strays = Strays::in_parameter(&mut prover, cell, extra);
+                let mut file = verifier_model(&prover.model, &prover.columns);
+                file.registration = prove_weights(&prover, &mut strays).expect("a proof");
+                assert!(refused(&file).contains("equation"), "parameter {param}, element {element}");
+                // A lying prover may as well open what the words say.
+                file.registration = prove_weights(&prover, &mut Honest).expect("a proof");
+                assert!(refused(&file).contains("equation"), "parameter {param}, element {element}");
+            }
+        }
+    }
+}
+
+/// Cells that no relation reads hold what they like, and it changes nothing: a registration is about those that are read.
+#[test]
+fn cells_that_nothing_reads_may_hold_anything() {
+    for model in models() {
+        let mut prover = registering(with_private_weights(model));
+        let compiled = &prover.keys.compiled;
+        let (places, n) = (compiled.params.places.clone(), compiled.num_rows());
+        let mut strays = Strays::default();
+        for (place, param) in places.iter().zip(prover.model.graph.params.clone()) {
+            // The last row of a column that is not full.
+            let (column, used) = match place {
+                ParamPlace::Pooled { start } => ((start + param.len()) / n, 0),
+                ParamPlace::Packed { first, rows_per_column, .. } => (*first, rows_per_column * param.cols as usize),
+                ParamPlace::Chunked { first, chunks } => (first + chunks - 1, param.cols as usize % n),
+            };
+            if used > 0 && used < n {
+                let more = Strays::in_parameter(&mut prover, (column, n - 1), no_integers()[0]);
+                strays.parameters.extend(more.parameters);
+            }
+        }
+        let mut file = verifier_model(&prover.model, &prover.columns);
+        file.registration = prove_weights(&prover, &mut strays).expect("a proof");
+        assert_eq!(register(&file).expect("nothing that is read").weight_status(), WeightStatus::RangeProven);
+    }
+}
+
 #[test]
 fn refuses_padding_that_a_contraction_would_read() {
     let model = with_private_weights(graphs::mlp((10, 5, 3), 5, 4, 2));
-    let mut prover = registering(model);
-    let place = prover.keys.compiled.params.places.iter().find_map(|place| match place {
+    let prover = || registering(model.clone());
+    let place = prover().keys.compiled.params.places.iter().find_map(|place| match place {
         ParamPlace::Packed { first, rows_per_column, count } => {
             Some(first + count - 1).filter(|_| *rows_per_column == 2)
         }
@@ -119,17 +218,25 @@ fn refuses_padding_that_a_contraction_would_read() {
     });
     let column = place.expect("a packed parameter of two rows a column");
     // Five rows in three columns: one row of the last column is missing.
-    assert_eq!(prover.columns.columns[column].len(), 10);
-    let mut cells = prover.columns.columns[column].clone();
-    for (row, hidden) in [(10, 1), (19, -7)] {
-        cells.resize(20, 0);
-        cells[row] = hidden;
-        prover.columns.columns[column].clone_from(&cells);
-        let extra = prover.generators.row[row] * pasta_curves::Fp::from(hidden.unsigned_abs());
-        let extra = if hidden < 0 { -extra } else { extra };
-        prover.columns.points[column] = (extra + prover.columns.points[column]).to_affine();
-        prover.id = verifier_model(&prover.model, &prover.columns).id();
-        assert!(refused(&file(&prover)).contains("equation"));
+    assert_eq!(prover().columns.columns[column].len(), 10);
+    for (row, hidden) in [(10, Fp::ONE), (19, -Fp::from(7)), (11, no_integers()[0]), (18, no_integers()[2])] {
+        let mut prover = prover();
+        let mut strays = Strays::in_parameter(&mut prover, (column, row), hidden);
+        let mut file = verifier_model(&prover.model, &prover.columns);
+        file.registration = prove_weights(&prover, &mut strays).expect("a proof");
+        assert!(refused(&file).contains("equation"), "row {row}");
+    }
+}
+
+/// There is nothing to register of a model without parameters.
+#[test]
+fn a_model_without_parameters_has_no_registration() {
+    let prover = proving(with_private_weights(graphs::elementwise(4, Interval::new(-8, 7), 5)));
+    let mut file = VerifierModel::from_bytes(&prover.zkv).expect("a valid file");
+    assert_eq!(file.commitments, Vec::<[u8; 32]>::new());
+    for elements in 1..60 {
+        file.registration = vec![0; 32 * elements];
+        refused(&file);
     }
 }
 
@@ -162,8 +269,7 @@ fn refuses_registrations_of_other_models_and_changed_bytes() {
 #[test]
 fn an_inference_proof_is_no_registration() {
     let model = with_private_weights(graphs::mlp((6, 4, 3), 5, 4, 1));
-    let modes = zkonnx_circuits::lower::Modes::public(&model.graph);
-    let own = ProverModel::new(model.clone(), modes, params(5)).expect("a model");
+    let own = proving(model.clone());
     let inputs = GraphBuilder::random_inputs(&model, 4);
     let (_, proof) = prove(&own, &inputs, Context::default()).expect("a proof");
     let mut file = verifier_model(&own.model, &own.columns);

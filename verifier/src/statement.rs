@@ -149,6 +149,17 @@ impl TensorEntry {
         }
     }
 
+    /// Whether both commit one and the same tensor, by points, scale, interval and number of elements: what links two proofs, when
+    /// both statements are true. Points alone do not, as nothing is said of what they hold beyond a tensor's last element.
+    #[must_use]
+    pub fn commits_same_as(&self, other: &Self) -> bool {
+        let len = |entry: &Self| entry.shape.iter().map(|s| *s as usize).fold(1, usize::saturating_mul);
+        match (&self.value, &other.value) {
+            (TensorValue::Committed(own), TensorValue::Committed(others)) => own == others && len(self) == len(other),
+            _ => false,
+        }
+    }
+
     /// The mode.
     #[must_use]
     pub fn mode(&self) -> Mode {

@@ -47,7 +47,8 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
     let model = prover.model;
     let generators = &model.generators;
     let value_generator: Eq = generators.value.into();
-    let mut columns = collect_columns(prover, system, words, randomness);
+    let strays = (deviation.parameters(), deviation.committed());
+    let mut columns = collect_columns(prover, system, words, randomness, &strays);
     // 8. Fold the columns.
     let num_folds = num_fold_rounds(&model.keys.compiled);
     columns.resize_with(1 << num_folds, OpeningColumn::default);
@@ -167,12 +168,26 @@ fn fold_generators(g: &[EqAffine], inverse: Fp) -> Vec<EqAffine> {
     folded
 }
 
+/// What cells hold beside their integers: (column or point, place, value). Nothing for an honest prover.
+type Strays = Vec<(usize, usize, Fp)>;
+
+/// Adds what a column holds beside its integers, `weight` times.
+fn add_strays(values: &mut Vec<Fp>, strays: &Strays, column: usize, weight: Fp) {
+    for (_, place, value) in strays.iter().filter(|s| s.0 == column) {
+        if values.len() <= *place {
+            values.resize(place + 1, Fp::ZERO);
+        }
+        values[*place] += weight * value;
+    }
+}
+
 /// All columns in the order of the verifier.
 fn collect_columns<T: TranscriptWrite<EqAffine, Challenge>>(
     prover: &LinearProver<'_, T>,
     system: LinearSystem,
     words: Vec<Vec<Fp>>,
     randomness: &AdviceRandomness,
+    (in_parameters, in_committed): &(Strays, Strays),
 ) -> Vec<OpeningColumn> {
     let model = prover.model;
     let mut columns = Vec::with_capacity(num_opening_columns(&model.keys.compiled));
@@ -181,7 +196,8 @@ fn collect_columns<T: TranscriptWrite<EqAffine, Challenge>>(
         columns.push(OpeningColumn { values, functional, blind: *blind });
     }
     for (column, functional) in pooled.into_iter().enumerate() {
-        let (values, blind) = (model.param_column(column), model.columns.blinds[column]);
+        let (mut values, blind) = (model.param_column(column), model.columns.blinds[column]);
+        add_strays(&mut values, in_parameters, column, Fp::ONE);
         columns.push(OpeningColumn { values, functional, blind });
     }
     columns.par_extend(combined.into_par_iter().map(|combined| {
@@ -193,6 +209,7 @@ fn collect_columns<T: TranscriptWrite<EqAffine, Challenge>>(
                     *value += *weight * from_i64(*own);
                 }
             }
+            add_strays(&mut values, in_parameters, *column, *weight);
             blind += *weight * model.columns.blinds[*column];
         }
         OpeningColumn { values, functional: combined.functional, blind }
@@ -218,9 +235,11 @@ fn collect_columns<T: TranscriptWrite<EqAffine, Challenge>>(
     // Committed tensors are coefficients: their rows are the DFT, their functionals that of the rows.
     let (k, domain) = (model.params.k(), model.pk.get_vk().get_domain());
     let root = root_of_unity(k);
-    columns.par_extend(prover.committed.par_iter().zip(committed).map(|((integers, blind), mut functional)| {
+    let points = prover.committed.par_iter().zip(committed).enumerate();
+    columns.par_extend(points.map(|(point, ((integers, blind), mut functional))| {
         let mut values: Vec<Fp> = integers.iter().map(|v| from_i64(*v)).collect();
         values.resize(1 << k, Fp::ZERO);
+        add_strays(&mut values, in_committed, point, Fp::ONE);
         best_fft(&mut values, root, k);
         functional.resize(1 << k, Fp::ZERO);
         let functional = domain.lagrange_to_coeff(domain.lagrange_from_vec(functional)).to_vec();
