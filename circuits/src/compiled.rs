@@ -17,6 +17,8 @@ use zkonnx_quantize::{graph::Graph, model::LayoutChoice};
 pub const MAX_COLUMNS: usize = 1 << 12;
 /// More advice and fixed columns than this are refused.
 pub const MAX_ALL_COLUMNS: usize = 1 << 13;
+/// More cells of fixed columns than this are refused: making a key commits them all.
+pub const MAX_FIXED_CELLS: usize = 1 << 23;
 /// Contractions over more index bits than this are refused: their tables would not fit memory.
 pub const MAX_VARIABLES: usize = 24;
 /// Smallest and largest `k`.
@@ -91,6 +93,10 @@ impl CompiledModel {
         let all = shape.num_advice_columns() + shape.num_fixed_columns();
         if all > MAX_ALL_COLUMNS {
             return Err(LowerError::TooManyColumns { actual: all, limit: MAX_ALL_COLUMNS });
+        }
+        let fixed = shape.num_fixed_columns().saturating_mul(num_rows);
+        if fixed > MAX_FIXED_CELLS {
+            return Err(LowerError::TooManyFixedCells { actual: fixed, limit: MAX_FIXED_CELLS });
         }
         Ok(Self { graph, modes, layout, lowered, placement, shape: Arc::new(shape), params, sumcheck, committed })
     }

@@ -510,7 +510,9 @@ pub fn word_system(
                     let axes = axes.clone().with_sums(&term.sums);
                     acc.add_source(term.source, &term.map, &axes, -scale * from_i64(term.coef));
                 }
-                for (_, p) in shape.linear.iter().filter(|l| l.0 == r) {
+                // In order of their relations.
+                let linear = shape.linear.iter().skip(shape.linear.partition_point(|l| l.0 < r));
+                for (_, p) in linear.take_while(|l| l.0 == r) {
                     let product = &form.products[*p];
                     let kappa = product_weight(form, product, &chi, scale);
                     acc.add_linear_product(form, product, (&challenges.rho, &chi), -kappa);

@@ -91,6 +91,14 @@ pub enum LowerError {
         /// How many are allowed.
         limit: usize,
     },
+    /// More cells of tables and selectors than the limit.
+    #[error("the circuit's tables would fill {actual} cells, the limit is {limit}")]
+    TooManyFixedCells {
+        /// How many they would fill.
+        actual: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
     /// More columns than the limit.
     #[error("the circuit would have {actual} columns, the limit is {limit}: choose a larger k")]
     TooManyColumns {

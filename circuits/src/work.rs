@@ -10,7 +10,7 @@ use zkonnx_quantize::{
     index::IndexMap,
 };
 
-/// Largest work of a registered model, in field multiplications (about ten seconds).
+/// Largest work of a registered model, in field multiplications (about ten seconds); more are not even held in memory.
 pub const MAX_VERIFICATION_WORK: usize = 1 << 28;
 
 fn map_work(map: &IndexMap, axes: &[u32]) -> usize {
@@ -37,10 +37,18 @@ fn volume_of(shape: &[u32]) -> usize {
     shape.iter().map(|s| *s as usize).fold(1, usize::saturating_mul)
 }
 
-/// Field multiplications that building the linear system of the model takes, roughly.
+/// What one commitment of a parameter column costs in the multi-scalar multiplication, in field multiplications.
+const POINT_WORK: usize = 1 << 9;
+
+/// What one cell of a pooled parameter column costs, read or not: it is filled, copied, and multiplied.
+const POOL_WORK: usize = 4;
+
+/// Field multiplications that building the linear system of the model takes, with what its parameters' columns cost, roughly.
 #[must_use]
 pub fn verification_work(model: &CompiledModel) -> usize {
-    let relations = model.lowered.relations.iter().fold(0_usize, |work, relation| {
+    let pool = model.params.num_pooled.saturating_mul(model.num_rows()).saturating_mul(POOL_WORK);
+    let columns = pool.saturating_add(model.params.num_columns.saturating_mul(POINT_WORK));
+    let relations = model.lowered.relations.iter().fold(columns, |work, relation| {
         let own = |terms: &[crate::relations::WordTerm]| {
             terms.iter().map(|t| map_work(&t.map, &relation.shape)).fold(0, usize::saturating_add)
         };

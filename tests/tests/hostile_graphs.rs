@@ -1,14 +1,17 @@
 //! Model files with a graph that means nothing are refused when they are registered (T3, T4, S5).
 
-use zkonnx_circuits::lower::Modes;
+use zkonnx_circuits::lower::{LowerError, Modes};
 use zkonnx_prover::deviation::Honest;
 use zkonnx_quantize::{
     eval::evaluate,
-    graph::{Graph, Interval, Op, Source, TensorId},
-    index::Coordinate,
+    graph::{Graph, Interval, Op, Output, Param, ParamId, Source, TensorId, Term},
+    index::{Coordinate, IndexMap},
+    model::LayoutChoice,
+    scale::Scale,
+    table::{Function, Table},
 };
 use zkonnx_tests::{
-    graphs::{self, with_weight},
+    graphs::{self, form, read, with_weight, GraphBuilder},
     lies::Case,
     setup::{params, Sides},
 };
@@ -17,7 +20,7 @@ use zkonnx_verifier::{
     registry::{ModelHandle, Registry, WeightStatus},
     statement::Statement,
     verify::verify,
-    zkv::VerifierModel,
+    zkv::{DeclaredWeights, VerifierModel},
 };
 
 fn register(case: &Case, edit: impl FnOnce(&mut VerifierModel)) -> Result<ModelHandle, RegisterError> {
@@ -112,6 +115,66 @@ fn refuses_parameters_that_are_not_as_the_graph_says() {
         let refused = register(&case, |model| (model.layout.k, model.layout.limb_bits) = (k, limb_bits));
         assert!(matches!(refused, Err(RegisterError::Lower(_))), "{refused:?}");
     }
+}
+
+/// A file of a model with one parameter of 2^26 elements, of which one is read, or none.
+fn with_large_parameter(k: u8, is_read: bool) -> Vec<u8> {
+    let mut b = GraphBuilder::new(1);
+    let x = b.input(&[1], 0, 1);
+    b.graph.params.push(Param { name: "large".into(), rows: 1 << 13, cols: 1 << 13, bounds: Interval::new(0, 1) });
+    let mut out = form(&[1]);
+    out.terms.push(read(1, x, &[1]));
+    if is_read {
+        let (sums, map) = (Vec::new(), IndexMap::default());
+        out.terms.push(Term { coef: 1, source: Source::Param(ParamId(0)), sums, map });
+    }
+    out.bounds = Interval::new(0, if is_read { 2 } else { 1 });
+    b.graph.outputs.push(Output { name: "output0".into(), shape: vec![1], form: out, scale: Scale::ONE });
+    let file = VerifierModel {
+        graph: b.graph,
+        layout: LayoutChoice { k, limb_bits: 4 },
+        weights: DeclaredWeights::Public,
+        commitments: vec![[0; 32]; 1 << (26 - k)],
+        registration: Vec::new(),
+    };
+    file.to_bytes()
+}
+
+/// A pooled parameter costs every verification memory and time as long as itself, each column a point: whatever of it is read.
+#[test]
+fn refuses_parameters_that_cost_too_much_to_carry() {
+    for (k, is_read) in [(12, true), (6, false)] {
+        let bytes = with_large_parameter(k, is_read);
+        let refused = ModelHandle::new(&bytes, |_| panic!("refused before any generators are derived"));
+        assert!(matches!(refused, Err(RegisterError::TooExpensive { .. })), "{refused:?}");
+    }
+}
+
+/// Making a key commits every column of every table, at every registration and for every choice of modes.
+#[test]
+fn refuses_tables_that_take_minutes_to_commit() {
+    let mut b = GraphBuilder::new(1);
+    let x = b.input(&[1], 0, 7);
+    for table in 0..3 {
+        let entries = vec![0; 1 << 20];
+        let [input_scale, output_scale] = [Scale::ONE; 2];
+        b.graph.tables.push(Table { function: Function::Custom, input_scale, output_scale, lo: 0, entries });
+        let mut argument = form(&[1]);
+        argument.terms.push(read(1, x, &[1]));
+        b.node(argument, 0, Op::Table { table });
+    }
+    let mut out = form(&[1]);
+    out.terms.push(read(1, x, &[1]));
+    b.output(out);
+    let file = VerifierModel {
+        graph: b.graph,
+        layout: LayoutChoice { k: 16, limb_bits: 4 },
+        weights: DeclaredWeights::Public,
+        commitments: Vec::new(),
+        registration: Vec::new(),
+    };
+    let refused = ModelHandle::new(&file.to_bytes(), |_| panic!("refused before any generators are derived"));
+    assert!(matches!(refused, Err(RegisterError::Lower(LowerError::TooManyFixedCells { .. }))), "{refused:?}");
 }
 
 /// What is a valid graph, but not this one, is another model: proofs and statements of this one are not about it.

@@ -9,8 +9,8 @@
 //! ([`ModelHandle::proof_length`](crate::registry::ModelHandle::proof_length)), and can refuse longer bodies unread.
 
 use std::ops::RangeInclusive;
-use zkonnx_circuits::{compiled, work};
-use zkonnx_quantize::{model, validate};
+use zkonnx_circuits::{compiled, lower, work};
+use zkonnx_quantize::{bounds, model, validate};
 
 /// The limits.
 #[derive(Clone, Copy, Debug)]
@@ -38,13 +38,18 @@ impl Limits {
 
     /// `k`: a circuit has `2^k` rows.
     pub const K: RangeInclusive<u8> = compiled::K_RANGE;
+    /// Words of a circuit: each has relations of its own.
+    pub const WORDS: usize = lower::MAX_WORDS;
     /// Columns of words of a circuit.
     pub const COLUMNS: usize = compiled::MAX_COLUMNS;
     /// All advice and fixed columns of a circuit.
     pub const ALL_COLUMNS: usize = compiled::MAX_ALL_COLUMNS;
+    /// Cells of fixed columns: tables and selectors.
+    pub const FIXED_CELLS: usize = compiled::MAX_FIXED_CELLS;
     /// Index bits of a contraction.
     pub const VARIABLES: usize = compiled::MAX_VARIABLES;
-    /// Field multiplications of one verification, apart from its multi-scalar multiplication: about ten seconds.
+    /// Field multiplications of one verification, apart from the multi-scalar multiplication of the proof's own points: about ten
+    /// seconds. What is held in memory is at most as many field elements, 32 bytes each; both are counted before anything is derived.
     pub const WORK: usize = work::MAX_VERIFICATION_WORK;
 
     /// Inputs, outputs, nodes, parameters and tables of a graph, each; so also entries of a statement.
@@ -55,6 +60,14 @@ impl Limits {
     pub const AXES: usize = validate::Limits::AXES;
     /// Elements of a tensor, form or parameter.
     pub const ELEMENTS: usize = validate::Limits::ELEMENTS;
+    /// Points that one operand of a product enumerates.
+    pub const VISITS: usize = validate::Limits::VISITS;
+    /// Integers of a graph, and all parts of a form together, stay below this in absolute value.
+    pub const INTEGERS: i128 = bounds::FORM_LIMIT;
+    /// Bits of a requantisation.
+    pub const SHIFT: u8 = validate::Limits::SHIFT;
+    /// Elements of a maximum's window.
+    pub const WINDOW: usize = validate::Limits::WINDOW;
     /// Terms and products of a form, each.
     pub const TERMS: usize = validate::Limits::TERMS;
     /// Entries of a table.
@@ -67,4 +80,6 @@ impl Limits {
     pub const BATCH_ROWS: usize = 1 << 22;
     /// Choices of modes whose keys a handle keeps: statements choose the modes, so strangers do.
     pub const KEPT_MODES: usize = 8;
+    /// Jobs that a guard against replays keeps in memory unless told otherwise, about 100 bytes each.
+    pub const REPLAY_JOBS: usize = 1 << 20;
 }

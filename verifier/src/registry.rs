@@ -9,7 +9,7 @@ use crate::{
     registration::verify_registration,
     statement::{ModelId, Statement},
     transcript::KeyDigest,
-    zkv::{DeclaredWeights, VerifierModel},
+    zkv::{DeclaredWeights, ModelFile, VerifierModel},
 };
 use ff::Field;
 use group::{Curve, GroupEncoding};
@@ -74,10 +74,7 @@ impl ModelKeys {
     /// # Errors
     /// [`RegisterError`] when verifying would cost too much, or there is no key.
     pub fn new(compiled: CompiledModel, params: &Params<EqAffine>) -> Result<Self, RegisterError> {
-        let work = verification_work(&compiled);
-        if fails(Check::Work, work > Limits::WORK) {
-            return Err(RegisterError::TooExpensive { actual: work, limit: Limits::WORK });
-        }
+        check_work(&compiled)?;
         let mut cs = ConstraintSystem::default();
         with_shape(&compiled.shape, || ModelCircuit::configure(&mut cs));
         if cs.blinding_factors() + 1 != UNUSABLE_ROWS {
@@ -93,6 +90,14 @@ impl ModelKeys {
         let query_order = query_order(&compiled.shape);
         Ok(Self { compiled, vk, vk_digest, proof_length, query_order })
     }
+}
+
+fn check_work(compiled: &CompiledModel) -> Result<(), RegisterError> {
+    let work = verification_work(compiled);
+    if fails(Check::Work, work > Limits::WORK) {
+        return Err(RegisterError::TooExpensive { actual: work, limit: Limits::WORK });
+    }
+    Ok(())
 }
 
 /// A registered model.
@@ -124,16 +129,18 @@ impl ModelHandle {
         bytes: &[u8],
         params: impl FnOnce(u32) -> Result<Arc<Params<EqAffine>>, RegisterError>,
     ) -> Result<Self, RegisterError> {
-        Self::from_model(VerifierModel::from_bytes(bytes)?, params)
+        Self::from_file(ModelFile::from_bytes(bytes)?, params)
     }
 
-    /// The graph is valid: it comes from a file.
-    fn from_model(
-        model: VerifierModel,
+    /// Registers a file that was read already.
+    ///
+    /// # Errors
+    /// [`RegisterError`] for anything but a valid model.
+    pub fn from_file(
+        file: ModelFile,
         params: impl FnOnce(u32) -> Result<Arc<Params<EqAffine>>, RegisterError>,
     ) -> Result<Self, RegisterError> {
-        let id = model.id();
-        let VerifierModel { graph, layout, weights, commitments, registration } = model;
+        let (id, VerifierModel { graph, layout, weights, commitments, registration }) = file.into_parts();
         if fails(Check::RegistrationKind, weights == DeclaredWeights::Public && !registration.is_empty()) {
             return Err(RegisterError::Registration("the weights are public".into()));
         }
@@ -149,6 +156,8 @@ impl ModelHandle {
         if fails(Check::CommitmentCount, commitments.len() != expected) {
             return Err(RegisterError::Commitments { expected, actual: commitments.len() });
         }
+        // Before the commitments are decompressed, which takes as long as there are many.
+        check_work(&compiled)?;
         let points = commitments
             .iter()
             .enumerate()
@@ -351,14 +360,13 @@ impl Registry {
     /// # Errors
     /// [`RegisterError`] for anything but a valid model.
     pub fn register(&mut self, bytes: &[u8]) -> Result<ModelHandle, RegisterError> {
-        let model = VerifierModel::from_bytes(bytes)?;
-        // A file with a registration proof may tell more than one without.
-        let known = self.models.get(&model.id());
-        if let Some(handle) = known.filter(|h| model.registration.is_empty() || h.status != WeightStatus::Unchecked) {
+        let file = ModelFile::from_bytes(bytes)?;
+        let known = self.models.get(&file.id());
+        if let Some(handle) = known.filter(|h| !file.has_registration() || h.status != WeightStatus::Unchecked) {
             return Ok(handle.clone());
         }
         let known = &mut self.params;
-        let handle = ModelHandle::from_model(model, |k| {
+        let handle = ModelHandle::from_file(file, |k| {
             if let Some(params) = known.get(&k) {
                 return Ok(Arc::clone(params));
             }

@@ -5,6 +5,7 @@
 //! proof's own context, so that it cannot be confused with another's.
 
 use crate::{
+    limits::Limits,
     statement::{Context, StatementDigest},
     verify::Verified,
 };
@@ -94,15 +95,12 @@ pub struct MemoryReplayGuard {
 
 impl Default for MemoryReplayGuard {
     fn default() -> Self {
-        Self::with_limit(Self::DEFAULT_LIMIT)
+        Self::with_limit(Limits::REPLAY_JOBS)
     }
 }
 
 impl MemoryReplayGuard {
-    /// Jobs that a guard keeps unless told otherwise, about 100 bytes each.
-    pub const DEFAULT_LIMIT: usize = 1 << 20;
-
-    /// A guard that knows no job.
+    /// A guard that knows no job, and keeps at most [`Limits::REPLAY_JOBS`].
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -70,3 +70,37 @@ impl VerifierModel {
         ModelId(array(Blake2b::new().hash_length(32).personal(b"zkonnx.model.id1").hash(&bytes).as_bytes()))
     }
 }
+
+/// A file that was read, with its identity: what registering starts from. Its graph is valid.
+#[derive(Clone, Debug)]
+pub struct ModelFile {
+    id: ModelId,
+    model: VerifierModel,
+}
+
+impl ModelFile {
+    /// Reads a file, once.
+    ///
+    /// # Errors
+    /// [`DecodeError`] as [`VerifierModel::from_bytes`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let model = VerifierModel::from_bytes(bytes)?;
+        Ok(Self { id: model.id(), model })
+    }
+
+    /// The model's identity.
+    #[must_use]
+    pub fn id(&self) -> ModelId {
+        self.id
+    }
+
+    /// Whether it has a registration proof: then it may tell more of its weights than a file of the same model without.
+    #[must_use]
+    pub fn has_registration(&self) -> bool {
+        !self.model.registration.is_empty()
+    }
+
+    pub(crate) fn into_parts(self) -> (ModelId, VerifierModel) {
+        (self.id, self.model)
+    }
+}

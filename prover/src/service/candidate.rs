@@ -2,6 +2,7 @@
 
 use super::{
     error::{step_of, ApiError},
+    models::weights,
     state::Shared,
 };
 use axum::http::StatusCode;
@@ -40,6 +41,8 @@ pub(super) enum Verdict {
 #[derive(Debug, Serialize)]
 pub(super) struct Accepted {
     model_id: String,
+    /// What is known of the model's weights: nobody is to pay for what an unchecked model of a stranger says.
+    weights: &'static str,
     statement: String,
     context: ContextText,
     inputs: Vec<Tensor>,
@@ -81,6 +84,7 @@ impl Accepted {
         let outputs = statement.outputs.iter().zip(graph.outputs.iter().map(|o| o.scale));
         Self {
             model_id: verified.model_id().to_string(),
+            weights: weights(handle),
             statement: verified.statement_digest().to_string(),
             context: ContextText::from(statement.context),
             inputs: inputs.map(Tensor::new).collect(),
@@ -114,8 +118,9 @@ impl Candidate {
         BatchItem { handle: &self.handle, statement: &self.file.statement, proof: &self.file.proof }
     }
 
-    pub(super) fn verify(&self, now: u64) -> Result<Verified, VerifyError> {
-        verify(&self.handle, &self.file.statement, &self.file.proof, Some(now))
+    /// Verifies the proof alone; the time it takes is counted.
+    pub(super) fn verify(&self, app: &Shared) -> Result<Verified, VerifyError> {
+        app.metrics.time(|| verify(&self.handle, &self.file.statement, &self.file.proof, Some(now())))
     }
 
     /// Whether the statement is true and as expected, given what the verifier says; a verdict of rejection otherwise.

@@ -1,6 +1,7 @@
 //! Counters for Prometheus.
 
 use prometheus::{Encoder, Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use std::time::Instant;
 
 /// What is counted.
 #[derive(Clone, Debug)]
@@ -11,7 +12,7 @@ pub(super) struct Metrics {
     /// Verdicts about proofs, by code.
     pub(super) verdicts: IntCounterVec,
     /// Seconds of verifications, batches whole.
-    pub(super) seconds: Histogram,
+    seconds: Histogram,
     models: IntGauge,
     running: IntGauge,
     waiting: IntGauge,
@@ -38,6 +39,14 @@ impl Metrics {
         registry.register(Box::new(metrics.running.clone()))?;
         registry.register(Box::new(metrics.waiting.clone()))?;
         Ok(metrics)
+    }
+
+    /// Runs a verification, and counts its time.
+    pub(super) fn time<R>(&self, verification: impl FnOnce() -> R) -> R {
+        let started = Instant::now();
+        let result = verification();
+        self.seconds.observe(started.elapsed().as_secs_f64());
+        result
     }
 
     /// The text that Prometheus reads.

@@ -65,14 +65,19 @@ impl From<&ModelHandle> for Model {
                 DeclaredWeights::Public => "public",
                 DeclaredWeights::Private => "private",
             },
-            weights: match handle.weight_status() {
-                WeightStatus::Recomputed => "recomputed",
-                WeightStatus::RangeProven => "range_proven",
-                WeightStatus::Unchecked => "unchecked",
-            },
+            weights: weights(handle),
             inputs: inputs.collect(),
             outputs: outputs.collect(),
         }
+    }
+}
+
+/// What is known of a model's weights.
+pub(super) fn weights(handle: &ModelHandle) -> &'static str {
+    match handle.weight_status() {
+        WeightStatus::Recomputed => "recomputed",
+        WeightStatus::RangeProven => "range_proven",
+        WeightStatus::Unchecked => "unchecked",
     }
 }
 

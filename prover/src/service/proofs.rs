@@ -13,7 +13,6 @@ use axum::{
     Json,
 };
 use serde::{Deserialize, Serialize};
-use std::time::Instant;
 use zkonnx_verifier::batch::{verify_batch, BatchItem};
 
 /// A proof as JSON.
@@ -46,10 +45,7 @@ pub(super) async fn one(State(app): State<App>, request: Request<Body>) -> Resul
     let own = app.clone();
     let work = move || {
         let candidate = Candidate::new(&own, &bytes, expected)?;
-        let started = Instant::now();
-        let result = candidate.verify(now());
-        own.metrics.seconds.observe(started.elapsed().as_secs_f64());
-        candidate.verdict(&own, result)
+        candidate.verdict(&own, candidate.verify(&own))
     };
     app.gate.run(received.deadline, work).await?.map(Json)
 }
@@ -93,17 +89,14 @@ pub(super) async fn batch(State(app): State<App>, request: Request<Body>) -> Res
             Candidate::new(&own, &base64(&request.proof)?, expected)
         };
         let candidates: Vec<Result<Candidate, ApiError>> = request.proofs.into_iter().map(candidate).collect();
-        let started = Instant::now();
-        let verdicts = verdicts(&own, &candidates, now());
-        own.metrics.seconds.observe(started.elapsed().as_secs_f64());
-        BatchVerdicts { verdicts }
+        BatchVerdicts { verdicts: verdicts(&own, &candidates) }
     };
     app.gate.run(received.deadline, work).await.map(Json)
 }
 
-fn verdicts(app: &Shared, candidates: &[Result<Candidate, ApiError>], now: u64) -> Vec<BatchEntry> {
+fn verdicts(app: &Shared, candidates: &[Result<Candidate, ApiError>]) -> Vec<BatchEntry> {
     let items: Vec<BatchItem<'_>> = candidates.iter().flatten().map(Candidate::item).collect();
-    let mut results = verify_batch(&items, Some(now)).into_iter();
+    let mut results = app.metrics.time(|| verify_batch(&items, Some(now()))).into_iter();
     let verdict = |candidate: &Result<Candidate, ApiError>| {
         let candidate = candidate.as_ref().map_err(Clone::clone)?;
         // As many results as candidates: never `None`.

@@ -1,7 +1,7 @@
 //! `/v1/receipts`: a proof that is true, with its metering, as one document; and verdicts about such documents.
 
 use super::{
-    candidate::{now, Candidate, Verdict},
+    candidate::{Candidate, Verdict},
     error::ApiError,
     requests::{base64, json, receive, ExpectedFields},
     state::App,
@@ -14,7 +14,6 @@ use axum::{
     Json,
 };
 use serde::Deserialize;
-use std::time::Instant;
 use zkonnx_verifier::{
     proof_file::ProofFile,
     receipt::{Receipt, ReceiptError, StorageReference},
@@ -47,10 +46,7 @@ pub(super) async fn issue(State(app): State<App>, request: Request<Body>) -> Res
     let own = app.clone();
     let work = move || {
         let candidate = Candidate::new(&own, &bytes, expected)?;
-        let started = Instant::now();
-        let result = candidate.verify(now());
-        own.metrics.seconds.observe(started.elapsed().as_secs_f64());
-        if let Err(rejected) = candidate.check(&own, result)? {
+        if let Err(rejected) = candidate.check(&own, candidate.verify(&own))? {
             return Ok(Err(rejected));
         }
         let ProofFile { statement, proof } = candidate.file;
@@ -80,9 +76,7 @@ pub(super) async fn verify(State(app): State<App>, request: Request<Body>) -> Re
         let receipt = parsed.map_err(|e| ApiError::malformed(&e))?;
         let file = ProofFile { statement: receipt.statement.clone(), proof: receipt.proof.clone() };
         let candidate = Candidate::of(&own, file, expected)?;
-        let started = Instant::now();
-        let result = candidate.verify(now());
-        own.metrics.seconds.observe(started.elapsed().as_secs_f64());
+        let result = candidate.verify(&own);
         if let (Ok(_), Err(error @ ReceiptError::Metering { .. })) =
             (&result, receipt.check_metering(&candidate.handle))
         {

@@ -15,7 +15,7 @@ use zkonnx_verifier::{
     registry::{ModelHandle, WeightStatus},
     replay::MemoryReplayGuard,
     statement::ModelId,
-    zkv::VerifierModel,
+    zkv::ModelFile,
 };
 
 /// What all requests share; cheap to clone.
@@ -78,11 +78,10 @@ impl Shared {
             };
             ApiError::new(status, error.code(), error.to_string())
         };
-        let file = VerifierModel::from_bytes(bytes).map_err(|e| refused(e.into()))?;
-        // A file with a registration proof may tell more than one without.
+        let file = ModelFile::from_bytes(bytes).map_err(|e| refused(e.into()))?;
         let says_all = |known: &ModelHandle| known.weight_status() != WeightStatus::Unchecked;
         let known = self.model(&file.id());
-        if let Some(known) = known.filter(|known| file.registration.is_empty() || says_all(known)) {
+        if let Some(known) = known.filter(|known| !file.has_registration() || says_all(known)) {
             return Ok((known, false));
         }
         let full = || {
@@ -92,7 +91,7 @@ impl Shared {
         if self.num_models() >= self.config.max_models && self.model(&file.id()).is_none() {
             return Err(full());
         }
-        let handle = ModelHandle::new(bytes, |k| self.params(k)).map_err(refused)?;
+        let handle = ModelHandle::from_file(file, |k| self.params(k)).map_err(refused)?;
         let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
         if models.len() >= self.config.max_models && !models.contains_key(&handle.id()) {
             return Err(full());

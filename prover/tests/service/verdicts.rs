@@ -61,6 +61,7 @@ fn a_true_statement_is_accepted_with_all_it_says() {
     let text = json!({"proof": base64(&files().good)});
     assert_eq!(post_json(service.address, "/v1/verify", &text).verdict("accepted"), binary);
     assert_eq!(binary["model_id"], files().model_id);
+    assert_eq!(binary["weights"], "unchecked", "a file's word");
     assert_eq!(binary["statement"], ProofFile::from_bytes(&files().good).unwrap().statement.digest().to_string());
     assert_eq!(binary["outputs"][0]["values"], json!(files().outputs));
     assert_eq!(binary["inputs"][0]["values"], json!([-9, -3, 0, 1, 5, 9]));
