@@ -5,6 +5,7 @@ use clap::Args;
 use std::path::PathBuf;
 use zkonnx_circuits::committed::POINT_LEN;
 use zkonnx_verifier::{
+    commitment::OpenError,
     proof_file::ProofFile,
     statement::{TensorEntry, TensorValue},
 };
@@ -35,27 +36,31 @@ impl Open {
             statement.inputs.iter().chain(&statement.outputs).filter(|e| e.name == *name).collect();
         let committed: Vec<&&TensorEntry> =
             entries.iter().filter(|e| matches!(e.value, TensorValue::Committed(_))).collect();
-        let Some(first) = committed.first() else {
+        if committed.is_empty() {
             let all = statement.inputs.iter().chain(&statement.outputs);
             let names: Vec<&str> =
                 all.filter(|e| matches!(e.value, TensorValue::Committed(_))).map(|e| e.name.as_str()).collect();
             return Err(Failure::at(&self.proof, format!("no tensor '{name}' is committed in this statement"))
                 .hint(format!("committed are: {}; choose one with --tensor", names.join(", "))));
-        };
+        }
         // The generators do not depend on k.
         let needed = opening.values.len().clamp(16, POINT_LEN).next_power_of_two();
         let params = files::params(needed.trailing_zeros())?;
         // An input and an output may have one name: any of them will do.
-        let outcomes: Vec<_> = committed.iter().map(|entry| opening.open(entry, &params)).collect();
-        if let Some(Err(error)) = outcomes.first().filter(|_| outcomes.iter().all(Result::is_err)) {
-            if self.json {
-                say!("{}", serde_json::json!({ "verdict": "rejected", "reason": error.to_string() }));
-            } else {
-                say!("REJECTED: {}: {error}", self.opening.display());
+        let mut outcomes = committed.iter().map(|entry| opening.open(entry, &params).map(|()| entry));
+        let first = outcomes.next().unwrap_or(Err(OpenError::NotCommitted));
+        let entry = match first.or_else(|error| outcomes.find_map(Result::ok).ok_or(error)) {
+            Ok(entry) => entry,
+            Err(error) => {
+                if self.json {
+                    say!("{}", serde_json::json!({ "verdict": "rejected", "reason": error.to_string() }));
+                } else {
+                    say!("REJECTED: {}: {error}", self.opening.display());
+                }
+                return Ok(Outcome::Rejected);
             }
-            return Ok(Outcome::Rejected);
-        }
-        let scale = match &first.value {
+        };
+        let scale = match &entry.value {
             TensorValue::Committed(committed) => committed.scale.to_f64(),
             _ => file.scale,
         };
@@ -65,7 +70,7 @@ impl Open {
                 serde_json::json!({
                     "verdict": "opened",
                     "tensor": name,
-                    "shape": first.shape,
+                    "shape": entry.shape,
                     "scale": scale,
                     "integers": opening.values,
                 })
@@ -73,7 +78,7 @@ impl Open {
         } else {
             #[allow(clippy::cast_precision_loss)] // for people
             let reals: Vec<f64> = opening.values.iter().map(|v| *v as f64 * scale).collect();
-            say!("opened {name} {:?} = {}", first.shape, super::verify::shorten(&reals));
+            say!("opened {name} {:?} = {}", entry.shape, super::verify::shorten(&reals));
             say!("This says nothing about the proof: check it with `zkonnx verify`.");
         }
         Ok(Outcome::Done)

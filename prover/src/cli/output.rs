@@ -3,6 +3,7 @@
 use super::Failure;
 use std::{
     fmt::Arguments,
+    fs::File,
     io::{ErrorKind, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -84,15 +85,36 @@ impl Drop for Staged<'_> {
 
 /// Writes files whole or not at all, and all of them or none.
 pub(super) fn write(files: &[(&Path, &[u8])]) -> Result<(), Failure> {
+    write_with_secrets(&[], files)
+}
+
+/// The same, with files that on Unix nobody but their owner may read, whatever was there before.
+pub(super) fn write_with_secrets(secret: &[(&Path, &[u8])], files: &[(&Path, &[u8])]) -> Result<(), Failure> {
     let mut staged = Vec::new();
-    for (path, bytes) in files {
+    for ((path, bytes), is_secret) in secret.iter().map(|f| (f, true)).chain(files.iter().map(|f| (f, false))) {
         staged.push(Staged::new(path, |temporary| {
-            let written = std::fs::File::create(temporary)
-                .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+            let written =
+                create(temporary, is_secret).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
             written.map_err(|e| Failure::at(path, e))
         })?);
     }
     staged.into_iter().try_for_each(Staged::publish)
+}
+
+fn create(path: &Path, is_secret: bool) -> std::io::Result<File> {
+    if !is_secret {
+        return File::create(path);
+    }
+    // What a process of this number has left would keep its own permissions.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// Writes a file whole or not at all with a function that takes a path.

@@ -99,10 +99,9 @@ impl Prove {
             .map(|((entry, committed), opening)| OpeningFile::new(prover.id, entry, committed, opening).to_bytes())
             .collect();
         let bytes = ProofFile { statement, proof }.to_bytes();
-        let mut all: Vec<(&Path, &[u8])> =
+        let secrets: Vec<(&Path, &[u8])> =
             written.iter().zip(&files).map(|(path, bytes)| (path.as_path(), bytes.as_slice())).collect();
-        all.push((&self.output, &bytes));
-        output::write(&all)?;
+        output::write_with_secrets(&secrets, &[(&self.output, &bytes)])?;
         if self.json {
             say!(
                 "{}",

@@ -8,7 +8,11 @@ use crate::{
 };
 use clap::Args;
 use indicatif::ProgressBar;
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 use zkonnx_circuits::{
     compiled::{CompiledModel, K_RANGE},
     cost::{choose_layout, predict},
@@ -181,7 +185,12 @@ impl Quantize {
             return Err(Failure::new(missed).hint(hint));
         }
         let bytes = built.model.to_bytes();
-        output::write(&[(&zkv, &built.zkv), (&self.output, &bytes)])?;
+        let own: (&Path, &[u8]) = (&self.output, &bytes);
+        if self.private_weights {
+            output::write_with_secrets(&[own], &[(&zkv, &built.zkv)])?;
+        } else {
+            output::write(&[(&zkv, &built.zkv), own])?;
+        }
         let summary = Summary { built: &built, recipe: &recipe, report: report.as_ref(), search: search.as_ref() };
         self.print(&summary, (bytes.len(), seconds))
     }

@@ -24,7 +24,8 @@ pub(super) struct Serve {
     /// Models that can be registered
     #[arg(long, value_name = "N", default_value_t = Config::default().max_models)]
     max_models: usize,
-    /// Accept every job (domain and job id) once, and remember so many, in memory: not over a restart
+    /// Accept every job (domain and job id) once, and remember so many. In memory only: after a restart, or by another
+    /// process, every job is accepted again. Where money depends on it, keep settled jobs in a database of your own
     #[arg(long, value_name = "JOBS", num_args = 0..=1, default_missing_value = "1048576")]
     replay: Option<usize>,
     /// Bytes of a request's body

@@ -37,6 +37,17 @@ fn what_passes_between_two_models_stays_hidden() {
         zkonnx(&["prove", &first, "--input", &x, "-o", &proof, "--commit", "x", "--commit", "y", "--json"]).json();
     let openings: Vec<&str> = json["openings"].as_array().unwrap().iter().map(|o| o.as_str().unwrap()).collect();
     assert_eq!(openings, [format!("{proof}.0-x.opening.json"), format!("{proof}.1-y.opening.json")]);
+    // Nobody but their owner reads them, whatever was there before.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &str| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        zkonnx(&["prove", &first, "--input", &x, "-o", &dir.path("again.proof"), "--commit", "x"]).done();
+        let again = dir.path("again.proof.0-x.opening.json");
+        std::fs::set_permissions(&again, PermissionsExt::from_mode(0o644)).unwrap();
+        zkonnx(&["prove", &first, "--input", &x, "-o", &dir.path("again.proof"), "--commit", "x"]).done();
+        assert_eq!([mode(openings[1]), mode(&again)], [0o600; 2]);
+    }
     let open = format!("s={}", openings[1]);
     zkonnx(&["prove", &second, "--open", &open, "-o", &end]).done();
 
@@ -97,6 +108,11 @@ fn private_weights_are_registered_with_a_proof_of_their_widths() {
     let data = fixture("cli/regressor_samples.npz");
     zkonnx(&["quantize", &fixture("cli/regressor.onnx"), "-o", &model, "--calibrate", &data, "--private-weights"])
         .done();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&model).unwrap().permissions().mode() & 0o777, 0o600, "it has weights and blinds");
+    }
     let proof = dir.path("m.proof");
     zkonnx(&["prove", &model, "--input", &sample(&dir), "-o", &proof]).done();
     let zkv = dir.path("m.zkv");
