@@ -8,7 +8,7 @@ seconds="${1:-60}"
 shift || true
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
-    targets=(zkv register proof_file statement receipt receipt_json context_json verify)
+    targets=(zkv register proof_file statement receipt receipt_json context_json params verify)
 fi
 coverage=(-Cpasses=sancov-module)
 for option in level=4 inline-8bit-counters pc-table trace-compares; do

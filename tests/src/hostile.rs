@@ -1,10 +1,20 @@
 //! Hostile bytes: every decoder of the verifier, and what to feed it.
 
-use crate::{graphs, lies::Case};
+use crate::{
+    graphs::{self, GraphBuilder},
+    lies::Case,
+    setup::{params, Sides},
+};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use std::sync::OnceLock;
-use zkonnx_prover::deviation::Honest;
+use zkonnx_circuits::lower::{Mode, Modes};
+use zkonnx_prover::{
+    deviation::Honest,
+    keys::{verifier_model, ProverModel},
+    prove::{prove, prove_weights},
+};
+use zkonnx_quantize::model::QuantizedModel;
 use zkonnx_verifier::{
     error::RegisterError,
     proof_file::ProofFile,
@@ -94,22 +104,40 @@ pub fn decode_context_json(bytes: &[u8]) -> bool {
     })
 }
 
-/// All decoders, with valid inputs of two small models.
+/// A model with a proof.
+struct Seed {
+    handle: ModelHandle,
+    zkv: Vec<u8>,
+    file: ProofFile,
+}
+
+/// Everything public.
+fn public(model: QuantizedModel) -> Seed {
+    let case = Case::public(model, 1);
+    let proof = case.prove(&case.statement, &mut Honest);
+    Seed { zkv: case.sides.prover.zkv, file: ProofFile { statement: case.statement, proof }, handle: case.sides.handle }
+}
+
+/// Private weights with their registration, a committed input and a hidden output.
+fn private() -> Seed {
+    let model = graphs::with_private_weights(graphs::mlp((3, 2, 2), 5, 4, 1));
+    let own = ProverModel::for_registration(model.clone(), params(5)).expect("a circuit");
+    let mut file = verifier_model(&own.model, &own.columns);
+    file.registration = prove_weights(&own, &mut Honest).expect("a proof");
+    let modes = Modes { inputs: vec![Mode::Committed], outputs: vec![Mode::Hidden] };
+    let Sides { prover, handle } = Sides::with_modes(model, modes);
+    let inputs = GraphBuilder::random_inputs(&prover.model, 1);
+    let (statement, proof) = prove(&prover, &inputs, Context::default()).expect("a proof");
+    Seed { handle, zkv: file.to_bytes(), file: ProofFile { statement, proof } }
+}
+
+/// All decoders, with valid inputs of three small models.
 #[must_use]
 pub fn decoders() -> Vec<Decoder> {
-    let cases = [Case::public(graphs::mlp((3, 2, 2), 5, 4, 1), 1), Case::public(graphs::softmax_like(7, 5, 7), 1)];
-    let files: Vec<ProofFile> = cases
-        .iter()
-        .map(|case| {
-            let proof = case.prove(&case.statement, &mut Honest);
-            ProofFile { statement: case.statement.clone(), proof }
-        })
-        .collect();
-    let seeds =
-        |make: &dyn Fn(&Case, &ProofFile) -> Vec<u8>| cases.iter().zip(&files).map(|(c, f)| make(c, f)).collect();
-    let receipt = |case: &Case, file: &ProofFile| {
-        let mut receipt =
-            Receipt::new(&case.sides.handle, file.statement.clone(), file.proof.clone()).expect("a circuit");
+    let all = [public(graphs::mlp((3, 2, 2), 5, 4, 1)), public(graphs::softmax_like(7, 5, 7)), private()];
+    let seeds = |make: &dyn Fn(&Seed) -> Vec<u8>| all.iter().map(make).collect();
+    let receipt = |Seed { handle, file, .. }: &Seed| {
+        let mut receipt = Receipt::new(handle, file.statement.clone(), file.proof.clone()).expect("a circuit");
         let uri = "ipfs://bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi".to_owned();
         receipt.storage = Some(StorageReference { uri, digest: [3; 32], length: 1 << 20, expires: 1 << 31 });
         receipt
@@ -117,16 +145,16 @@ pub fn decoders() -> Vec<Decoder> {
     let context =
         Context { domain: [1; 32], job_id: [0xab; 32], nonce: u64::MAX, payee: [2; 32], ..Context::default() };
     let context = serde_json::to_vec(&context).expect("a context has a JSON");
-    let params = vec![zkonnx_verifier::params::write(&crate::setup::params(4))];
+    let params = vec![zkonnx_verifier::params::write(&params(4))];
     vec![
-        Decoder { name: "zkv", seeds: seeds(&|case, _| case.sides.prover.zkv.clone()), decode: decode_zkv },
-        Decoder { name: "register", seeds: seeds(&|case, _| case.sides.prover.zkv.clone()), decode: decode_register },
-        Decoder { name: "proof_file", seeds: seeds(&|_, file| file.to_bytes()), decode: decode_proof_file },
-        Decoder { name: "statement", seeds: seeds(&|case, _| case.statement.to_bytes()), decode: decode_statement },
-        Decoder { name: "receipt", seeds: seeds(&|c, f| receipt(c, f).to_bytes()), decode: decode_receipt },
+        Decoder { name: "zkv", seeds: seeds(&|s| s.zkv.clone()), decode: decode_zkv },
+        Decoder { name: "register", seeds: seeds(&|s| s.zkv.clone()), decode: decode_register },
+        Decoder { name: "proof_file", seeds: seeds(&|s| s.file.to_bytes()), decode: decode_proof_file },
+        Decoder { name: "statement", seeds: seeds(&|s| s.file.statement.to_bytes()), decode: decode_statement },
+        Decoder { name: "receipt", seeds: seeds(&|s| receipt(s).to_bytes()), decode: decode_receipt },
         Decoder {
             name: "receipt_json",
-            seeds: seeds(&|c, f| receipt(c, f).to_json().expect("JSON").into_bytes()),
+            seeds: seeds(&|s| receipt(s).to_json().expect("JSON").into_bytes()),
             decode: decode_receipt_json,
         },
         Decoder { name: "context_json", seeds: vec![context], decode: decode_context_json },
