@@ -8,12 +8,12 @@
 use crate::{
     committed::POINT_LEN,
     compiled::CompiledModel,
-    field::{eq_vector, from_i64, index_bits, inner_product, Fp},
+    field::{eq_vector, from_i64, index_bits, Fp},
     params::{low_bits, plain_row_axis, ParamPlace},
     products::{Side, SumcheckProduct},
     relations::{Left, Right, TensorCells, WordTerm},
     separable::{contract, AxisWeights, Functional},
-    words::Place,
+    word_system::{WordFunctionals, WordSystem},
 };
 use ff::Field;
 use std::borrow::Cow;
@@ -73,68 +73,6 @@ pub struct LinearSystem {
     pub committed: Vec<Vec<Fp>>,
     /// The constant.
     pub constant: Fp,
-}
-
-/// The one linear equation before words are spread over their limbs' columns: what a verifier needs of it.
-#[derive(Clone, Debug)]
-pub struct WordSystem {
-    /// One functional per word; empty where nothing reads it.
-    words: Vec<Vec<Fp>>,
-    /// Everything else; without words.
-    rest: LinearSystem,
-}
-
-impl WordSystem {
-    /// The equation over columns.
-    #[must_use]
-    pub fn into_columns(self, model: &CompiledModel) -> LinearSystem {
-        LinearSystem { words: word_columns(model, &self.words), ..self.rest }
-    }
-
-    /// Everything but words.
-    #[must_use]
-    pub fn rest(&self) -> &LinearSystem {
-        &self.rest
-    }
-
-    /// `Σ_j weights[j]·<rows, U_j>` over all columns in order: words, pooled, combined, messages; then committed tensors, with
-    /// `coefficients` instead of `rows`.
-    ///
-    /// The limbs of a word stand on the same rows: their inner products are one.
-    #[must_use]
-    pub fn evaluate(&self, model: &CompiledModel, weights: &[Fp], rows: &[Fp], coefficients: &[Fp]) -> Fp {
-        let active = model.shape.num_active_rows();
-        let mut sum = Fp::ZERO;
-        for (word, functional) in model.placement.words.iter().zip(&self.words) {
-            if functional.is_empty() {
-                continue;
-            }
-            for (l, place) in word.places.iter().enumerate() {
-                let together = |other: &&Place| other.start == place.start;
-                if word.places[..l].iter().any(|earlier| together(&earlier)) {
-                    continue;
-                }
-                let mut run = place.start / active;
-                place.for_each_run(word.len, active, |_, cells, elements| {
-                    let limbs = word.limbs.iter().zip(&word.places).filter(|(_, other)| together(other));
-                    let weight: Fp =
-                        limbs.map(|(limb, other)| Fp::from(1_u64 << limb.shift) * weights[other.columns[run]]).sum();
-                    sum += weight * inner_product(&rows[cells], &functional[elements]);
-                    run += 1;
-                });
-            }
-        }
-        let others = self.rest.pooled.iter().map(Vec::as_slice);
-        let others = others.chain(self.rest.combined.iter().map(|c| c.functional.as_slice()));
-        let others = others.chain(self.rest.messages.iter().map(Vec::as_slice));
-        let others = others.map(|functional| (functional, rows));
-        let committed = self.rest.committed.iter().map(|functional| (functional.as_slice(), coefficients));
-        let weights = weights.iter().skip(model.shape.columns.len());
-        for ((functional, values), weight) in others.chain(committed).zip(weights) {
-            sum += *weight * inner_product(functional, values);
-        }
-        sum
-    }
 }
 
 /// The number of index bits of the largest index space of all relations.
@@ -261,7 +199,7 @@ pub fn product_weight(form: &Form, product: &Product, chi: &[Vec<Fp>], relation_
 struct Accumulator<'a> {
     model: &'a CompiledModel,
     public: PublicTensors<'a>,
-    words: Vec<Vec<Fp>>,
+    words: WordFunctionals,
     pool: Vec<Fp>,
     combined: Vec<Combined>,
     committed: Vec<Vec<Fp>>,
@@ -269,17 +207,29 @@ struct Accumulator<'a> {
 }
 
 impl Accumulator<'_> {
-    fn add_word(&mut self, term: &WordTerm, weights: &AxisWeights<'_>, scale: Fp) {
-        let functional = weights.functional(&term.map).scaled(scale * from_i64(term.coef));
-        self.scatter_word(term.word.0, &functional);
+    /// Words that are read in the same way, but for a factor, have one functional.
+    fn add_words(&mut self, terms: &[WordTerm], weights: &AxisWeights<'_>, scale: Fp) {
+        let model = self.model;
+        let functionals = terms.iter().map(|term| {
+            let functional = weights.functional(&term.map).scaled(scale * from_i64(term.coef));
+            (term.word.0, model.placement.words[term.word.0].len, functional)
+        });
+        let mut rest: Vec<(usize, usize, Functional)> = functionals.collect();
+        while let Some((_, len, first)) = rest.first().cloned() {
+            let (same, others): (Vec<_>, Vec<_>) =
+                rest.into_iter().partition(|(_, other, f)| *other == len && f.factor_of(&first).is_some());
+            rest = others;
+            if let [(word, _, functional)] = same.as_slice() {
+                self.scatter_word(*word, functional);
+            } else {
+                let factors = same.iter().filter_map(|(word, _, f)| Some((*word, f.factor_of(&first)?)));
+                self.words.share(&first.clone().unscaled(), len, factors);
+            }
+        }
     }
 
     fn scatter_word(&mut self, word: usize, functional: &Functional) {
-        let out = &mut self.words[word];
-        if out.is_empty() {
-            out.resize(self.model.placement.words[word].len, Fp::ZERO);
-        }
-        functional.scatter(out);
+        self.words.add(word, self.model.placement.words[word].len, functional);
     }
 
     fn add_committed(&mut self, tensor: usize, shape: &[u32], weights: &AxisWeights<'_>, scale: Fp) {
@@ -466,7 +416,7 @@ pub fn word_system(
     let mut acc = Accumulator {
         model,
         public,
-        words: vec![Vec::new(); model.placement.words.len()],
+        words: WordFunctionals::new(model.placement.words.len()),
         pool: vec![Fp::ZERO; model.params.num_pooled * model.num_rows()],
         combined: Vec::new(),
         committed: model.committed.iter().map(|c| vec![Fp::ZERO; c.len]).collect(),
@@ -481,9 +431,7 @@ pub fn word_system(
         match &relation.left {
             Left::Words(terms, constant) => {
                 acc.constant += scale * all * from_i64(*constant);
-                for term in terms {
-                    acc.add_word(term, &axes, scale);
-                }
+                acc.add_words(terms, &axes, scale);
             }
             Left::Output(o) => {
                 let map = IndexMap::identity(&relation.shape, 0);
@@ -499,9 +447,7 @@ pub fn word_system(
         match &relation.right {
             Right::Words(terms, constant) => {
                 acc.constant -= scale * all * from_i64(*constant);
-                for term in terms {
-                    acc.add_word(term, &axes, -scale);
-                }
+                acc.add_words(terms, &axes, -scale);
             }
             Right::Form(form) => {
                 let Some(form) = form.resolve(&model.graph) else { continue };
@@ -547,7 +493,7 @@ pub fn word_system(
     let Accumulator { words, pool, combined, committed, constant, .. } = acc;
     let pooled = pool.chunks(model.num_rows()).map(<[Fp]>::to_vec).collect();
     let committed = committed.iter().flat_map(|tensor| tensor.chunks(POINT_LEN)).map(<[Fp]>::to_vec).collect();
-    WordSystem { words, rest: LinearSystem { words: Vec::new(), pooled, combined, messages, committed, constant } }
+    WordSystem::new(words, LinearSystem { words: Vec::new(), pooled, combined, messages, committed, constant })
 }
 
 type Masked = (Fp, Fp);
@@ -633,26 +579,6 @@ fn message_functionals(model: &CompiledModel, challenges: &LinearChallenges, gam
             *cell = value * power;
         }
         power *= inverse;
-    }
-    columns
-}
-
-/// From words to their limbs' columns.
-fn word_columns(model: &CompiledModel, words: &[Vec<Fp>]) -> Vec<Vec<Fp>> {
-    let rows = model.shape.num_active_rows();
-    let mut columns = vec![vec![Fp::ZERO; model.num_rows()]; model.shape.columns.len()];
-    for (word, functional) in model.placement.words.iter().zip(words) {
-        if functional.is_empty() {
-            continue;
-        }
-        for (limb, place) in word.limbs.iter().zip(&word.places) {
-            let weight = Fp::from(1_u64 << limb.shift);
-            place.for_each_run(word.len, rows, |column, cells, elements| {
-                for (cell, value) in columns[column][cells].iter_mut().zip(&functional[elements]) {
-                    *cell += if limb.shift == 0 { *value } else { *value * weight };
-                }
-            });
-        }
     }
     columns
 }

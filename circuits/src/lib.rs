@@ -22,5 +22,6 @@ pub mod separable;
 pub mod shape;
 pub mod table_rows;
 pub mod witness;
+pub mod word_system;
 pub mod words;
 pub mod work;

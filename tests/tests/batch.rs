@@ -196,7 +196,7 @@ fn rejects_two_proofs_whose_errors_cancel() {
     for proof in &proofs {
         let deferred = proof.deferred();
         sum.add_msm(&deferred.halo2);
-        sum.add_msm(&deferred.linear());
+        sum.add_msm(&deferred.linear(case.sides.handle.points()));
     }
     assert!(sum.eval(), "the attack is real without weights");
     for order in [[0, 1, 2], [1, 0, 2], [1, 2, 0]] {

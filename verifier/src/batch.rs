@@ -16,15 +16,15 @@ use crate::{
     multiexp::multiexp,
     parallel::{self, map},
     registry::ModelHandle,
-    statement::Statement,
+    statement::{ModelId, Statement},
     transcript::batch_weights,
-    verify::{prepare, verify, Verified},
+    verify::{prepare, verify, Terms, Verified},
 };
 use ff::Field;
 use group::Curve;
 use halo2_proofs::poly::commitment::{Params, MSM};
 use pasta_curves::{EqAffine, Fp};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// One proof of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -70,9 +70,8 @@ fn part_len(items: &[BatchItem<'_>]) -> usize {
 struct Pending<'p> {
     index: usize,
     verified: Verified,
-    /// The equation: terms, and what remains.
-    terms: Vec<(Fp, EqAffine)>,
-    rest: MSM<'p, EqAffine>,
+    handle: &'p ModelHandle,
+    equation: Terms<'p>,
 }
 
 /// Parameters, and proofs that share them, with their weights.
@@ -93,7 +92,7 @@ fn verify_part(items: &[BatchItem<'_>], now: Option<u64>) -> Vec<Result<Verified
     // One group per set of parameters, in order of first appearance.
     let mut groups: Vec<Group<'_>> = Vec::new();
     for (index, (item, prepared)) in items.iter().zip(prepared).enumerate() {
-        let (verified, (terms, rest)) = match prepared {
+        let (verified, equation) = match prepared {
             Ok((verified, equation, _)) => (verified, equation),
             Err(error) => {
                 verdicts.push(Some(Err(error)));
@@ -104,7 +103,7 @@ fn verify_part(items: &[BatchItem<'_>], now: Option<u64>) -> Vec<Result<Verified
         // A weight of zero would accept anything: such a proof is verified alone, like those that fail.
         if let Some(weight) = weights.next().filter(|w| *w != Fp::ZERO) {
             let params = item.handle.params();
-            let pending = (weight, Pending { index, verified, terms, rest });
+            let pending = (weight, Pending { index, verified, handle: item.handle, equation });
             match groups.iter_mut().find(|g| Arc::ptr_eq(g.0, params)) {
                 Some(group) => group.1.push(pending),
                 None => groups.push((params, vec![pending])),
@@ -113,8 +112,9 @@ fn verify_part(items: &[BatchItem<'_>], now: Option<u64>) -> Vec<Result<Verified
     }
     for (params, group) in groups {
         let group = map(group, |(weight, mut pending)| {
-            pending.terms.iter_mut().for_each(|(scalar, _)| *scalar *= weight);
-            pending.rest.scale(weight);
+            let Terms { points, params, rest } = &mut pending.equation;
+            points.iter_mut().map(|(scalar, _)| scalar).chain(params).for_each(|scalar| *scalar *= weight);
+            rest.scale(weight);
             pending
         });
         let mut holding = Vec::new();
@@ -151,7 +151,15 @@ fn find_holding<'a, 'p>(
 
 /// Whether the sum of equations is the neutral element.
 fn vanishes(params: &Params<EqAffine>, group: &[Pending<'_>]) -> bool {
-    let terms: Vec<(Fp, EqAffine)> = group.iter().flat_map(|p| p.terms.iter().copied()).collect();
+    let mut terms: Vec<(Fp, EqAffine)> = group.iter().flat_map(|p| p.equation.points.iter().copied()).collect();
+    // Parameter points once for each model.
+    let mut models: BTreeMap<ModelId, (&[EqAffine], Vec<Fp>)> = BTreeMap::new();
+    for Pending { handle, equation, .. } in group {
+        let none = || (handle.points(), vec![Fp::ZERO; handle.points().len()]);
+        let (_, sums) = models.entry(handle.id()).or_insert_with(none);
+        sums.iter_mut().zip(&equation.params).for_each(|(sum, scalar)| *sum += scalar);
+    }
+    terms.extend(models.into_values().flat_map(|(points, sums)| sums.into_iter().zip(points.iter().copied())));
     let mut sum = sum(params, group);
     sum.append_term(Fp::ONE, multiexp(&terms).to_affine());
     sum.eval()
@@ -164,7 +172,7 @@ fn sum<'p>(params: &'p Params<EqAffine>, group: &[Pending<'p>]) -> MSM<'p, EqAff
     let parts = map(group.chunks(PART).collect(), |part: &[Pending<'p>]| {
         let mut sum = params.empty_msm();
         for pending in part {
-            sum.add_msm(&pending.rest);
+            sum.add_msm(&pending.equation.rest);
         }
         sum
     });

@@ -33,7 +33,8 @@ pub fn known_terms(keys: &ModelKeys, record: &Record) -> Vec<(Fp, EqAffine)> {
     let mut at_x = x_4 * x_1.pow_vartime([2 + num_fixed_queries(shape) as u64]);
     let mut at_both = Fp::ONE;
     for column in keys.query_order.iter().rev() {
-        let next = if shape.is_queried_at_next(*column) { &mut at_both } else { &mut at_x };
+        let both = keys.opened_at_next.get(*column).copied().unwrap_or(false);
+        let next = if both { &mut at_both } else { &mut at_x };
         if let Some(coefficient) = coefficients.get_mut(*column) {
             *coefficient = *next;
         }

@@ -14,26 +14,39 @@ use pasta_curves::{
 /// Bits of a scalar, rounded up.
 const SCALAR_BITS: usize = 256;
 
-/// An affine point that is not the identity, in the bucket of its digit.
-type Entry = (u32, Fq, Fq);
+/// An affine point that is not the identity.
+type Point = (Fq, Fq);
 
 /// `Σ scalar·point`.
 #[must_use]
 pub fn multiexp(terms: &[(Fp, EqAffine)]) -> Eq {
-    let points: Vec<([u8; 32], Fq, Fq)> = terms
+    let points: Vec<([u8; 32], Point)> = terms
         .iter()
         .filter(|(scalar, _)| *scalar != Fp::ZERO)
         .filter_map(|(scalar, point)| {
             let coordinates: Option<Coordinates<EqAffine>> = point.coordinates().into();
-            coordinates.map(|c| (scalar.to_repr(), *c.x(), *c.y()))
+            coordinates.map(|c| (scalar.to_repr(), (*c.x(), *c.y())))
         })
         .collect();
     // Six multiplications for a point, some thirty to sum up a bucket.
     let cost = |window: &usize| (SCALAR_BITS / window + 1) * (6 * points.len() + (30 << (window - 1)));
     let window = (2..=15).min_by_key(cost).unwrap_or(8);
-    let sums = crate::parallel::map((0..=SCALAR_BITS / window).collect(), |index| window_sum(&points, window, index));
-    sums.into_iter().rev().fold(Eq::identity(), |total, sum| (0..window).fold(total, |t, _| t.double()) + sum)
+    // A few windows, one after another, share their memory.
+    let windows: Vec<usize> = (0..=SCALAR_BITS / window).collect();
+    let sums = crate::parallel::map(windows.chunks(WINDOWS_AT_ONCE).collect(), |part: &[usize]| {
+        let mut buckets = Buckets::default();
+        part.iter()
+            .map(|index| {
+                buckets.fill(&points, window, *index);
+                buckets.sum()
+            })
+            .collect::<Vec<Eq>>()
+    });
+    sums.into_iter().flatten().rev().fold(Eq::identity(), |total, sum| (0..window).fold(total, |t, _| t.double()) + sum)
 }
+
+/// Windows that share their memory.
+const WINDOWS_AT_ONCE: usize = 4;
 
 /// The signed digit of a window: in `[-2^(w-1), 2^(w-1)]`, as bucket and sign. The bit below is the carry.
 fn digit(scalar: &[u8; 32], window: usize, index: usize) -> (u32, bool) {
@@ -52,76 +65,120 @@ fn digit(scalar: &[u8; 32], window: usize, index: usize) -> (u32, bool) {
     }
 }
 
-/// `Σ digit·point` of one window.
-fn window_sum(points: &[([u8; 32], Fq, Fq)], window: usize, index: usize) -> Eq {
-    let mut entries: Vec<Entry> = Vec::with_capacity(points.len());
-    for (scalar, x, y) in points {
-        let (bucket, negative) = digit(scalar, window, index);
-        if bucket != 0 {
-            entries.push((bucket, *x, if negative { -*y } else { *y }));
-        }
-    }
-    entries.sort_unstable_by_key(|entry| entry.0);
-    while entries.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-        entries = add_neighbours(&entries);
-    }
-    // Σ bucket·point, with the buckets between.
-    let (mut running, mut total) = (Eq::identity(), Eq::identity());
-    let mut entries = entries.into_iter().rev().peekable();
-    for bucket in (1..=1_u32 << (window - 1)).rev() {
-        if let Some((_, x, y)) = entries.next_if(|entry| entry.0 == bucket) {
-            let point: Option<EqAffine> = EqAffine::from_xy(x, y).into();
-            running += point.unwrap_or_default();
-        }
-        total += running;
-    }
-    total
+/// The points of one window, sorted by their digits.
+#[derive(Debug, Default)]
+struct Buckets {
+    /// Number of points in every bucket, from digit 1 on.
+    sizes: Vec<usize>,
+    /// The points of all buckets, one bucket after another.
+    points: Vec<Point>,
+    /// Memory for what follows.
+    next: Vec<Point>,
+    products: Vec<Fq>,
 }
 
-/// Adds every second entry to the one before where they are in one bucket.
-fn add_neighbours(entries: &[Entry]) -> Vec<Entry> {
-    let mut pairs: Vec<(Entry, Option<Entry>)> = Vec::with_capacity(entries.len());
-    let mut rest = entries.iter().copied().peekable();
-    while let Some(first) = rest.next() {
-        pairs.push((first, rest.next_if(|second| second.0 == first.0)));
-    }
-    // Slope = numerator / denominator; what cancels has no sum.
-    let slope = |first: &Entry, second: &Entry| match (first.1 == second.1, first.2 == second.2) {
-        (false, _) => Some((second.2 - first.2, second.1 - first.1)),
-        (true, true) => Some((first.1.square() * Fq::from(3), first.2.double())),
-        (true, false) => None,
-    };
-    let slopes: Vec<Option<(Fq, Fq)>> =
-        pairs.iter().map(|(first, second)| second.as_ref().and_then(|s| slope(first, s))).collect();
-    // One inversion for all: products up to each, then back.
-    let mut product = Fq::ONE;
-    let before: Vec<Fq> = slopes
-        .iter()
-        .map(|slope| {
-            let before = product;
-            if let Some((_, denominator)) = slope {
-                product *= denominator;
-            }
-            before
-        })
-        .collect();
-    // No denominator is zero: there is no point of order two.
-    let mut inverse: Fq = Option::from(product.invert()).unwrap_or(Fq::ZERO);
-    let mut sums: Vec<Entry> = Vec::with_capacity(pairs.len());
-    for (((first, second), slope), before) in pairs.iter().zip(&slopes).zip(&before).rev() {
-        match (second, slope) {
-            (None, _) => sums.push(*first),
-            (Some(_), None) => {}
-            (Some(second), Some((numerator, denominator))) => {
-                let slope = *numerator * inverse * before;
-                inverse *= denominator;
-                let x = slope.square() - first.1 - second.1;
-                sums.push((first.0, x, slope * (first.1 - x) - first.2));
+impl Buckets {
+    /// Sorts the points by their digits in a window; those with a negative digit are negated.
+    fn fill(&mut self, points: &[([u8; 32], Point)], window: usize, index: usize) {
+        self.sizes.clear();
+        self.sizes.resize(1 << (window - 1), 0);
+        let digits: Vec<(u32, bool)> = points.iter().map(|(scalar, _)| digit(scalar, window, index)).collect();
+        let bucket = |digit: u32| (digit as usize).checked_sub(1);
+        for (digit, _) in &digits {
+            if let Some(size) = bucket(*digit).and_then(|b| self.sizes.get_mut(b)) {
+                *size += 1;
             }
         }
+        let mut total = 0;
+        let mut ends: Vec<usize> = self
+            .sizes
+            .iter()
+            .map(|size| {
+                total += size;
+                total - size
+            })
+            .collect();
+        self.points.clear();
+        self.points.resize(total, (Fq::ZERO, Fq::ZERO));
+        for ((digit, negative), (_, (x, y))) in digits.iter().zip(points) {
+            let Some(end) = bucket(*digit).and_then(|b| ends.get_mut(b)) else { continue };
+            if let Some(place) = self.points.get_mut(*end) {
+                *place = (*x, if *negative { -*y } else { *y });
+            }
+            *end += 1;
+        }
     }
-    sums.reverse();
-    sums
+
+    /// `Σ digit·point`.
+    fn sum(&mut self) -> Eq {
+        while self.sizes.iter().any(|size| *size > 1) {
+            if !self.add_neighbours(false) {
+                self.add_neighbours(true);
+            }
+            std::mem::swap(&mut self.points, &mut self.next);
+        }
+        let (mut running, mut total) = (Eq::identity(), Eq::identity());
+        let mut points = self.points.iter().rev();
+        for size in self.sizes.iter().rev() {
+            if *size == 1 {
+                let point: Option<EqAffine> = points.next().and_then(|(x, y)| Option::from(EqAffine::from_xy(*x, *y)));
+                running += point.unwrap_or_default();
+            }
+            total += running;
+        }
+        total
+    }
+
+    /// Adds every second point of a bucket to the one before, into `next`. `false`, and nothing is done, when two have the same `x`, unless
+    /// `careful`: points that are chosen before their scalars do not meet, but whoever chooses may repeat them.
+    fn add_neighbours(&mut self, careful: bool) -> bool {
+        // One inversion for all slopes: products of denominators up to each, then back.
+        self.products.clear();
+        let mut product = Fq::ONE;
+        let mut start = 0;
+        for size in &self.sizes {
+            for pair in self.points[start..start + size].chunks_exact(2) {
+                self.products.push(product);
+                if let Some((_, denominator)) = slope(&pair[0], &pair[1], careful) {
+                    product *= denominator;
+                }
+            }
+            start += size;
+        }
+        let Some(mut inverse) = Option::<Fq>::from(product.invert()) else { return false };
+        // Backwards, as the inverses come; turned around at the end.
+        self.next.clear();
+        let mut products = self.products.iter().rev();
+        let mut end = self.points.len();
+        for size in self.sizes.iter_mut().rev() {
+            let pairs = self.points[end - *size..end].chunks_exact(2);
+            end -= *size;
+            let before = self.next.len();
+            self.next.extend(pairs.remainder());
+            for pair in pairs.rev() {
+                let [first, second] = [pair[0], pair[1]];
+                let product = products.next().unwrap_or(&Fq::ZERO);
+                let Some((numerator, denominator)) = slope(&first, &second, careful) else { continue };
+                let slope = numerator * inverse * product;
+                inverse *= denominator;
+                let x = slope.square() - first.0 - second.0;
+                self.next.push((x, slope * (first.0 - x) - first.1));
+            }
+            *size = self.next.len() - before;
+        }
+        self.next.reverse();
+        true
+    }
+}
+
+/// Numerator and denominator of the slope through two points; nothing for opposite ones. Unless `careful`, the denominator is zero for equal and
+/// opposite points.
+fn slope(first: &Point, second: &Point, careful: bool) -> Option<(Fq, Fq)> {
+    if careful && first.0 == second.0 {
+        // There is no point of order two.
+        return (first.1 == second.1).then(|| (first.0.square() * Fq::from(3), first.1.double()));
+    }
+    Some((second.1 - first.1, second.0 - first.0))
 }
 
 #[cfg(test)]

@@ -66,6 +66,8 @@ pub struct ModelKeys {
     pub proof_length: usize,
     /// All advice columns in the order in which halo2 opens them.
     pub query_order: Vec<usize>,
+    /// Whether it opens an advice column at the next row too, one per column.
+    pub opened_at_next: Vec<bool>,
 }
 
 impl ModelKeys {
@@ -88,7 +90,9 @@ impl ModelKeys {
         let vk_digest = recorder.0.ok_or_else(|| RegisterError::Keygen("the key has no digest".into()))?;
         let proof_length = proof_length(&compiled);
         let query_order = query_order(&compiled.shape);
-        Ok(Self { compiled, vk, vk_digest, proof_length, query_order })
+        let shape = &compiled.shape;
+        let opened_at_next = (0..shape.num_advice_columns()).map(|column| shape.is_queried_at_next(column)).collect();
+        Ok(Self { vk, vk_digest, proof_length, query_order, opened_at_next, compiled })
     }
 }
 

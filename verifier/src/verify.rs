@@ -83,13 +83,25 @@ pub struct Deferred<'p> {
     pub final_state: [u8; 64],
 }
 
+/// Both equations of a proof in one.
+#[derive(Debug)]
+pub struct Terms<'p> {
+    /// Points of this proof, with their coefficients.
+    pub points: Vec<(Fp, EqAffine)>,
+    /// Coefficients of the model's parameter points.
+    pub params: Vec<Fp>,
+    /// What remains.
+    pub rest: MSM<'p, EqAffine>,
+}
+
 impl<'p> Deferred<'p> {
-    /// The linear part's equation, multiplied by `r`.
+    /// The linear part's equation, multiplied by `r`. `params` are the points of the model's parameter columns.
     #[must_use]
-    pub fn linear(&self) -> MSM<'p, EqAffine> {
+    pub fn linear(&self, params: &[EqAffine]) -> MSM<'p, EqAffine> {
         let mut msm = self.opening.rest.clone();
         let words = self.opening.words.iter().copied().zip(self.words.iter().copied());
-        for (scalar, point) in words.chain(self.opening.points.iter().copied()) {
+        let params = self.opening.params.iter().copied().zip(params.iter().copied());
+        for (scalar, point) in words.chain(params).chain(self.opening.points.iter().copied()) {
             msm.append_term(scalar, point);
         }
         msm
@@ -97,7 +109,7 @@ impl<'p> Deferred<'p> {
 
     /// Both equations in one, as terms to be multiplied at once and what remains.
     #[must_use]
-    pub fn into_terms(self) -> (Vec<(Fp, EqAffine)>, MSM<'p, EqAffine>) {
+    pub fn into_terms(self) -> Terms<'p> {
         let Self { halo2: mut rest, known: mut terms, opening, words, .. } = self;
         for (scalar, point) in &terms {
             rest.append_term(-*scalar, *point);
@@ -111,7 +123,7 @@ impl<'p> Deferred<'p> {
             }
         }
         terms.extend(opening.points);
-        (terms, rest)
+        Terms { points: terms, params: opening.params, rest }
     }
 }
 
@@ -137,7 +149,7 @@ pub fn verify(
     now: Option<u64>,
 ) -> Result<Verified, VerifyError> {
     let Prepared { verified, deferred } = crate::parallel::apart(|| prepare(handle, statement, proof, now))?;
-    let [halo2, linear] = [(Check::Halo2, deferred.halo2.clone()), (Check::Linear, deferred.linear())]
+    let [halo2, linear] = [(Check::Halo2, deferred.halo2.clone()), (Check::Linear, deferred.linear(handle.points()))]
         .map(|(check, equation)| drawn(check, equation, || handle.params().empty_msm()));
     let mut joint = halo2;
     joint.add_msm(&linear);

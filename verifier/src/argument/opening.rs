@@ -29,10 +29,7 @@ use halo2_proofs::{
     transcript::TranscriptRead,
 };
 use pasta_curves::{EqAffine, Fp};
-use zkonnx_circuits::{
-    compiled::CompiledModel,
-    functional::{LinearSystem, WordSystem},
-};
+use zkonnx_circuits::{compiled::CompiledModel, functional::LinearSystem, word_system::WordSystem};
 
 /// The commitments of all columns, as sums of points with public weights.
 #[derive(Clone, Debug)]
@@ -54,7 +51,9 @@ pub struct Equation<'p> {
     pub words: Vec<Fp>,
     /// Points of this part of the proof, with their coefficients.
     pub points: Vec<(Fp, EqAffine)>,
-    /// The parameters' points and the generators.
+    /// Coefficients of the points of all parameter columns, which are the model's.
+    pub params: Vec<Fp>,
+    /// The generators.
     pub rest: MSM<'p, EqAffine>,
 }
 
@@ -174,7 +173,8 @@ pub fn verify<'p, T: TranscriptRead<EqAffine, Challenge>>(
     let count = 1 << tau.len();
     let weights = bit_products(&tau, count);
     let mut words: Vec<Fp> = weights.iter().copied().take(points.words.len()).collect();
-    add_columns((&mut rest, &mut terms), model, system.rest(), weights.get(words.len()..).unwrap_or(&[]), zeta, points);
+    let others = weights.get(words.len()..).unwrap_or(&[]);
+    let mut param_weights = add_columns(&mut terms, model, system.rest(), others, zeta, points);
     let rows = transformed_products(&u_inverse, root_of_unity(model.layout.k.into()));
     let mut s = bit_products(&u_inverse, model.num_rows());
     let value = system.evaluate(model, &bit_products(&tau_inverse, count), &rows, &s);
@@ -186,21 +186,21 @@ pub fn verify<'p, T: TranscriptRead<EqAffine, Challenge>>(
     rest.add_to_g_scalars(&s);
     rest.add_to_w_scalar(-f);
     rest.scale(r);
-    for scalar in words.iter_mut().chain(terms.iter_mut().map(|(scalar, _)| scalar)) {
+    for scalar in words.iter_mut().chain(&mut param_weights).chain(terms.iter_mut().map(|(scalar, _)| scalar)) {
         *scalar *= r;
     }
-    Ok(Equation { words, points: terms, rest })
+    Ok(Equation { words, points: terms, params: param_weights, rest })
 }
 
-/// Parameters and pieces, with the weights of all columns after the words.
+/// Parameters and pieces, with the weights of all columns after the words; gives the coefficients of parameters.
 fn add_columns(
-    (rest, terms): (&mut MSM<'_, EqAffine>, &mut Vec<(Fp, EqAffine)>),
+    terms: &mut Vec<(Fp, EqAffine)>,
     model: &CompiledModel,
     system: &LinearSystem,
     weights: &[Fp],
     zeta: Fp,
     points: &ColumnPoints<'_>,
-) {
+) -> Vec<Fp> {
     let mut weights = weights.iter();
     let mut params = vec![Fp::ZERO; points.params.len()];
     for (param, weight) in params.iter_mut().take(model.params.num_pooled).zip(&mut weights) {
@@ -213,9 +213,6 @@ fn add_columns(
             }
         }
     }
-    for (point, weight) in points.params.iter().zip(params) {
-        rest.append_term(weight, *point);
-    }
     let (messages, committed) = weights.as_slice().split_at(system.messages.len().min(weights.len()));
     for (point, weight) in points.committed.iter().zip(committed) {
         terms.push((*weight, *point));
@@ -227,6 +224,7 @@ fn add_columns(
         }
         power *= zeta;
     }
+    params
 }
 
 #[cfg(test)]
