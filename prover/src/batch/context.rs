@@ -34,6 +34,20 @@ pub(super) fn context_of(
     Context::from_json(Value::Object(fields).to_string().as_bytes())
 }
 
+/// The context of several items in one proof: the batch's, with a job id that depends on the names of all. BLAKE2b-256, personalised
+/// `zkonnx.group.job`, of the batch's job id, the model id, the number of items, and every name's length and bytes.
+pub(super) fn group_context(base: &Context, model: &ModelId, names: &[&str]) -> Context {
+    let mut state = Blake2b::new().hash_length(32).personal(b"zkonnx.group.job").to_state();
+    let length = |length: usize| u64::try_from(length).unwrap_or(u64::MAX).to_le_bytes();
+    state.update(&base.job_id).update(&model.0).update(&length(names.len()));
+    for name in names {
+        state.update(&length(name.len())).update(name.as_bytes());
+    }
+    let mut job_id = [0; 32];
+    job_id.copy_from_slice(state.finalize().as_bytes());
+    Context { job_id, ..*base }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +67,16 @@ mod tests {
         for bad in [r#"{"nonse": 8}"#, r#"{"nonce": -1}"#, r#"{"payee": "1"}"#] {
             assert!(context_of(&base, &model, "a", own(bad)).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_job_id_of_a_group_depends_on_every_name() {
+        let base = Context { nonce: 3, ..Context::default() };
+        let of = |names: &[&str]| group_context(&base, &ModelId([1; 32]), names);
+        assert_eq!(of(&["a", "b"]), of(&["a", "b"]));
+        assert_eq!(of(&["a", "b"]).nonce, 3);
+        let all = [of(&["a", "b"]), of(&["b", "a"]), of(&["ab"]), of(&["a", "b", ""]), of(&["a"])];
+        assert!((1..all.len()).all(|i| !all[..i].contains(&all[i])));
     }
 
     #[test]

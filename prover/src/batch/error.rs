@@ -37,6 +37,9 @@ pub enum BatchError {
     /// The folder of the inputs.
     #[error("{}: inputs and outputs are one folder", .0.display())]
     SameFolder(PathBuf),
+    /// An item whose proof would have the name of a group's.
+    #[error("the name '{0}' is that of a group's proof")]
+    GroupName(String),
     /// No threads.
     #[error("threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),

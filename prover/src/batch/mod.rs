@@ -7,6 +7,7 @@
 mod context;
 mod error;
 mod group;
+mod keys;
 mod lines;
 mod memory;
 mod output;
@@ -16,9 +17,10 @@ mod summary;
 
 pub use context::job_id;
 pub use error::{BatchError, ItemError};
-pub use group::{prove_group, Attempt, Inference, Keys, Proven};
+pub use group::{Group, Inference, Member, Proven};
+pub use keys::{largest_group, predict_group, Keys, KeysBySize};
 pub use memory::available as available_memory;
 pub use output::OutputFolder;
 pub use run::{plan, Plan, Run};
 pub use source::{Loaded, Source};
-pub use summary::{Item, Status, Summary, Totals, SUMMARY};
+pub use summary::{GroupReport, Item, Status, Summary, Totals, SUMMARY};

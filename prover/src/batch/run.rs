@@ -1,15 +1,16 @@
 //! The workers of a batch.
 //!
-//! Every worker has a pool of threads of its own and takes the next group until there is none. Proofs are kept until a few can be verified together, which
-//! costs a fraction of verifying each, and are published then.
+//! Every worker has a pool of threads of its own and takes the next items, one or as many as a group has, until there are none. Proofs are kept until a
+//! few can be verified together, which costs a fraction of verifying each, and are published then.
 
 use super::{
-    context::context_of,
+    context::{context_of, group_context},
     error::{BatchError, ItemError},
-    group::{prove_group, Attempt, Inference, Keys, Proven},
+    group::{Group, Inference, Proven},
+    keys::KeysBySize,
     output::{failed, OutputFolder},
     source::Source,
-    summary::{Item, Status, Summary, Totals, SUMMARY},
+    summary::{GroupReport, Item, Summary, Totals, SUMMARY},
 };
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::{
@@ -17,7 +18,7 @@ use std::{
     path::Path,
     sync::{
         atomic::{AtomicUsize, Ordering},
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
     },
     time::{Duration, Instant},
 };
@@ -28,8 +29,6 @@ use zkonnx_verifier::{
     statement::Context,
 };
 
-/// Items that a worker takes at once.
-const GROUP: usize = 1;
 /// Proofs that are verified together.
 const VERIFIED_AT_ONCE: usize = 16;
 /// No proof waits longer than this, and one more proof, to be verified and published.
@@ -61,7 +60,7 @@ pub fn plan(asked: Option<usize>, items: usize, threads: usize, memory: (Option<
 #[derive(Debug)]
 pub struct Run<'a> {
     /// What is proven and verified with.
-    pub keys: &'a Keys,
+    pub keys: &'a KeysBySize,
     /// The items.
     pub source: &'a Source,
     /// Where the items come from, for the summary.
@@ -82,6 +81,8 @@ struct Shared<'a> {
     next: AtomicUsize,
     items: Mutex<Vec<Option<Item>>>,
     fatal: Mutex<Option<BatchError>>,
+    /// Seconds of one proof of one item of a group, for comparison.
+    single: Mutex<Option<f64>>,
     ended: &'a (dyn Fn(&Item) + Sync),
 }
 
@@ -101,6 +102,7 @@ impl Run<'_> {
             next: AtomicUsize::new(0),
             items: Mutex::new(vec![None; self.source.len()]),
             fatal: Mutex::new(None),
+            single: Mutex::new(None),
             ended,
         };
         std::thread::scope(|scope| {
@@ -113,10 +115,12 @@ impl Run<'_> {
         }
         let items = shared.items.into_inner().unwrap_or_else(PoisonError::into_inner);
         let items: Vec<Item> = items.into_iter().flatten().collect();
+        let single = shared.single.into_inner().unwrap_or_else(PoisonError::into_inner);
         let summary = Summary {
-            model_id: self.keys.prover.id,
+            model_id: self.keys.single().prover.id,
             inputs: self.inputs.to_owned(),
             jobs: self.plan.jobs,
+            group: (self.keys.size() > 1).then(|| GroupReport::new(self.keys, single, &items)),
             totals: Totals::new(&items, started.elapsed().as_secs_f64()),
             items,
         };
@@ -134,9 +138,10 @@ impl Run<'_> {
 
     /// Reads an item and quantises it.
     fn prepare(&self, index: usize) -> Result<Inference, ItemError> {
-        let keys = &self.keys.prover;
+        let keys = &self.keys.single().prover;
         let name = self.source.name(index).to_owned();
         let loaded = self.source.load(index)?;
+        let is_single = loaded.context.is_some();
         let context = context_of(&self.context, &keys.id, &name, loaded.context)?;
         let (mut inputs, mut clamped) = (Vec::new(), 0);
         for (input, values) in keys.model.graph.inputs.iter().zip(&loaded.values) {
@@ -148,36 +153,71 @@ impl Run<'_> {
             clamped += quantised.clamped;
             inputs.push(quantised.values);
         }
-        Ok(Inference { index, name, inputs, context, clamped, replaces: None })
+        Ok(Inference { index, name, inputs, context, is_single, clamped })
     }
 
-    /// The proof that is there already, if it is of this inference, or why it is not.
-    fn present(&self, inference: &Inference) -> Result<Option<ProofFile>, String> {
-        let name = inference.file_name();
+    /// What becomes proofs of some items that were taken together: those with a context of their own alone, and the others as one.
+    fn groups(items: Vec<Inference>) -> Vec<Vec<Inference>> {
+        let (single, others): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.is_single);
+        let mut groups: Vec<Vec<Inference>> = single.into_iter().map(|item| vec![item]).collect();
+        if !others.is_empty() {
+            groups.push(others);
+        }
+        groups
+    }
+
+    /// A group with its keys, name and context.
+    fn group(&self, first: usize, items: &[Inference]) -> Result<Group, ItemError> {
+        let keys = self.keys.of(items.len())?;
+        let names: Vec<&str> = items.iter().map(|item| item.name.as_str()).collect();
+        let context = group_context(&self.context, &self.keys.single().prover.id, &names);
+        Ok(Group::new(keys, items.to_vec(), (group_name(first / self.keys.size()), context)))
+    }
+
+    /// The proof that is there already, if it is of this group, or why it is not.
+    fn present(&self, group: &Group) -> Result<Option<ProofFile>, String> {
+        let name = group.file_name();
         let Some(bytes) = self.output.read(&name).map_err(|e| e.to_string())? else { return Ok(None) };
         let file = ProofFile::from_bytes(&bytes).map_err(|e| e.to_string())?;
-        inference.is_stated(self.keys, &file.statement)?;
+        group.is_stated(&file.statement)?;
         Ok(Some(file))
     }
+}
+
+/// The name of the proof of several items, by the number of the group.
+pub(super) fn group_name(number: usize) -> String {
+    format!("group-{number:06}")
 }
 
 impl Shared<'_> {
     fn work(&self) {
         let mut waiting: Vec<Proven> = Vec::new();
         let mut since = Instant::now();
-        while let Some(group) = self.take() {
-            let mut missing = Vec::new();
-            for index in group {
+        while let Some(indices) = self.take() {
+            let first = indices.start;
+            let mut items = Vec::new();
+            for index in indices {
                 match self.run.prepare(index) {
                     Err(error) => self.end(index, Item::failed(self.run.source.name(index), &error)),
-                    Ok(mut inference) => match self.run.present(&inference) {
-                        Ok(Some(file)) => waiting.push(Proven { inference, file, seconds: None }),
-                        Ok(None) => missing.push(inference),
-                        Err(reason) => {
-                            inference.replaces = Some(reason);
-                            missing.push(inference);
-                        }
-                    },
+                    Ok(item) => items.push(item),
+                }
+            }
+            let mut missing = Vec::new();
+            for items in Run::groups(items) {
+                let mut group = match self.run.group(first, &items) {
+                    Ok(group) => group,
+                    Err(error) => {
+                        items.iter().for_each(|item| self.end(item.index, Item::failed(&item.name, &error)));
+                        continue;
+                    }
+                };
+                match self.run.present(&group) {
+                    Ok(Some(file)) => waiting.push(Proven { group, file, seconds: None }),
+                    Ok(None) => missing.push(group),
+                    Err(reason) => {
+                        group.replaces = Some(reason);
+                        missing.push(group);
+                    }
                 }
             }
             self.prove(missing, &mut waiting);
@@ -189,24 +229,42 @@ impl Shared<'_> {
         self.publish(&mut waiting);
     }
 
-    /// The next group; `None` when there is none, or the batch is over.
+    /// The next items; `None` when there are none, or the batch is over.
     fn take(&self) -> Option<std::ops::Range<usize>> {
         if self.fatal.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
             return None;
         }
-        let (first, len) = (self.next.fetch_add(GROUP, Ordering::Relaxed), self.run.source.len());
-        (first < len).then(|| first..(first + GROUP).min(len))
+        let size = self.run.keys.size();
+        let (first, len) = (self.next.fetch_add(size, Ordering::Relaxed), self.run.source.len());
+        (first < len).then(|| first..(first + size).min(len))
     }
 
-    fn prove(&self, group: Vec<Inference>, waiting: &mut Vec<Proven>) {
-        if group.is_empty() {
+    fn prove(&self, groups: Vec<Group>, waiting: &mut Vec<Proven>) {
+        for group in groups {
+            self.compare(&group);
+            match group.prove() {
+                Ok((file, seconds)) => waiting.push(Proven { group, file, seconds: Some(seconds) }),
+                Err(error) => self.fail(&group, &error),
+            }
+        }
+    }
+
+    /// Proves the first member of the first group alone, to tell what groups save. The proof is dropped.
+    fn compare(&self, group: &Group) {
+        if group.members.len() == 1 {
             return;
         }
-        for Attempt { inference, made, seconds } in prove_group(self.run.keys, group) {
-            match made {
-                Ok(file) => waiting.push(Proven { inference, file, seconds: Some(seconds) }),
-                Err(error) => self.end(inference.index, Item::failed(&inference.name, &error)),
-            }
+        // Nobody waits for it, and nobody does it twice.
+        let Ok(mut single) = self.single.try_lock() else { return };
+        if single.is_none() {
+            let share = |inputs: &Vec<i64>| inputs.iter().take(inputs.len() / group.members.len()).copied().collect();
+            let alone = Group {
+                members: group.members.iter().take(1).cloned().collect(),
+                inputs: group.inputs.iter().map(share).collect(),
+                keys: Arc::clone(self.run.keys.single()),
+                ..group.clone()
+            };
+            *single = alone.prove().ok().map(|(_, seconds)| seconds);
         }
     }
 
@@ -216,41 +274,30 @@ impl Shared<'_> {
             let proofs = std::mem::take(waiting);
             let items: Vec<BatchItem<'_>> = proofs
                 .iter()
-                .map(|p| BatchItem {
-                    handle: &self.run.keys.handle,
-                    statement: &p.file.statement,
-                    proof: &p.file.proof,
-                })
+                .map(|p| BatchItem { handle: &p.group.keys.handle, statement: &p.file.statement, proof: &p.file.proof })
                 .collect();
             let verdicts = verify_batch(&items, None);
             let (mut missing, mut written) = (Vec::new(), Vec::new());
             for (proven, verdict) in proofs.into_iter().zip(verdicts) {
-                let Proven { mut inference, file, seconds } = proven;
+                let Proven { mut group, file, seconds } = proven;
                 match (verdict, seconds) {
                     (Ok(verified), _) => {
-                        let status = if seconds.is_some() { Status::Proved } else { Status::Skipped };
                         if seconds.is_some() {
-                            match self.write(&inference, &file) {
+                            match self.write(&group, &file) {
                                 Ok(()) => {}
                                 Err(Some(error)) => {
-                                    self.end(inference.index, Item::failed(&inference.name, &error));
+                                    self.fail(&group, &error);
                                     continue;
                                 }
                                 Err(None) => return,
                             }
                         }
-                        let proof = Some(inference.file_name());
-                        let statement = Some(verified.statement_digest());
-                        let Inference { index, name, replaces: replaced, clamped, .. } = inference;
-                        let item = Item { name, status, reason: None, replaced, clamped, seconds, proof, statement };
-                        written.push((index, item));
+                        written.extend(Item::of_group(&group, seconds, verified.statement_digest()));
                     }
-                    (Err(error), Some(_)) => {
-                        self.end(inference.index, Item::failed(&inference.name, &ItemError::Refused(error)));
-                    }
+                    (Err(error), Some(_)) => self.fail(&group, &ItemError::Refused(error)),
                     (Err(error), None) => {
-                        inference.replaces = Some(error.to_string());
-                        missing.push(inference);
+                        group.replaces = Some(error.to_string());
+                        missing.push(group);
                     }
                 }
             }
@@ -265,8 +312,8 @@ impl Shared<'_> {
     }
 
     /// Writes a proof file. Without an error the batch is over: the next ones would fail too.
-    fn write(&self, inference: &Inference, file: &ProofFile) -> Result<(), Option<ItemError>> {
-        let name = inference.file_name();
+    fn write(&self, group: &Group, file: &ProofFile) -> Result<(), Option<ItemError>> {
+        let name = group.file_name();
         self.run.output.publish(&name, &file.to_bytes()).map_err(|source| {
             let path = self.run.output.path(&name);
             // A folder in the place of the file is the trouble of this item alone.
@@ -276,6 +323,13 @@ impl Shared<'_> {
             self.stop(failed(&path)(source));
             None
         })
+    }
+
+    /// All members of a group fail together.
+    fn fail(&self, group: &Group, error: &ItemError) {
+        for member in &group.members {
+            self.end(member.index, Item::failed(&member.name, error));
+        }
     }
 
     fn end(&self, index: usize, item: Item) {

@@ -1,7 +1,12 @@
 //! What became of a batch.
 
+use super::{
+    group::Group,
+    keys::{Keys, KeysBySize},
+};
 use serde::Serialize;
 use std::path::PathBuf;
+use zkonnx_circuits::cost::predict;
 use zkonnx_verifier::statement::{ModelId, StatementDigest};
 
 /// Name of the summary in the folder of proofs.
@@ -16,10 +21,42 @@ pub struct Summary {
     pub inputs: PathBuf,
     /// Proofs that were made at once.
     pub jobs: usize,
+    /// Of several inferences in one proof: what that saves.
+    pub group: Option<GroupReport>,
     /// Sums.
     pub totals: Totals,
     /// Every item.
     pub items: Vec<Item>,
+}
+
+/// What groups save.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct GroupReport {
+    /// Inferences in one proof.
+    pub size: usize,
+    /// Predicted seconds of proving one inference alone, divided by those of an inference in a group.
+    pub predicted: f64,
+    /// Seconds that proving one inference alone took, on the threads of one worker; `None` when nothing was proven.
+    pub single_seconds: Option<f64>,
+    /// Median seconds of an inference in a full group, on the threads of one worker.
+    pub grouped_seconds: Option<f64>,
+    /// How many times as many inferences per second groups have proven: the quotient of these two.
+    pub measured: Option<f64>,
+}
+
+impl GroupReport {
+    #[allow(clippy::cast_precision_loss)] // far below 2^52
+    pub(super) fn new(keys: &KeysBySize, single: Option<f64>, items: &[Item]) -> Self {
+        let size = keys.size();
+        let seconds = |keys: &Keys| predict(&keys.prover.keys.compiled).seconds;
+        let predicted = seconds(keys.single()) * size as f64 / seconds(keys.full());
+        let mut grouped: Vec<f64> =
+            items.iter().filter(|item| item.group == Some(size)).filter_map(|item| item.seconds).collect();
+        grouped.sort_by(f64::total_cmp);
+        let grouped = grouped.get(grouped.len() / 2).copied();
+        let measured = single.zip(grouped).map(|(single, grouped)| single / grouped);
+        Self { size, predicted, single_seconds: single, grouped_seconds: grouped, measured }
+    }
 }
 
 /// Sums over a batch.
@@ -37,7 +74,7 @@ pub struct Totals {
     pub clamped: usize,
     /// Seconds of this run, without the making of keys.
     pub seconds: f64,
-    /// Proofs per second of this run.
+    /// Items proven per second of this run.
     pub proofs_per_second: f64,
 }
 
@@ -66,10 +103,14 @@ pub struct Item {
     pub replaced: Option<String>,
     /// Input values that were clamped to the declared range.
     pub clamped: usize,
-    /// Seconds that its proof took, on the threads that it had.
+    /// Seconds that its proof took, or its part of it, on the threads that it had.
     pub seconds: Option<f64>,
     /// The proof file, in the folder of proofs.
     pub proof: Option<String>,
+    /// How many items the proof is of, when there are several.
+    pub group: Option<usize>,
+    /// Which of them this one is: its index along the first axis of inputs and outputs.
+    pub member: Option<usize>,
     /// Digest of the statement.
     pub statement: Option<StatementDigest>,
 }
@@ -84,8 +125,35 @@ impl Item {
             clamped: 0,
             seconds: None,
             proof: None,
+            group: None,
+            member: None,
             statement: None,
         }
+    }
+
+    /// The members of a group whose proof is there and verifies, with their places among the items.
+    #[allow(clippy::cast_precision_loss)] // far below 2^52
+    pub(super) fn of_group<'a>(
+        group: &'a Group,
+        seconds: Option<f64>,
+        statement: StatementDigest,
+    ) -> impl Iterator<Item = (usize, Self)> + 'a {
+        let size = group.members.len();
+        group.members.iter().enumerate().map(move |(at, member)| {
+            let item = Self {
+                name: member.name.clone(),
+                status: if seconds.is_some() { Status::Proved } else { Status::Skipped },
+                reason: None,
+                replaced: group.replaces.clone(),
+                clamped: member.clamped,
+                seconds: seconds.map(|seconds| seconds / size as f64),
+                proof: Some(group.file_name()),
+                group: (size > 1).then_some(size),
+                member: (size > 1).then_some(at),
+                statement: Some(statement),
+            };
+            (member.index, item)
+        })
     }
 }
 

@@ -1,14 +1,14 @@
 //! `zkonnx batch`.
 
 use super::{context, files, progress::Progress, Failure, Outcome};
-use crate::{
-    batch::{available_memory, plan, BatchError, Keys, OutputFolder, Run, Source, Status, Summary, SUMMARY},
-    keys::ProverModel,
+use crate::batch::{
+    available_memory, largest_group, plan, predict_group, BatchError, KeysBySize, OutputFolder, Run, Source, Status,
+    Summary, SUMMARY,
 };
 use clap::Args;
 use std::{num::NonZeroUsize, path::PathBuf};
-use zkonnx_circuits::{cost::predict, lower::Modes};
-use zkonnx_verifier::registry::Registry;
+use zkonnx_circuits::cost::predict;
+use zkonnx_quantize::model::QuantizedModel;
 
 #[derive(Debug, Args)]
 pub(super) struct Batch {
@@ -31,9 +31,20 @@ pub(super) struct Batch {
     /// Proofs that are made at once, which share all threads; without it one for each thread, while memory lasts
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
+    /// Prove this many inferences in one proof, where that takes less time for each: NAME.proof is then group-NUMBER.proof, with
+    /// inputs and outputs of shape [N, …] and a job id of its own, and the summary says where each inference stands. Those with
+    /// a context of their own are proven alone
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
+    group: NonZeroUsize,
     /// Print the summary as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Whether an item's proof would have the name of a group's.
+fn is_group_name(name: &str) -> bool {
+    let number = name.strip_prefix("group-");
+    number.is_some_and(|n| n.len() >= 6 && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 impl Batch {
@@ -50,19 +61,19 @@ impl Batch {
         let output = OutputFolder::open(&self.output).map_err(|e| self.failure(&e))?;
         let bar = files::spinner("keys");
         let params = files::params(model.layout.k.into()).map_err(|e| Failure::at(&self.model, e.message))?;
-        let modes = Modes::public(&model.graph);
-        let prover = ProverModel::new(model, modes, params.clone()).map_err(|e| Failure::at(&self.model, e))?;
-        let mut registry = Registry::new();
-        registry.insert_params(params);
-        let handle = registry.register(&prover.zkv).map_err(|e| Failure::at(&self.model, e))?;
+        let group = self.group_size(&model, source.len())?;
+        if let Some(name) = (0..source.len()).map(|i| source.name(i)).find(|n| group > 1 && is_group_name(n)) {
+            return Err(self.failure(&BatchError::GroupName(name.to_owned())));
+        }
+        let keys = KeysBySize::new(model, group, params).map_err(|e| Failure::at(&self.model, e))?;
         bar.finish_and_clear();
-        let each = predict(&prover.keys.compiled).memory;
+        let each = predict(&keys.full().prover.keys.compiled).memory;
         let asked = self.jobs.map(NonZeroUsize::get);
-        let plan = plan(asked, source.len(), rayon::current_num_threads(), (available_memory(), each));
+        let groups = source.len().div_ceil(group);
+        let plan = plan(asked, groups, rayon::current_num_threads(), (available_memory(), each));
         if plan.limited {
             eprintln!("warning: {} at once: a proof is predicted to take {}", plan.jobs, files::bytes(each));
         }
-        let keys = Keys { prover, handle };
         let run = Run {
             keys: &keys,
             source: &source,
@@ -91,10 +102,37 @@ impl Batch {
         Ok(if summary.totals.failed == 0 { Outcome::Done } else { Outcome::Rejected })
     }
 
+    /// The size of groups: what was asked for, where it fits and is cheaper.
+    #[allow(clippy::cast_precision_loss)] // far below 2^52
+    fn group_size(&self, model: &QuantizedModel, items: usize) -> Result<usize, Failure> {
+        let asked = self.group.get();
+        // A group that is never full would only be compared with.
+        let size = asked.min(items).max(1);
+        if size == 1 {
+            return Ok(1);
+        }
+        let Some((single, group)) = predict_group(model, 1).zip(predict_group(model, size)) else {
+            let message = format!("--group {asked}: so many inferences do not fit one proof of k = {}", model.layout.k);
+            let largest = largest_group(model, size);
+            return Err(Failure::at(&self.model, message)
+                .hint(format!("at most {largest} do; quantise with a larger --k for more")));
+        };
+        let each = group.seconds / size as f64;
+        if each >= single.seconds {
+            eprintln!(
+                "warning: --group {asked} is not used: an inference alone is predicted to take {:.3} s, in a group {each:.3} s",
+                single.seconds
+            );
+            return Ok(1);
+        }
+        Ok(size)
+    }
+
     fn failure(&self, error: &BatchError) -> Failure {
         let failure = Failure::new(error);
         match error {
             BatchError::Locked(_) => failure.hint("wait for it, or choose another -o"),
+            BatchError::GroupName(_) => failure.hint("rename it, or leave --group out"),
             BatchError::Output { .. } => failure.hint("proofs that were written stay: run it again"),
             BatchError::Inputs { .. } | BatchError::Data(_) | BatchError::Empty(_) => failure.hint(
                 "--inputs is a folder of .npy, .npz, .json or .csv files, a .jsonl file, or a file with many samples",
@@ -115,6 +153,16 @@ impl Batch {
         if totals.clamped > 0 {
             let items = summary.items.iter().filter(|item| item.clamped > 0).count();
             say!("{} values of {items} inputs lay outside of the declared range and were clamped", totals.clamped);
+        }
+        if let Some(group) = &summary.group {
+            let predicted = format!("predicted {:.1} times as many per second as alone", group.predicted);
+            match (group.single_seconds, group.grouped_seconds, group.measured) {
+                (Some(single), Some(grouped), Some(measured)) => say!(
+                    "groups of {}: {grouped:.4} s for each inference, {single:.4} s alone: {measured:.1} times as many per second ({predicted})",
+                    group.size
+                ),
+                _ => say!("groups of {}: {predicted}", group.size),
+            }
         }
         let skipped: Vec<&str> =
             summary.items.iter().filter(|i| i.status == Status::Skipped).map(|i| i.name.as_str()).collect();

@@ -1,6 +1,6 @@
 //! `zkonnx batch`: what it proves, what it reports, and what it leaves when it is stopped.
 
-use crate::{command, finish, fixture, image, mlp, write, zkonnx, Dir, Ended};
+use crate::{command, finish, fixture, image, images, mlp, write, zkonnx, Dir, Ended};
 use serde_json::Value;
 use std::{fs, path::Path, time::Duration};
 use zkonnx_prover::batch::{job_id, OutputFolder};
@@ -8,13 +8,13 @@ use zkonnx_quantize::data::NamedTensor;
 use zkonnx_verifier::{proof_file::ProofFile, statement::Context};
 
 /// Runs a batch of the MLP.
-fn batch(inputs: &str, out: &str, more: &[&str]) -> Ended {
+pub(super) fn batch(inputs: &str, out: &str, more: &[&str]) -> Ended {
     zkonnx(&[&["batch", &mlp().zkq, "--inputs", inputs, "-o", out], more].concat())
 }
 
 /// The summary in the folder, which standard output has as well.
 #[track_caller]
-fn summary(ended: &Ended, code: i32, out: &str) -> Value {
+pub(super) fn summary(ended: &Ended, code: i32, out: &str) -> Value {
     assert_eq!(ended.code, Some(code), "{ended:#?}");
     assert!(!ended.err.contains("panicked"), "{ended:#?}");
     let summary = fs::read_to_string(Path::new(out).join("summary.json")).unwrap();
@@ -22,13 +22,13 @@ fn summary(ended: &Ended, code: i32, out: &str) -> Value {
     serde_json::from_str(&summary).unwrap()
 }
 
-fn item<'a>(summary: &'a Value, name: &str) -> &'a Value {
+pub(super) fn item<'a>(summary: &'a Value, name: &str) -> &'a Value {
     let items = summary["items"].as_array().unwrap();
     items.iter().find(|item| item["name"] == name).unwrap_or_else(|| panic!("no '{name}' in {summary:#}"))
 }
 
 #[track_caller]
-fn totals(summary: &Value, proved: usize, skipped: usize, failed: usize) {
+pub(super) fn totals(summary: &Value, proved: usize, skipped: usize, failed: usize) {
     let totals = &summary["totals"];
     let counts = ["proved", "skipped", "failed"].map(|name| totals[name].as_u64().unwrap());
     assert_eq!(counts, [proved, skipped, failed].map(|n| n as u64), "{summary:#}");
@@ -36,7 +36,7 @@ fn totals(summary: &Value, proved: usize, skipped: usize, failed: usize) {
 
 /// The names of all proof files; every one verifies, and there is nothing but what a batch writes.
 #[track_caller]
-fn proofs(out: &str) -> Vec<String> {
+pub(super) fn proofs(out: &str) -> Vec<String> {
     let mut names: Vec<String> =
         fs::read_dir(out).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.retain(|name| !name.starts_with(".zkonnx-batch.") && name != "summary.json");
@@ -50,16 +50,9 @@ fn proofs(out: &str) -> Vec<String> {
     names
 }
 
-fn context(out: &str, name: &str) -> Context {
+pub(super) fn context(out: &str, name: &str) -> Context {
     let bytes = fs::read(format!("{out}/{name}.proof")).unwrap();
     ProofFile::from_bytes(&bytes).unwrap().statement.context
-}
-
-/// Some held-out images in one file, with NaN in those that are named.
-fn images(path: &str, indices: &[usize], nan: &[usize]) {
-    let mut data: Vec<f64> = indices.iter().flat_map(|index| image(&[784], *index).data).collect();
-    nan.iter().for_each(|sample| data[sample * 784 + 5] = f64::NAN);
-    write(path, &[NamedTensor { name: "image".into(), shape: vec![indices.len(), 784], data }]);
 }
 
 /// The image as a JSON list.

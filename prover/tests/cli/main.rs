@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod batch;
+mod batch_groups;
 mod committed;
 mod files;
 mod flow;
@@ -141,6 +142,13 @@ fn image(shape: &[usize], index: usize) -> NamedTensor {
     let images = arrays.iter().find(|a| a.name == "images").unwrap();
     let data = images.data[index * 784..(index + 1) * 784].iter().map(|v| v / 255.0).collect();
     NamedTensor { name: "image".into(), shape: shape.to_vec(), data }
+}
+
+/// Some held-out images in one file, with NaN in those that are named.
+fn images(path: &str, indices: &[usize], nan: &[usize]) {
+    let mut data: Vec<f64> = indices.iter().flat_map(|index| image(&[784], *index).data).collect();
+    nan.iter().for_each(|sample| data[sample * 784 + 5] = f64::NAN);
+    write(path, &[NamedTensor { name: "image".into(), shape: vec![indices.len(), 784], data }]);
 }
 
 fn write(path: &str, tensors: &[NamedTensor]) {
