@@ -18,7 +18,11 @@ mod context;
 mod demo;
 mod files;
 mod inspect;
+#[cfg(feature = "jobs")]
+mod jobs;
 mod limits;
+#[cfg(feature = "jobs")]
+mod logs;
 mod node_table;
 mod open;
 mod opening;
@@ -27,12 +31,20 @@ mod progress;
 mod prove;
 mod quantize;
 mod receipt;
+#[cfg(feature = "jobs")]
+mod receipts;
 mod recipe;
 mod run;
 #[cfg(feature = "service")]
 mod serve;
 mod stages;
+#[cfg(feature = "jobs")]
+mod store;
+#[cfg(feature = "jobs")]
+mod submit;
 mod verify;
+#[cfg(feature = "jobs")]
+mod worker;
 
 use clap::{Parser, Subcommand};
 use std::{io::Write, process::ExitCode};
@@ -63,6 +75,24 @@ enum Command {
     Receipt(receipt::Receipt),
     /// Opens a committed tensor of a statement
     Open(open::Open),
+    /// Queues inferences as jobs, one for every input
+    #[cfg(feature = "jobs")]
+    Submit(submit::Submit),
+    /// Lists jobs
+    #[cfg(feature = "jobs")]
+    Jobs(jobs::Jobs),
+    /// Queues failed, poisoned or cancelled jobs again
+    #[cfg(feature = "jobs")]
+    Retry(jobs::Change),
+    /// Cancels queued and leased jobs
+    #[cfg(feature = "jobs")]
+    Cancel(jobs::Change),
+    /// Proves jobs of the queue, until it is told to stop
+    #[cfg(feature = "jobs")]
+    Worker(worker::Worker),
+    /// Lists what was proven with what it is charged for, and exports the receipts
+    #[cfg(feature = "jobs")]
+    Receipts(receipts::Receipts),
     /// Quantises, proves and verifies a bundled model on real images, then refuses a tampered proof
     Demo(demo::Demo),
     /// Verifies proofs over HTTP, on loopback
@@ -121,6 +151,18 @@ pub fn main() -> ExitCode {
         Command::Verify(command) => command.run(),
         Command::Receipt(command) => command.run(),
         Command::Open(command) => command.run(),
+        #[cfg(feature = "jobs")]
+        Command::Submit(command) => command.run(),
+        #[cfg(feature = "jobs")]
+        Command::Jobs(command) => command.run(),
+        #[cfg(feature = "jobs")]
+        Command::Retry(command) => command.retry(),
+        #[cfg(feature = "jobs")]
+        Command::Cancel(command) => command.cancel(),
+        #[cfg(feature = "jobs")]
+        Command::Worker(command) => command.run(),
+        #[cfg(feature = "jobs")]
+        Command::Receipts(command) => command.run(),
         Command::Demo(command) => command.run(),
         #[cfg(feature = "service")]
         Command::Serve(command) => command.run(),

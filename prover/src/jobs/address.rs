@@ -1,27 +1,64 @@
 //! Where a store is: `--store`.
 
 use super::{
+    blob::{BlobError, BlobStore, Directory},
     sqlite::SqliteStore,
     store::{JobStore, StoreError},
 };
 use std::path::Path;
 
-/// Opens a store: a SQLite file (`jobs.db` or `sqlite:jobs.db`), which is made when there is none.
+/// The file of a store in SQLite.
+fn file(address: &str) -> Option<&str> {
+    let file = match address.split_once(':') {
+        Some(("sqlite", file)) => file,
+        Some((scheme, rest)) if scheme.len() > 1 && rest.starts_with("//") => return None,
+        _ => address,
+    };
+    Some(file).filter(|file| !file.is_empty())
+}
+
+/// Whether an address is one of PostgreSQL.
+#[cfg(feature = "postgres")]
+fn is_postgres(address: &str) -> bool {
+    address.starts_with("postgres://") || address.starts_with("postgresql://")
+}
+
+/// An address without what is secret in it.
+fn shown(address: &str) -> String {
+    match (address.split_once("://"), address.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://…@{place}"),
+        _ => address.to_owned(),
+    }
+}
+
+/// Opens a store: a SQLite file (`jobs.db` or `sqlite:jobs.db`), which is made when there is none, or a PostgreSQL server
+/// (`postgres://USER:PASSWORD@HOST:PORT/DATABASE`).
 ///
 /// # Errors
 /// [`StoreError`] when the address is none, or the store cannot be used.
 pub fn open(address: &str) -> Result<Box<dyn JobStore>, StoreError> {
-    let file = match address.split_once(':') {
-        Some(("sqlite", file)) => file,
-        Some((scheme, rest)) if scheme.len() > 1 && rest.starts_with("//") => {
-            return Err(StoreError::Address(address.to_owned()));
-        }
-        _ => address,
-    };
-    if file.is_empty() {
-        return Err(StoreError::Address(address.to_owned()));
+    #[cfg(feature = "postgres")]
+    if is_postgres(address) {
+        return Ok(Box::new(super::postgres::PostgresStore::open(address)?));
     }
+    let file = file(address).ok_or_else(|| StoreError::Address(shown(address)))?;
     Ok(Box::new(SqliteStore::open(Path::new(file))?))
+}
+
+/// Opens the place of artefacts: a folder, or without an address `FILE.blobs` beside the store.
+///
+/// # Errors
+/// [`BlobError::Address`] when there is no such place.
+pub fn open_blobs(address: Option<&str>, store: &str) -> Result<Box<dyn BlobStore>, BlobError> {
+    let folder = match (address, file(store)) {
+        (Some(address), _) if address.is_empty() || address.contains("://") => {
+            return Err(BlobError::Address(address.to_owned()))
+        }
+        (Some(folder), _) => folder.to_owned(),
+        (None, Some(file)) => format!("{file}.blobs"),
+        (None, None) => return Err(BlobError::NoAddress),
+    };
+    Ok(Box::new(Directory::new(Path::new(&folder))))
 }
 
 #[cfg(test)]
@@ -30,8 +67,10 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for address in ["", "sqlite:", "mysql://localhost/jobs"] {
-            assert!(matches!(open(address), Err(StoreError::Address(_))), "{address}");
+        for address in ["", "sqlite:", "mysql://me:secret@localhost/jobs"] {
+            let error = open(address).expect_err("no address");
+            assert!(matches!(error, StoreError::Address(_)), "{address}");
+            assert!(!error.to_string().contains("secret"), "{error}");
         }
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.db");

@@ -10,7 +10,7 @@ use zkonnx_verifier::replay::JobKey;
 
 /// Attempts that fail before a job is poisoned.
 pub const MAX_ATTEMPTS: u32 = 3;
-/// Leases that expire before a job is poisoned: its worker vanished every time, and it may be the reason.
+/// Leases that expire after the job was begun before it is poisoned: its worker vanished every time, and it may be the reason.
 pub const MAX_EXPIRATIONS: u32 = 10;
 /// How long a lease is.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -49,7 +49,7 @@ pub enum StoreError {
     #[error("the store holds something else than expected: {0}")]
     Corrupt(&'static str),
     /// The address of a store that is none.
-    #[error("'{0}' is no store: give a file, or sqlite:FILE")]
+    #[error("'{0}' is no store: give a file, sqlite:FILE or postgres://…")]
     Address(String),
     /// The database cannot be reached, or is too busy. Nothing is known about the last change.
     #[error("the store cannot be reached: {0}")]
@@ -57,6 +57,9 @@ pub enum StoreError {
     /// The database refuses, a full disk for example.
     #[error("the store refuses: {0}")]
     Refused(String),
+    /// An artefact that cannot be kept.
+    #[error(transparent)]
+    Blob(#[from] super::blob::BlobError),
     /// The operating system gave no randomness.
     #[error("no randomness from the operating system: {0}")]
     Randomness(String),
@@ -90,6 +93,8 @@ pub struct Claim<'a> {
     pub loaded: &'a [ModelRef],
     /// Most jobs; they are all of one model.
     pub limit: u32,
+    /// How many of them are begun at once. Should the worker vanish, the others are not suspected.
+    pub begin: u32,
     /// How long the lease is.
     pub lease: Duration,
 }

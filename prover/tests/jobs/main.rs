@@ -2,8 +2,17 @@
 #![cfg(feature = "jobs")]
 #![allow(clippy::unwrap_used)]
 
+mod commands;
 mod conformance;
+mod faults;
+mod kills;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod program;
+#[cfg(feature = "postgres")]
+mod server;
 mod sqlite;
+mod worker;
 
 use std::time::Duration;
 use zkonnx_prover::jobs::{
@@ -49,6 +58,7 @@ const CLAIM: Claim<'static> = Claim {
     memory: 1 << 30,
     loaded: &[],
     limit: 1,
+    begin: 1,
     lease: Duration::from_secs(30),
 };
 

@@ -43,12 +43,13 @@ fn ended(transaction: &mut dyn Transaction, lease: &Lease) -> Result<Option<JobS
 
 pub(super) fn expire(transaction: &mut dyn Transaction, dialect: &Dialect, now: UnixMillis) -> Result<u64, StoreError> {
     let sql = format!(
-        "UPDATE jobs SET
-            state = CASE WHEN expirations + 1 >= ?2 THEN 'poisoned' ELSE 'queued' END,
-            finished = CASE WHEN expirations + 1 >= ?2 THEN ?1 ELSE NULL END,
-            reason = CASE WHEN expirations + 1 >= ?2 THEN ?3 ELSE reason END,
-            expirations = expirations + 1, token = NULL, leased_until = NULL
-        WHERE number IN (SELECT number FROM jobs WHERE state = 'leased' AND leased_until < ?1 {})",
+        "WITH ended AS MATERIALIZED (SELECT number FROM jobs WHERE state = 'leased' AND leased_until < ?1 {})
+        UPDATE jobs SET
+            state = CASE WHEN expirations + begun >= ?2 THEN 'poisoned' ELSE 'queued' END,
+            finished = CASE WHEN expirations + begun >= ?2 THEN CAST(?1 AS BIGINT) ELSE NULL END,
+            reason = CASE WHEN expirations + begun >= ?2 THEN ?3 ELSE reason END,
+            expirations = expirations + begun, token = NULL, leased_until = NULL
+        WHERE number IN (SELECT number FROM ended)",
         dialect.skip_locked
     );
     let reason = format!("the worker vanished {MAX_EXPIRATIONS} times: its lease expired without a word");
@@ -102,26 +103,32 @@ pub(super) fn claim(
     expire(transaction, dialect, now)?;
     let mut heads = heads(transaction, claim)?;
     heads.sort_by_key(|h| (Reverse(h.priority), Reverse(h.loaded), h.deadline, h.number));
+    // Materialised, so that it locks once and no more than it may.
     let sql = format!(
-        "UPDATE jobs SET state = 'leased', token = ?1, leased_until = ?2, worker = ?3, started = ?4
-        WHERE number IN (
-            SELECT number FROM jobs WHERE model = ?5 AND state = 'queued' AND priority >= ?6
-            ORDER BY priority DESC, deadline, number LIMIT ?7 {})",
+        "WITH next AS MATERIALIZED (
+            SELECT number FROM jobs WHERE model = ?1 AND state = 'queued' AND priority >= ?2
+            ORDER BY priority DESC, deadline, number LIMIT ?3 {})
+        UPDATE jobs SET state = 'leased', token = ?4, leased_until = ?5, worker = ?6, started = ?7, begun = 0
+        WHERE number IN (SELECT number FROM next)",
         dialect.skip_locked
     );
     for head in heads {
         let values = [
+            head.model.into(),
+            head.priority.into(),
+            claim.limit.into(),
             token.0.as_slice().into(),
             now.after(claim.lease).0.into(),
             claim.worker.into(),
             now.0.into(),
-            head.model.into(),
-            head.priority.into(),
-            claim.limit.into(),
         ];
         // None when others have taken them in the meantime.
         if transaction.execute(&sql, &values)? > 0 {
-            return leased(transaction, token);
+            let jobs = leased(transaction, token)?;
+            for job in jobs.iter().take(claim.begin as usize) {
+                transaction.execute("UPDATE jobs SET begun = 1 WHERE number = ?1", &[job.lease.job.0.into()])?;
+            }
+            return Ok(jobs);
         }
     }
     Ok(Vec::new())

@@ -36,6 +36,7 @@ pub const MIGRATIONS: [&str; 2] = [
         state TEXT NOT NULL,
         attempts BIGINT NOT NULL DEFAULT 0,
         expirations BIGINT NOT NULL DEFAULT 0,
+        begun BIGINT NOT NULL DEFAULT 0,
         token {bytes},
         leased_until BIGINT,
         worker TEXT,
