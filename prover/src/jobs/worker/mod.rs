@@ -167,11 +167,16 @@ fn claim(shared: &Shared<'_>, jobs: mpsc::Sender<LeasedJob>) {
     let slots = config.concurrency.max(1);
     let mut next = Instant::now();
     let mut trouble = None;
+    // Whether there was nothing to claim, and nothing in flight.
+    let mut idle = false;
     while !shared.stopping() {
         let (flight, seconds) = shared.flight();
         let room = (slots + ahead(config, seconds)).saturating_sub(flight);
         // Several at once where they are short, but never an idle slot.
-        if room == 0 || (flight >= slots && 2 * room < slots + ahead(config, seconds)) || Instant::now() < next {
+        if room == 0
+            || (flight >= slots && 2 * room < slots + ahead(config, seconds))
+            || (Instant::now() < next && (idle || flight > 0))
+        {
             shared.wait(next.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)));
             continue;
         }
@@ -192,11 +197,13 @@ fn claim(shared: &Shared<'_>, jobs: mpsc::Sender<LeasedJob>) {
             Err(error) => {
                 shared.trouble("no job can be claimed", &error, *trouble.get_or_insert_with(Instant::now));
                 next = Instant::now() + config.poll;
+                idle = true;
                 continue;
             }
         };
         trouble = None;
         shared.claimed(&claimed);
+        idle = claimed.is_empty() && flight == 0;
         if claimed.is_empty() {
             next = Instant::now() + config.poll;
             if is_done(shared, flight) {
