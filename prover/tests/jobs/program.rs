@@ -83,13 +83,18 @@ impl Queue {
 
     /// Lines of inputs, each another.
     pub(crate) fn lines(&self, name: &str, count: usize) -> PathBuf {
+        self.lines_from(name, 0, count)
+    }
+
+    /// The same, from a number on: others have other inputs.
+    pub(crate) fn lines_from(&self, name: &str, first: usize, count: usize) -> PathBuf {
         let line = |at: usize| {
             #[allow(clippy::cast_precision_loss)] // small
             let value = at as f64 / 1000.0;
             format!("{{\"x\": [{value}, -1.0, 0.5, {}]}}\n", -value)
         };
         let path = self.path(name);
-        std::fs::write(&path, (0..count).map(line).collect::<String>()).unwrap();
+        std::fs::write(&path, (first..first + count).map(line).collect::<String>()).unwrap();
         path
     }
 
