@@ -1,6 +1,6 @@
 //! Many inferences of one model, proven into one folder: what `zkonnx batch` does.
 //!
-//! Items come from a [`Source`], are proven in groups ([`prove_group`]) by workers with a pool of threads each ([`Run`]), verified together, and end as
+//! Items come from a [`Source`], are proven in groups ([`Group`]) by workers with a pool of threads each ([`Run`]), verified together, and end as
 //! files in an [`OutputFolder`] and as lines of a [`Summary`]. A folder that was written before is gone on with: what is there, decodes, is of this model and of the
 //! same inputs and context, and verifies, is not proven again. Nothing else is kept: there is no state but the proofs.
 
