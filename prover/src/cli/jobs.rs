@@ -2,7 +2,7 @@
 
 use super::{
     store::{Place, Selection},
-    Failure, Outcome,
+    watch, Failure, Outcome,
 };
 use crate::jobs::{Job, JobNumber, JobStore, StoreError, UnixMillis};
 use clap::Args;
@@ -23,6 +23,9 @@ pub(super) struct Jobs {
     before: Option<i64>,
     #[command(flatten)]
     place: Place,
+    /// Show a table that is renewed every so many seconds, until it is interrupted
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..=3600), conflicts_with = "json")]
+    watch: Option<u64>,
     /// Print JSON: the numbers of all jobs, and the jobs
     #[arg(long)]
     json: bool,
@@ -33,6 +36,9 @@ impl Jobs {
         let store = self.place.open()?;
         let mut filter = self.selection.filter(self.limit);
         filter.before = self.before.map(JobNumber);
+        if let Some(seconds) = self.watch {
+            return watch::run(&*store, &filter, Duration::from_secs(seconds));
+        }
         let now = UnixMillis::now();
         let jobs = store.list(&filter).map_err(Failure::new)?;
         let stats = store.stats(0, now).map_err(Failure::new)?;
@@ -61,7 +67,7 @@ impl Jobs {
 }
 
 /// A job in words.
-fn line(job: &Job, now: UnixMillis) -> String {
+pub(super) fn line(job: &Job, now: UnixMillis) -> String {
     let reason = job.reason.as_deref().map(|reason| format!(": {}", super::one_line(reason))).unwrap_or_default();
     let worker = job.worker.as_deref().filter(|_| job.leased_until.is_some());
     let worker = worker.map(|worker| format!(" by {worker}")).unwrap_or_default();

@@ -44,6 +44,8 @@ mod store;
 mod submit;
 mod verify;
 #[cfg(feature = "jobs")]
+mod watch;
+#[cfg(feature = "jobs")]
 mod worker;
 
 use clap::{Parser, Subcommand};

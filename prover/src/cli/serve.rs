@@ -6,6 +6,7 @@ use clap::Args;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,6 +22,9 @@ pub(super) struct Serve {
     /// Register no models but those of --model
     #[arg(long)]
     no_registration: bool,
+    /// Show this queue: a dashboard at /, JSON at /v1/queue, and its numbers at /metrics
+    #[arg(long, value_name = "STORE", env = "ZKONNX_STORE", hide_env_values = true)]
+    store: Option<String>,
     /// Models that can be registered
     #[arg(long, value_name = "N", default_value_t = Config::default().max_models)]
     max_models: usize,
@@ -56,7 +60,9 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(&self) -> Result<Outcome, Failure> {
+        let store = self.store.as_deref().map(|store| crate::jobs::open(store).map_err(Failure::new)).transpose()?;
         let config = Config {
+            store: store.map(Arc::from),
             max_models: self.max_models,
             registration: !self.no_registration,
             max_jobs: self.replay,
@@ -81,6 +87,9 @@ impl Serve {
             eprintln!("warning: {address} is not loopback, and the service has no authentication and no encryption");
         }
         say!("listening on http://{address}");
+        if self.store.is_some() {
+            say!("dashboard at http://{address}/");
+        }
         server.run(stopped()).map_err(|e| Failure::new(e.to_string()))?;
         say!("stopped");
         Ok(Outcome::Done)

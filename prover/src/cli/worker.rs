@@ -9,7 +9,7 @@ use super::{
 use crate::{
     batch::available_memory,
     jobs::{
-        worker::{run, Config, Until},
+        worker::{run, Config, Meter, Until},
         JobState, UnixMillis,
     },
     params_cache,
@@ -63,6 +63,10 @@ pub(super) struct Worker {
     /// Seconds that running proofs get after SIGTERM, before their jobs are given back
     #[arg(long, value_name = "SECONDS", default_value_t = 3600.0, value_parser = parse_seconds)]
     grace: f64,
+    /// Address and port for the numbers of this worker, at /metrics for Prometheus; port 0 takes any that is free
+    #[cfg(feature = "service")]
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<std::net::SocketAddr>,
     /// How logs are written to standard error; RUST_LOG says which
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log: LogFormat,
@@ -93,8 +97,24 @@ fn own_name() -> String {
 }
 
 impl Worker {
+    /// Starts logs, and metrics where they are asked for.
+    #[cfg(feature = "service")]
+    fn start(&self) -> Result<Option<Arc<dyn Meter>>, Failure> {
+        let Some(address) = self.metrics else { return logs::start(self.log, None).map(|()| None) };
+        let metrics = crate::service::WorkerMetrics::new().map_err(Failure::new)?;
+        logs::start(self.log, Some(Box::new(metrics.layer())))?;
+        let bound = metrics.serve(address).map_err(|e| Failure::new(format!("--metrics {address}: {e}")))?;
+        tracing::info!(target: "zkonnx_prover::jobs", address = %bound, "metrics are at /metrics");
+        Ok(Some(Arc::new(metrics)))
+    }
+
+    #[cfg(not(feature = "service"))]
+    fn start(&self) -> Result<Option<Arc<dyn Meter>>, Failure> {
+        logs::start(self.log, None).map(|()| None)
+    }
+
     pub(super) fn run(&self) -> Result<Outcome, Failure> {
-        logs::start(self.log)?;
+        let meter = self.start()?;
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT] {
             // The second time it does not wait.
@@ -122,6 +142,7 @@ impl Worker {
             patience: Duration::from_secs_f64(self.patience),
             grace: Duration::from_secs_f64(self.grace),
             params: params_cache::folder(),
+            meter,
         };
         let tally = run((&*store, &*blobs), &config, &stop, &|| std::process::exit(0)).map_err(Failure::new)?;
         let queued = store.stats(0, UnixMillis::now()).map_err(Failure::new)?.jobs.of(JobState::Queued);

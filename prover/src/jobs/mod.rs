@@ -27,6 +27,6 @@ pub use input::JobInput;
 pub use job::{Job, JobNumber, JobResult, JobState, Lease, LeasedJob, ModelRef, NewJob, Recorded, Requirements};
 pub use prove_job::{prove_job, JobError, LoadedModel, ProvenJob};
 pub use sqlite::SqliteStore;
-pub use stats::{Counts, Done, Stats, WorkerReport, WorkerSeen};
+pub use stats::{Counts, Done, Stats, Step, WorkerReport, WorkerSeen};
 pub use store::{Claim, FailureKind, Filter, JobStore, StoreError, Submission};
 pub use time::UnixMillis;

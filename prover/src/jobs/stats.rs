@@ -70,6 +70,16 @@ pub struct Done {
     pub macs: u64,
 }
 
+/// What was proven in one step of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// When it begins.
+    pub begins: UnixMillis,
+    /// What was proven.
+    #[serde(flatten)]
+    pub done: Done,
+}
+
 /// A worker about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerReport {

@@ -2,7 +2,7 @@
 
 use super::{
     job::{Job, JobNumber, JobResult, JobState, Lease, LeasedJob, ModelRef, NewJob, Recorded},
-    stats::{Stats, WorkerReport},
+    stats::{Stats, Step, WorkerReport},
     time::UnixMillis,
 };
 use std::{fmt::Debug, time::Duration};
@@ -223,6 +223,12 @@ pub trait JobStore: Debug + Send + Sync {
     /// # Errors
     /// [`StoreError`] when the store cannot be used.
     fn recorded(&self, key: &JobKey) -> Result<Option<Recorded>, StoreError>;
+
+    /// What was recorded since a moment, in steps of time that begin there; steps without a result are left out.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be used.
+    fn history(&self, since: UnixMillis, step: Duration) -> Result<Vec<Step>, StoreError>;
 
     /// Numbers for metrics and dashboards; the last `failures` failures.
     ///

@@ -1,6 +1,8 @@
 //! Counters for Prometheus.
 
-use prometheus::{Encoder, Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    proto::MetricFamily, Encoder, Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
 use std::time::Instant;
 
 /// What is counted.
@@ -49,15 +51,17 @@ impl Metrics {
         result
     }
 
-    /// The text that Prometheus reads.
-    pub(super) fn text(&self, models: usize, (running, all): (usize, usize)) -> String {
+    /// The text that Prometheus reads, with the numbers of a queue.
+    pub(super) fn text(&self, models: usize, (running, all): (usize, usize), queue: Vec<MetricFamily>) -> String {
         let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.models.set(number(models));
         self.running.set(number(running));
         self.waiting.set(number(all.saturating_sub(running)));
+        let mut families = self.registry.gather();
+        families.extend(queue);
         let mut text = Vec::new();
         // Writing to memory does not fail.
-        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        let _ = TextEncoder::new().encode(&families, &mut text);
         String::from_utf8(text).unwrap_or_default()
     }
 }

@@ -1,7 +1,7 @@
-//! Verification over HTTP: `zkonnx serve`. `verifier/docs/http.md` describes it for its users.
+//! Verification over HTTP, and a look at the queue: `zkonnx serve`. `verifier/docs/http.md` describes it for its users.
 //!
 //! A request goes through `server` (connections), `routes` (paths), a handler in `models`, `proofs` or `receipts`, and `gate`, which
-//! lets a bounded number of verifications run on threads of their own. Errors are `error::ApiError`s.
+//! lets a bounded number of verifications run on threads of their own. `queue` shows a store of jobs. Errors are `error::ApiError`s.
 
 mod candidate;
 mod error;
@@ -10,18 +10,22 @@ mod metrics;
 mod models;
 mod openapi;
 mod proofs;
+mod queue;
 mod receipts;
 mod requests;
 mod routes;
 mod server;
 mod state;
+mod worker_metrics;
 
 pub use error::ApiError;
 pub use openapi::DOCUMENT;
 pub use routes::{Route, ROUTES};
 pub use server::Server;
+pub use worker_metrics::WorkerMetrics;
 
-use std::{path::PathBuf, time::Duration};
+use crate::jobs::JobStore;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// Limits and choices of a service.
 #[derive(Clone, Debug)]
@@ -50,6 +54,8 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// Folder of cached parameters.
     pub params: PathBuf,
+    /// A queue of jobs that is shown: its dashboard, its numbers.
+    pub store: Option<Arc<dyn JobStore>>,
 }
 
 impl Default for Config {
@@ -68,6 +74,7 @@ impl Default for Config {
             timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(30),
             params: crate::params_cache::folder(),
+            store: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Paths and methods.
 
-use super::{error::ApiError, models, openapi, proofs, receipts, state::App};
+use super::{error::ApiError, models, openapi, proofs, queue, receipts, state::App};
 use axum::{
     body::Body,
     extract::{MatchedPath, Request, State},
@@ -34,12 +34,15 @@ macro_rules! routes {
 }
 
 routes! {
+    get "/" => queue::dashboard;
+    get "/dashboard" => queue::dashboard;
     get "/healthz" => healthz;
     get "/metrics" => metrics;
     get "/openapi.json" => document;
     get "/v1/models" => models::list;
     post "/v1/models" => models::register;
     get "/v1/models/{id}" => models::show;
+    get "/v1/queue" => queue::json;
     post "/v1/verify" => proofs::one;
     post "/v1/verify-batch" => proofs::batch;
     post "/v1/receipts" => receipts::issue;
@@ -76,7 +79,11 @@ async fn healthz() -> &'static str {
 }
 
 async fn metrics(State(app): State<App>) -> impl IntoResponse {
-    let text = app.metrics.text(app.num_models(), app.gate.load());
+    let queue = match queue::snapshot(&app).await {
+        None => Vec::new(),
+        Some(snapshot) => queue::families(snapshot.ok().as_deref()),
+    };
+    let text = app.metrics.text(app.num_models(), app.gate.load(), queue);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 

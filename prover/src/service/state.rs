@@ -1,6 +1,6 @@
 //! What all requests share.
 
-use super::{error::ApiError, gate::Gate, metrics::Metrics, Config};
+use super::{error::ApiError, gate::Gate, metrics::Metrics, queue::Queue, Config};
 use crate::params_cache;
 use axum::http::StatusCode;
 use halo2_proofs::poly::commitment::Params;
@@ -28,6 +28,8 @@ pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) gate: Gate,
     pub(super) metrics: Metrics,
+    /// The queue of jobs that is shown.
+    pub(super) queue: Option<Queue>,
     /// Which jobs were settled.
     pub(super) guard: Option<MemoryReplayGuard>,
     models: RwLock<BTreeMap<ModelId, ModelHandle>>,
@@ -46,6 +48,7 @@ impl App {
         Ok(Self(Arc::new(Shared {
             gate: Gate::new(config.workers, config.queue),
             metrics: Metrics::new()?,
+            queue: config.store.clone().map(Queue::new),
             guard: config.max_jobs.map(MemoryReplayGuard::with_limit),
             models: RwLock::default(),
             params: Mutex::default(),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use zkonnx_prover::service::{Config, DOCUMENT, ROUTES};
 
-fn document() -> Value {
+pub(crate) fn document() -> Value {
     serde_json::from_str(DOCUMENT).unwrap()
 }
 
@@ -28,7 +28,7 @@ fn the_document_has_the_routes_and_no_others() {
 }
 
 /// Whether a value has the form of a schema, as far as the document uses them.
-fn fits(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
+pub(crate) fn fits(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     if let Some(reference) = schema["$ref"].as_str() {
         let schema = root.pointer(reference.trim_start_matches('#')).ok_or(format!("no {reference}"))?;
         return fits(root, schema, value);

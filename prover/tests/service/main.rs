@@ -6,6 +6,7 @@ mod client;
 mod document;
 mod limits;
 mod process;
+mod queue;
 mod receipts;
 mod verdicts;
 

@@ -81,3 +81,44 @@ fn what_is_no_model_or_no_address_ends_it_at_once() {
     let mut program = Program::new(&["--listen", "192.0.2.1:8710"]);
     assert_eq!(program.child.wait().unwrap().code(), Some(2));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_queue_can_be_shown_and_a_worker_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("jobs.db");
+    let store = store.to_str().unwrap();
+    let mut program = Program::new(&["--listen", "127.0.0.1:0", "--store", store]);
+    let address = program.address();
+    assert_eq!(program.line(), format!("dashboard at http://{address}/"));
+    assert!(get(address, "/").text().contains("No worker is running"));
+    let mut refused = Program::new(&["--listen", "127.0.0.1:0", "--store", "mysql://localhost/jobs"]);
+    assert_eq!(refused.child.wait().unwrap().code(), Some(2));
+
+    let mut worker = Command::new(env!("CARGO_BIN_EXE_zkonnx"))
+        .args(["worker", "--store", store, "--metrics", "127.0.0.1:0", "--log", "json"])
+        .env("ZKONNX_PARAMS", params_folder())
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut logs = BufReader::new(worker.stderr.take().unwrap());
+    logs.read_line(&mut line).unwrap();
+    let log: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let measured: SocketAddr = log["address"].as_str().unwrap_or_else(|| panic!("{log}")).parse().unwrap();
+    let text = get(measured, "/metrics").text();
+    assert!(text.contains("zkonnx_worker_jobs_total{outcome=\"done\"} 0"), "{text}");
+    assert_eq!((get(measured, "/healthz").text().as_str(), get(measured, "/").status), ("ok\n", 404));
+    assert!(Command::new("kill").args(["-TERM", &worker.id().to_string()]).status().unwrap().success());
+    assert_eq!(worker.wait().unwrap().code(), Some(0));
+
+    let watch = ["jobs", "--watch", "--store", store];
+    let refused = Command::new(env!("CARGO_BIN_EXE_zkonnx")).args(watch).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("terminal"), "{refused:?}");
+    assert!(Command::new("kill").args(["-TERM", &program.child.id().to_string()]).status().unwrap().success());
+    assert_eq!((program.line().as_str(), program.child.wait().unwrap().code()), ("stopped", Some(0)));
+}

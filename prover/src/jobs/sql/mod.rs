@@ -14,11 +14,11 @@ pub use value::{Row, Value};
 
 use super::{
     job::{Job, JobNumber, JobResult, JobState, Lease, LeasedJob, NewJob, Recorded},
-    stats::{Stats, WorkerReport},
+    stats::{Stats, Step, WorkerReport},
     store::{Claim, FailureKind, Filter, JobStore, StoreError, Submission},
     time::UnixMillis,
 };
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 use zkonnx_verifier::replay::JobKey;
 
 /// The words in which databases differ.
@@ -182,6 +182,10 @@ impl<D: Database> JobStore for SqlStore<D> {
     fn recorded(&self, key: &JobKey) -> Result<Option<Recorded>, StoreError> {
         let filter = Filter { domain: Some(key.domain), job_id: Some(key.job_id), limit: 1, ..Filter::default() };
         Ok(self.results(&filter)?.pop())
+    }
+
+    fn history(&self, since: UnixMillis, step: Duration) -> Result<Vec<Step>, StoreError> {
+        self.run(Access::Read, |transaction, _| summary::history(transaction, since, step))
     }
 
     fn stats(&self, failures: u32, now: UnixMillis) -> Result<Stats, StoreError> {

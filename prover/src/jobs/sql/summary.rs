@@ -2,7 +2,7 @@
 
 use super::{listing::jobs, submit::state, value::Row, Transaction};
 use crate::jobs::{
-    stats::{Done, Stats, WorkerSeen},
+    stats::{Done, Stats, Step, WorkerSeen},
     store::{StoreError, FORGET_WORKERS},
     time::UnixMillis,
 };
@@ -32,6 +32,26 @@ pub(super) fn stats(transaction: &mut dyn Transaction, failures: u32, now: UnixM
     let last = "WHERE j.state IN ('failed', 'poisoned') ORDER BY j.finished DESC, j.number DESC LIMIT ?1";
     stats.failures = jobs(transaction, last, &[failures.into()])?;
     Ok(stats)
+}
+
+pub(super) fn history(
+    transaction: &mut dyn Transaction,
+    since: UnixMillis,
+    step: Duration,
+) -> Result<Vec<Step>, StoreError> {
+    let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX).max(1);
+    let rows = transaction.query(
+        "SELECT (recorded - ?1) / ?2, COUNT(*), CAST(SUM(milliseconds) AS BIGINT), CAST(SUM(proof_bytes) AS BIGINT),
+            CAST(SUM(macs) AS BIGINT)
+        FROM results WHERE recorded >= ?1 GROUP BY 1 ORDER BY 1",
+        &[since.0.into(), step.into()],
+    )?;
+    let one = |mut row: Row| {
+        let begins = UnixMillis(row.int()?.saturating_mul(step).saturating_add(since.0));
+        let (proofs, milliseconds) = (row.number()?, row.number()?);
+        Ok(Step { begins, done: Done { proofs, milliseconds, proof_bytes: row.number()?, macs: row.number()? } })
+    };
+    rows.into_iter().map(one).collect()
 }
 
 fn one(rows: Vec<Row>) -> Result<Row, StoreError> {

@@ -4,6 +4,7 @@
 //! and records results, several in one transaction where they come fast. A heart tells the store that the leases are held.
 
 mod heart;
+mod meter;
 mod publisher;
 mod shared;
 mod slots;
@@ -15,12 +16,13 @@ use super::{
     time::UnixMillis,
 };
 use crate::params_cache;
+pub use meter::{Meter, Outcome};
 use shared::Shared;
 use std::{
     path::PathBuf,
     sync::{
         atomic::{AtomicBool, Ordering},
-        mpsc, Mutex,
+        mpsc, Arc, Mutex,
     },
     thread::scope,
     time::{Duration, Instant},
@@ -68,6 +70,8 @@ pub struct Config {
     pub grace: Duration,
     /// Folder of cached parameters.
     pub params: PathBuf,
+    /// Who is told what it does.
+    pub meter: Option<Arc<dyn Meter>>,
 }
 
 impl Config {
@@ -87,6 +91,7 @@ impl Config {
             patience: Duration::from_secs(60),
             grace: Duration::from_secs(3600),
             params: params_cache::folder(),
+            meter: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Publishing: the receipt is kept, then its result recorded.
 
-use super::shared::{Count, Shared};
+use super::{shared::Shared, Outcome};
 use crate::jobs::{
     blob::BlobError,
     job::{JobResult, LeasedJob},
@@ -59,11 +59,11 @@ fn say(shared: &Shared<'_>, job: &LeasedJob, proven: &ProvenJob, heard: bool) {
     let (number, label, id) = (job.lease.job.0, &job.job.label, zkonnx_verifier::json::to_hex(&job.job.context.job_id));
     let JobResult { milliseconds, statement, .. } = &proven.result;
     if heard {
-        shared.count(Count::Done);
+        shared.count(Outcome::Done);
         let (clamped, attempt) = (proven.clamped, job.lease.attempt);
         tracing::info!(job = number, job_id = id, label, attempt, milliseconds, %statement, clamped, "done");
     } else {
-        shared.count(Count::Late);
+        shared.count(Outcome::Late);
         tracing::warn!(job = number, job_id = id, label, "too late: the lease is lost, and nothing was recorded");
     }
 }

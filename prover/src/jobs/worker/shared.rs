@@ -1,6 +1,6 @@
 //! What the threads of a worker share.
 
-use super::{Config, Tally, WorkerError};
+use super::{Config, Outcome, Tally, WorkerError};
 use crate::jobs::{
     blob::BlobStore,
     job::{JobNumber, Lease, LeasedJob, ModelRef},
@@ -58,15 +58,6 @@ struct Flight {
     seconds: Option<f64>,
 }
 
-/// What is counted.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Count {
-    Done,
-    Failed,
-    Late,
-    Released,
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -102,17 +93,20 @@ impl<'a> Shared<'a> {
         self.stop.load(Ordering::Relaxed) || lock(&self.fatal).is_some()
     }
 
-    fn counter(&self, count: Count) -> &AtomicU64 {
-        match count {
-            Count::Done => &self.done,
-            Count::Failed => &self.failed,
-            Count::Late => &self.late,
-            Count::Released => &self.released,
+    fn counter(&self, outcome: Outcome) -> &AtomicU64 {
+        match outcome {
+            Outcome::Done => &self.done,
+            Outcome::Failed => &self.failed,
+            Outcome::Late => &self.late,
+            Outcome::Released => &self.released,
         }
     }
 
-    pub(super) fn count(&self, count: Count) {
-        self.counter(count).fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count(&self, outcome: Outcome) {
+        self.counter(outcome).fetch_add(1, Ordering::Relaxed);
+        if let Some(meter) = &self.config.meter {
+            meter.ended(outcome);
+        }
     }
 
     /// What was done, or why it ended early.
@@ -121,10 +115,10 @@ impl<'a> Shared<'a> {
         match lock(&self.fatal).take() {
             Some(error) => Err(error),
             None => Ok(Tally {
-                done: count(Count::Done),
-                failed: count(Count::Failed),
-                late: count(Count::Late),
-                released: count(Count::Released),
+                done: count(Outcome::Done),
+                failed: count(Outcome::Failed),
+                late: count(Outcome::Late),
+                released: count(Outcome::Released),
             }),
         }
     }
@@ -135,8 +129,8 @@ impl<'a> Shared<'a> {
             started: self.started,
             memory: self.config.memory,
             concurrency: u32::try_from(self.config.concurrency).unwrap_or(u32::MAX),
-            done: self.counter(Count::Done).load(Ordering::Relaxed),
-            failed: self.counter(Count::Failed).load(Ordering::Relaxed),
+            done: self.counter(Outcome::Done).load(Ordering::Relaxed),
+            failed: self.counter(Outcome::Failed).load(Ordering::Relaxed),
         }
     }
 
@@ -289,7 +283,7 @@ impl<'a> Shared<'a> {
     pub(super) fn release(&self, lease: &Lease) {
         self.forget(lease.job);
         match self.store.release(lease, UnixMillis::now()) {
-            Ok(()) => self.count(Count::Released),
+            Ok(()) => self.count(Outcome::Released),
             Err(StoreError::LeaseLost { .. }) => {}
             Err(error) => tracing::warn!(job = lease.job.0, error = %error, "not released: its lease will expire"),
         }

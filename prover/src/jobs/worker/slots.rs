@@ -1,9 +1,6 @@
 //! Slots: where jobs are proven.
 
-use super::{
-    publisher::Finished,
-    shared::{Count, Shared},
-};
+use super::{publisher::Finished, shared::Shared, Outcome};
 use crate::jobs::{
     job::LeasedJob,
     prove_job::{prove_job, Blame, JobError, ProvenJob},
@@ -60,6 +57,9 @@ fn run_one(
     match prove(shared, pool, &job) {
         Ok(result) => {
             shared.fine();
+            if let Some(meter) = &shared.config.meter {
+                meter.proven(started.elapsed(), &result.result);
+            }
             // The publisher lives as long as there are slots.
             if proven.send((job, result)).is_err() {
                 shared.forget(number);
@@ -104,11 +104,11 @@ fn fail(shared: &Shared<'_>, job: &LeasedJob, error: &JobError) {
     shared.forget(job.lease.job);
     match answer {
         Ok(state) => {
-            shared.count(Count::Failed);
+            shared.count(Outcome::Failed);
             tracing::warn!(attempt = job.lease.attempt, %state, reason, "failed");
         }
         Err(StoreError::LeaseLost { .. }) => {
-            shared.count(Count::Late);
+            shared.count(Outcome::Late);
             tracing::warn!(reason, "failed, and too late: the lease is lost");
         }
         Err(error) => tracing::error!(error = %error, "the failure is not recorded"),

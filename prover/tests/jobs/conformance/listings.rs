@@ -1,6 +1,7 @@
 //! What is shown.
 
 use crate::{at, claim, job, result, submit, CLAIM, NOW};
+use std::time::Duration;
 use zkonnx_prover::jobs::{
     Counts, Done, FailureKind, Filter, JobNumber, JobState, JobStore, NewJob, UnixMillis, WorkerReport,
 };
@@ -56,6 +57,10 @@ pub(crate) fn stats_count(store: &dyn JobStore) {
     assert_eq!((stats.late, stats.expirations), (2, 0));
     let done = |proofs| Done { proofs, milliseconds: proofs * 250, proof_bytes: proofs * 4000, macs: proofs * 1000 };
     assert_eq!((stats.last_minute, stats.last_hour, stats.total), (done(1), done(3), done(3)));
+    let minute = Duration::from_secs(60);
+    let steps: Vec<_> = store.history(NOW, minute).unwrap().iter().map(|step| (step.begins, step.done)).collect();
+    assert_eq!(steps, [(NOW, done(2)), (at(180), done(1))]);
+    assert_eq!(store.history(at(201), minute).unwrap(), []);
     let reasons: Vec<_> = stats.failures.iter().map(|job| job.reason.clone().unwrap()).collect();
     assert_eq!(reasons, ["c", "b"]);
     let workers: Vec<_> = stats.workers.iter().map(|w| (w.name.as_str(), w.seen, w.leased, w.done)).collect();
