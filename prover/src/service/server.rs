@@ -82,6 +82,8 @@ impl Server {
             read_timeout: config.read_timeout,
             shutdown_timeout: patience,
         };
+        // A store may have a runtime of its own, which must not end inside of this one.
+        let _store = config.store.clone();
         let result = runtime.block_on(accept(self.listener, router(self.app), limits, stop));
         // Verifications that nobody waits for any more.
         runtime.shutdown_timeout(patience);

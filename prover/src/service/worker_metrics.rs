@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(stages[0].get_histogram().get_sample_count(), 1);
         let jobs: Vec<(&str, f64)> = named("zkonnx_worker_jobs_total")
             .iter()
-            .map(|metric| (metric.get_label()[0].value(), metric.get_counter().value()))
+            .map(|metric| (metric.get_label()[0].value(), metric.get_counter().get_value()))
             .collect();
         assert_eq!(jobs, [("done", 1.0), ("failed", 0.0), ("late", 0.0), ("released", 0.0)]);
     }

@@ -64,7 +64,7 @@ mod tests {
         let found = families(Some(&snapshot));
         assert_eq!(found.len(), 10);
         let named = |name: &str| found.iter().find(|family| family.name() == name).expect("a name");
-        let oldest = named("zkonnx_queue_oldest_seconds").get_metric()[0].get_gauge().value();
+        let oldest = named("zkonnx_queue_oldest_seconds").get_metric()[0].get_gauge().get_value();
         assert!((oldest - 1.5).abs() < 1e-9);
         assert_eq!(named("zkonnx_queue_jobs").get_metric().len(), 6);
         let down = families(None);
