@@ -3,6 +3,7 @@
 use crate::{
     client::{get, post},
     files, params_folder,
+    queue::described,
 };
 use std::{
     io::{BufRead, BufReader},
@@ -111,6 +112,7 @@ fn a_queue_can_be_shown_and_a_worker_measured() {
     let measured: SocketAddr = log["address"].as_str().unwrap_or_else(|| panic!("{log}")).parse().unwrap();
     let text = get(measured, "/metrics").text();
     assert!(text.contains("zkonnx_worker_jobs_total{outcome=\"done\"} 0"), "{text}");
+    described(&text, include_str!("../../../docs/operating.md"));
     assert_eq!((get(measured, "/healthz").text().as_str(), get(measured, "/").status), ("ok\n", 404));
     assert!(Command::new("kill").args(["-TERM", &worker.id().to_string()]).status().unwrap().success());
     assert_eq!(worker.wait().unwrap().code(), Some(0));

@@ -95,6 +95,16 @@ fn metric(text: &str, name: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
+/// Every metric has its line in a document.
+#[track_caller]
+pub(crate) fn described(metrics: &str, document: &str) {
+    let names: Vec<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    assert!(!names.is_empty(), "{metrics}");
+    for name in names {
+        assert!(document.contains(&format!("`{name}")), "{name} is not described");
+    }
+}
+
 #[test]
 fn a_queue_is_shown_as_page_json_and_metrics() {
     let folder = tempfile::tempdir().unwrap();
@@ -149,6 +159,7 @@ fn a_queue_is_shown_as_page_json_and_metrics() {
     ] {
         assert_eq!(metric(&text, name), Some(value), "{name} in {text}");
     }
+    described(&text, include_str!("../../../verifier/docs/http.md"));
     let oldest = metric(&text, "zkonnx_queue_oldest_seconds").unwrap();
     assert!((90.0..3600.0).contains(&oldest), "{oldest}");
     assert!(text.contains("zkonnx_requests_total"), "{text}");
