@@ -4,6 +4,8 @@ pub mod argument;
 #[cfg(feature = "cli")]
 pub mod batch;
 #[cfg(feature = "cli")]
+pub mod bench;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod deviation;
 pub mod error;

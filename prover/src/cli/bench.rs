@@ -1,27 +1,29 @@
 //! `zkonnx bench`.
 
-use super::{
-    bench_batch::{self, BatchTimes},
-    files,
-    stages::{median, peak, reset_peak, StageTimes},
-    Failure, Outcome,
+use super::{files, output, recipe::RecipeOptions, Failure, Outcome};
+use crate::bench::{
+    compare::{compare, Comparison, Verdict},
+    measure, BenchError, Environment, Measurement, Report, Setup, REPORT_FORMAT,
 };
-use crate::{keys::ProverModel, prove::prove};
 use clap::Args;
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
-use tracing_subscriber::layer::SubscriberExt;
-use zkonnx_circuits::{cost::predict, lower::Modes};
-use zkonnx_quantize::{graph::Graph, model::QuantizedModel};
-use zkonnx_verifier::{registry::Registry, statement::Context, verify::verify};
+use zkonnx_circuits::cost::choose_layout;
+use zkonnx_quantize::{
+    graph::Graph,
+    model::{LayoutChoice, QuantizedModel},
+    quantize,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Bench {
-    /// The quantised model
-    model: PathBuf,
+    /// A quantised model; or an ONNX model, which is imported and quantised first
+    #[arg(required_unless_present = "compare")]
+    model: Option<PathBuf>,
     /// One or more inputs; without it, pseudo-random integers in the declared range
     #[arg(long)]
     input: Option<PathBuf>,
@@ -31,206 +33,235 @@ pub(super) struct Bench {
     /// Prove this many, and verify them one by one and in one batch, with one thread and with all
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Prove this many inferences in one proof
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    group: u32,
+    /// Circuits of 2^K rows; this and what follows may be lists, and everything is measured with everything
+    #[arg(long, value_name = "K,…", value_delimiter = ',')]
+    k: Vec<u8>,
+    /// Limbs of this many bits
+    #[arg(long, value_name = "BITS,…", value_delimiter = ',')]
+    limb_bits: Vec<u8>,
+    /// Activations of this many bits; of an ONNX model only
+    #[arg(long, value_name = "BITS,…", value_delimiter = ',')]
+    bits: Vec<u8>,
+    /// Threads; all by default
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Vec<u16>,
+    /// Inferences in one proof
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    group: Vec<u32>,
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Print a line for every stage, with commas
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    /// Compare two reports that --json has printed
+    #[arg(long, num_args = 2, value_names = ["BEFORE.json", "AFTER.json"], conflicts_with_all = ["model", "csv"])]
+    compare: Vec<PathBuf>,
+    #[command(flatten)]
+    recipe: RecipeOptions,
 }
 
-/// The stages of a proof, in order: span names of the prover.
-const PROVE_STAGES: [&str; 7] =
-    ["evaluate", "witness", "phase-1 commitments", "halo2 proof", "sumcheck", "relations", "opening"];
+/// A model to be measured in several layouts, and what it took to have it.
+struct Loaded {
+    model: QuantizedModel,
+    bits: Option<u8>,
+    before: Vec<(&'static str, Duration)>,
+}
+
+/// What was asked for, or one default.
+fn choices<T: Copy>(asked: &[T]) -> Vec<Option<T>> {
+    if asked.is_empty() {
+        return vec![None];
+    }
+    asked.iter().copied().map(Some).collect()
+}
 
 impl Bench {
     pub(super) fn run(&self) -> Result<Outcome, Failure> {
+        if let [before, after] = self.compare.as_slice() {
+            return self.compare(before, after);
+        }
         if self.runs == 0 || self.batch == Some(0) {
             return Err(Failure::new("--runs or --batch is 0"));
         }
-        let times = StageTimes::default();
-        let subscriber = tracing_subscriber::registry().with(times.clone());
-        let _guard = tracing::subscriber::set_default(subscriber);
-        let mut stages: BTreeMap<&str, f64> = BTreeMap::new();
-        let mut once = |name: &'static str, started: Instant| {
-            stages.insert(name, started.elapsed().as_secs_f64());
-        };
-
-        let started = Instant::now();
-        let model = files::read_model(&self.model)?;
-        once("load", started);
-        let inputs = grouped(&self.inputs(&model)?, self.group);
-        let started = Instant::now();
-        let params = files::params(model.layout.k.into()).map_err(|e| Failure::at(&self.model, e.message))?;
-        once("params", started);
-        let started = Instant::now();
-        let modes = Modes::public(&model.graph);
-        let prover = ProverModel::of_group(model.clone(), self.group, modes, params.clone());
-        let prover = prover.map_err(|e| Failure::at(&self.model, e))?;
-        once("keys and commitments", started);
-        let mut registry = Registry::new();
-        registry.insert_params(params);
-        let started = Instant::now();
-        let handle = registry.register(&prover.zkv).map_err(Failure::new)?;
-        once("register", started);
-        let prepare_peak = peak();
-        times.take();
-
-        let mut runs: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
-        let mut prove_peak = None;
-        let (mut proof_bytes, mut statement_bytes) = (0, 0);
-        for run in 0..self.runs {
-            reset_peak();
-            let started = Instant::now();
-            let inputs = &inputs[run % inputs.len()];
-            let (statement, proof) = prove(&prover, inputs, Context::default()).map_err(Failure::new)?;
-            runs.entry("prove").or_default().push(started.elapsed());
-            prove_peak = prove_peak.max(peak());
-            for (name, time) in times.take() {
-                runs.entry(name).or_default().push(time);
+        let path = self.model.as_deref().ok_or_else(|| Failure::new("no model"))?;
+        let mut runs = Vec::new();
+        for loaded in self.load(path)? {
+            for layout in self.layouts(path, &loaded.model)? {
+                let model = QuantizedModel { layout, ..loaded.model.clone() };
+                let params = files::params(layout.k.into()).map_err(|e| Failure::at(path, e.message))?;
+                let inputs = self.inputs(&model.graph)?;
+                for group in choices(&self.group) {
+                    for threads in choices(&self.threads) {
+                        let setup = Setup {
+                            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                            model: model.clone(),
+                            params: Arc::clone(&params),
+                            inputs: inputs.clone(),
+                            bits: loaded.bits,
+                            group: group.unwrap_or(1),
+                            threads: threads.map_or_else(rayon::current_num_threads, usize::from),
+                            runs: self.runs,
+                            batch: self.batch,
+                            before: loaded.before.clone(),
+                        };
+                        let measured = measure(&setup).map_err(|e| failed(path, &setup, &e))?;
+                        if !(self.json || self.csv) {
+                            show(&measured, self.runs);
+                        }
+                        runs.push(measured);
+                    }
+                }
             }
-            let started = Instant::now();
-            verify(&handle, &statement, &proof, None).map_err(Failure::new)?;
-            runs.entry("verify").or_default().push(started.elapsed());
-            (proof_bytes, statement_bytes) = (proof.len(), statement.to_bytes().len());
         }
-        let batches = match self.batch {
-            Some(count) => bench_batch::measure(&prover, &handle, (&inputs, count), self.runs)?,
-            None => Vec::new(),
-        };
-        let spread = |name: &str| {
-            let all = runs.get(name).map_or(&[][..], Vec::as_slice);
-            let (min, max) = (all.iter().min(), all.iter().max());
-            (median(all), min.map_or(0.0, Duration::as_secs_f64), max.map_or(0.0, Duration::as_secs_f64))
-        };
-        let cost = predict(&prover.keys.compiled);
-        let layout = prover.model.layout;
+        let report = Report { format: REPORT_FORMAT, environment: Environment::current(), runs };
         if self.json {
-            let medians: BTreeMap<&str, _> = runs
-                .keys()
-                .map(|name| {
-                    let (median, min, max) = spread(name);
-                    (*name, serde_json::json!({ "median": median, "min": min, "max": max }))
-                })
-                .collect();
-            say!(
-                "{:#}",
-                serde_json::json!({
-                    "model_id": prover.id.to_string(),
-                    "environment": environment(),
-                    "k": layout.k,
-                    "limb_bits": layout.limb_bits,
-                    "advice_columns": cost.advice_columns,
-                    "word_columns": prover.keys.compiled.shape.columns.len(),
-                    "lookups": cost.lookups,
-                    "runs": self.runs,
-                    "group": self.group,
-                    "once_seconds": stages,
-                    "seconds": medians,
-                    "verify_batches": batches.iter().map(BatchTimes::to_json).collect::<Vec<_>>(),
-                    "prepare_peak_bytes": prepare_peak,
-                    "prove_peak_bytes": prove_peak,
-                    "proof_bytes": proof_bytes,
-                    "statement_bytes": statement_bytes,
-                    "zkv_bytes": prover.zkv.len(),
-                    "predicted_prove_seconds": cost.seconds,
-                    "predicted_memory_bytes": cost.memory,
-                })
-            );
-            return Ok(Outcome::Done);
+            say!("{}", serde_json::to_string_pretty(&report).map_err(Failure::new)?);
+        } else if self.csv {
+            say!("{}", report.to_csv().map_err(Failure::new)?.trim_end());
         }
-        say!(
-            "k = {}, limbs of {} bits, {} advice columns, {} lookups; {} runs, every proof verified",
-            layout.k,
-            layout.limb_bits,
-            cost.advice_columns,
-            cost.lookups,
-            self.runs
-        );
-        say!("{:24} {:>10}", "once", "seconds");
-        for (name, seconds) in &stages {
-            say!("{name:24} {seconds:>10.4}");
-        }
-        say!("{:24} {:>10} {:>10} {:>10}", "stage", "median", "min", "max");
-        for name in PROVE_STAGES.into_iter().chain(["prove", "verify"]) {
-            let (median, min, max) = spread(name);
-            say!("{name:24} {median:>10.4} {min:>10.4} {max:>10.4}");
-        }
-        for batch in &batches {
-            say!("{batch}");
-        }
-        let memory = |peak: Option<usize>| peak.map_or("unknown".into(), files::bytes);
-        say!("peak memory              {} to prepare, {} to prove", memory(prepare_peak), memory(prove_peak));
-        say!(
-            "proof {}, statement {}, zkv {}; predicted {:.3} s, {}",
-            files::bytes(proof_bytes),
-            files::bytes(statement_bytes),
-            files::bytes(prover.zkv.len()),
-            cost.seconds,
-            files::bytes(cost.memory)
-        );
         Ok(Outcome::Done)
     }
 
-    fn inputs(&self, model: &QuantizedModel) -> Result<Vec<Vec<Vec<i64>>>, Failure> {
-        match &self.input {
-            None => Ok((0..4).map(|seed| pseudo_random(&model.graph, seed)).collect()),
-            Some(path) => {
-                let samples = files::samples(path, &files::input_specs(&model.graph))?;
-                (0..samples.len()).map(|s| files::quantise(&model.graph, (path, &samples), s, false)).collect()
+    /// The model, once for every width that is asked for.
+    fn load(&self, path: &Path) -> Result<Vec<Loaded>, Failure> {
+        let is_onnx = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
+        if !is_onnx {
+            if !self.bits.is_empty() || self.recipe.calibrate.is_some() {
+                return Err(Failure::new("--bits and --calibrate are for ONNX models")
+                    .hint("a .zkq file is quantised already: give the .onnx file"));
+            }
+            let started = Instant::now();
+            let model = files::read_model(path)?;
+            return Ok(vec![Loaded { model, bits: None, before: vec![("load", started.elapsed())] }]);
+        }
+        let started = Instant::now();
+        let onnx = self.recipe.import(path)?;
+        let import = started.elapsed();
+        let samples = self.recipe.samples(&onnx)?;
+        let load = |bits: Option<u8>| {
+            let recipe = self.recipe.recipe(bits);
+            let started = Instant::now();
+            let (mut model, _) = quantize(&onnx, samples.as_ref(), &recipe).map_err(|e| Failure::at(path, e))?;
+            model.layout = choose_layout(&Arc::new(model.graph.clone()), None, None).map_err(Failure::new)?.0;
+            let before = vec![("import", import), ("quantise", started.elapsed())];
+            Ok(Loaded { model, bits: Some(recipe.bits), before })
+        };
+        choices(&self.bits).into_iter().map(load).collect()
+    }
+
+    /// All layouts; the model's own when none is asked for, and the best where only one part of it is.
+    fn layouts(&self, path: &Path, model: &QuantizedModel) -> Result<Vec<LayoutChoice>, Failure> {
+        let graph = Arc::new(model.graph.clone());
+        let mut layouts: Vec<LayoutChoice> = Vec::new();
+        for k in choices(&self.k) {
+            for limb_bits in choices(&self.limb_bits) {
+                let layout = match (k, limb_bits) {
+                    (None, None) => model.layout,
+                    (Some(k), Some(limb_bits)) => LayoutChoice { k, limb_bits },
+                    _ => choose_layout(&graph, k, limb_bits).map_err(|e| Failure::at(path, e))?.0,
+                };
+                if !layouts.contains(&layout) {
+                    layouts.push(layout);
+                }
             }
         }
+        Ok(layouts)
+    }
+
+    fn inputs(&self, graph: &Graph) -> Result<Vec<Vec<Vec<i64>>>, Failure> {
+        let Some(path) = &self.input else { return Ok(Vec::new()) };
+        let samples = files::samples(path, &files::input_specs(graph))?;
+        (0..samples.len()).map(|s| files::quantise(graph, (path, &samples), s, false)).collect()
+    }
+
+    fn compare(&self, before: &Path, after: &Path) -> Result<Outcome, Failure> {
+        let [first, second] = [before, after].map(read_report);
+        let (first, second) = (first?, second?);
+        let (rows, unmatched) = compare(&first, &second);
+        if rows.is_empty() {
+            return Err(Failure::at(
+                after,
+                format!("no measurement has the model and settings of one in {}", before.display()),
+            ));
+        }
+        if self.json {
+            let both = serde_json::json!({ "before": first.environment, "after": second.environment, "stages": rows });
+            say!("{}", serde_json::to_string_pretty(&both).map_err(Failure::new)?);
+            return Ok(Outcome::Done);
+        }
+        if (&first.environment.cpu, first.environment.cores) != (&second.environment.cpu, second.environment.cores) {
+            eprintln!("warning: the reports are of different machines");
+        }
+        show_comparison(&rows);
+        if unmatched > 0 {
+            say!("{unmatched} measurements are in one of the reports only");
+        }
+        Ok(Outcome::Done)
     }
 }
 
-/// The inputs of groups of `size` samples, over and over, one group for each sample.
-fn grouped(samples: &[Vec<Vec<i64>>], size: u32) -> Vec<Vec<Vec<i64>>> {
-    let group = |first: usize| {
-        let members = samples.iter().cycle().skip(first).take(size as usize);
-        members.fold(Vec::new(), |mut group: Vec<Vec<i64>>, sample| {
-            group.resize(sample.len(), Vec::new());
-            group.iter_mut().zip(sample).for_each(|(all, one)| all.extend(one));
-            group
-        })
-    };
-    (0..samples.len()).map(group).collect()
+fn failed(path: &Path, setup: &Setup, error: &BenchError) -> Failure {
+    let LayoutChoice { k, limb_bits } = setup.model.layout;
+    Failure::at(path, format!("k = {k}, limbs of {limb_bits} bits, {} in one proof: {error}", setup.group))
 }
 
-/// Integers over the whole declared intervals, the same everywhere (an xorshift generator).
-fn pseudo_random(graph: &Graph, seed: u64) -> Vec<Vec<i64>> {
-    let mut state = 0x9e37_79b9_7f4a_7c15 ^ (seed + 1);
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
-    graph
-        .inputs
-        .iter()
-        .map(|input| {
-            let width = u128::from(input.bounds.hi.abs_diff(input.bounds.lo)) + 1;
-            let count: usize = input.shape.iter().map(|s| *s as usize).product();
-            (0..count)
-                .map(|_| {
-                    let offset = i64::try_from(u128::from(next()) % width).unwrap_or(0);
-                    input.bounds.lo + offset
-                })
-                .collect()
-        })
-        .collect()
+fn read_report(path: &Path) -> Result<Report, Failure> {
+    let report: Report = serde_json::from_slice(&files::read(path)?)
+        .map_err(|e| Failure::at(path, e).hint("`zkonnx bench --json` prints one"))?;
+    match report.format {
+        REPORT_FORMAT => Ok(report),
+        other => Err(Failure::at(path, format!("report format {other}, this program reads {REPORT_FORMAT}"))),
+    }
 }
 
-/// What was measured on.
-fn environment() -> serde_json::Value {
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        let line = text.lines().find(|l| l.starts_with("model name"))?.to_owned();
-        line.split_once(':').map(|(_, name)| name.trim().to_owned())
-    });
-    serde_json::json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "cpu": cpu,
-        "threads": rayon::current_num_threads(),
-        "profile": if cfg!(debug_assertions) { "debug" } else { "release" },
-    })
+/// A measurement for people.
+fn show(measured: &Measurement, runs: usize) {
+    let Measurement { settings, shape, sizes, predicted, .. } = measured;
+    say!(
+        "{}: {settings}; {} advice columns, {} lookups; {runs} runs, every proof verified",
+        measured.model,
+        shape.advice_columns,
+        shape.lookups
+    );
+    say!("{:24} {:>10} {:>10} {:>10} {:>6}", "stage, seconds", "median", "min", "max", "runs");
+    for (name, spread) in measured.ordered() {
+        say!("{name:24} {:>10.4} {:>10.4} {:>10.4} {:>6}", spread.median, spread.min, spread.max, spread.count);
+    }
+    for batch in &measured.batches {
+        say!("{batch}");
+    }
+    let memory = |peak: Option<u64>| peak.and_then(|p| usize::try_from(p).ok()).map_or("unknown".into(), files::bytes);
+    say!("peak memory              {} to prepare, {} to prove", memory(sizes.prepare_peak), memory(sizes.prove_peak));
+    say!(
+        "proof {}, statement {}, zkv {}; predicted {:.3} s, {}",
+        files::bytes(sizes.proof),
+        files::bytes(sizes.statement),
+        files::bytes(sizes.zkv),
+        predicted.seconds,
+        files::bytes(predicted.memory)
+    );
+}
+
+fn show_comparison(rows: &[Comparison]) {
+    let mut headings: BTreeMap<String, ()> = BTreeMap::new();
+    for row in rows {
+        let heading = format!("{}: {}", row.model, row.settings);
+        if headings.insert(heading.clone(), ()).is_none() {
+            say!("{heading}");
+            say!("{:24} {:>10} {:>10} {:>8} {:>8}", "stage, seconds", "before", "after", "ratio", "noise");
+        }
+        let noise = row.noise.map_or("?".into(), |noise| format!("{noise:.3}"));
+        let verdict = match row.verdict {
+            Verdict::Faster => "faster",
+            Verdict::Slower => "SLOWER",
+            Verdict::Same => "",
+            Verdict::Unknown => "too few runs",
+        };
+        let line = format!(
+            "{:24} {:>10.4} {:>10.4} {:>8.3} {noise:>8} {verdict}",
+            row.stage, row.before, row.after, row.ratio
+        );
+        output::line(format_args!("{}", line.trim_end()));
+    }
 }

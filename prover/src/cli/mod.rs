@@ -13,7 +13,6 @@ macro_rules! say {
 mod auto;
 mod batch;
 mod bench;
-mod bench_batch;
 mod context;
 mod demo;
 mod files;
@@ -37,7 +36,6 @@ mod recipe;
 mod run;
 #[cfg(feature = "service")]
 mod serve;
-mod stages;
 #[cfg(feature = "jobs")]
 mod store;
 #[cfg(feature = "jobs")]

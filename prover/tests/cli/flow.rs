@@ -71,16 +71,66 @@ fn bench_measures_every_stage() {
     let mlp = mlp();
     let json = zkonnx(&["bench", &mlp.zkq, "--runs", "1", "--json"]).json();
     for stage in ["evaluate", "witness", "phase-1 commitments", "halo2 proof", "sumcheck", "relations", "opening"] {
-        assert!(json["seconds"][stage]["median"].as_f64().unwrap() > 0.0, "{stage} in {json:#}");
+        let spread = &json["runs"][0]["stages"][stage];
+        assert!(spread["median"].as_f64().unwrap() > 0.0 && spread["count"] == 1, "{stage} in {json:#}");
     }
-    assert!(json["proof_bytes"].as_u64().unwrap() > 1000);
+    assert!(json["runs"][0]["sizes"]["proof"].as_u64().unwrap() > 1000);
+    assert_eq!(json["environment"]["executable"].as_str().unwrap().len(), 64);
     let text = zkonnx(&["bench", &mlp.zkq, "--runs", "1", "--input", &mlp.input]).done().out;
     assert!(text.contains("every proof verified"), "{text}");
     zkonnx(&["bench", &mlp.zkq, "--runs", "0"]).refused(&["--runs"]);
     let json = zkonnx(&["bench", &mlp.zkq, "--runs", "1", "--batch", "2", "--json"]).json();
-    let batches = json["verify_batches"].as_array().unwrap();
+    let batches = json["runs"][0]["batches"].as_array().unwrap();
     assert!(!batches.is_empty() && batches.iter().all(|b| b["proofs"] == 2 && b["ratio"].as_f64().unwrap() > 0.0));
     zkonnx(&["bench", &mlp.zkq, "--batch", "0"]).refused(&["--batch"]);
+}
+
+#[test]
+fn bench_sweeps_over_settings_and_compares_reports() {
+    let (mlp, dir) = (mlp(), Dir::new("bench-sweep"));
+    let settings = |json: &serde_json::Value| -> Vec<[u64; 4]> {
+        let of = |run: &serde_json::Value| {
+            ["k", "limb_bits", "threads", "group"].map(|s| run["settings"][s].as_u64().unwrap())
+        };
+        json["runs"].as_array().unwrap().iter().map(of).collect()
+    };
+    let sweep =
+        ["bench", &mlp.zkq, "--runs", "3", "--k", "8,9", "--limb-bits", "7", "--group", "1,2", "--threads", "1"];
+    let ended = zkonnx(&[&sweep[..], &["--json"]].concat()).done();
+    let json: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(settings(&json), [[8, 7, 1, 1], [8, 7, 1, 2], [9, 7, 1, 1], [9, 7, 1, 2]]);
+    let first = dir.file("first.json", &ended.out);
+    // The second is the first with proofs that took half as long.
+    let mut faster = json.clone();
+    for run in faster["runs"].as_array_mut().unwrap() {
+        let spread = &mut run["stages"]["prove"];
+        spread["median"] = (spread["median"].as_f64().unwrap() / 2.0).into();
+        spread["deviation"] = 0.0.into();
+    }
+    let second = dir.file("second.json", faster.to_string());
+    let text = zkonnx(&["bench", "--compare", &first, &second]).done().out;
+    let halved = text.lines().filter(|line| line.starts_with("prove ") && line.contains("    0.500 "));
+    assert_eq!(halved.count(), 4, "{text}");
+    let compared = zkonnx(&["bench", "--compare", &first, &first, "--json"]).json();
+    let stages = compared["stages"].as_array().unwrap();
+    let expected = |stage: &serde_json::Value| if stage["stage"] == "load" { "unknown" } else { "same" };
+    assert!(stages.len() > 40 && stages.iter().all(|s| s["verdict"] == expected(s)), "{compared:#}");
+    zkonnx(&["bench", "--compare", &first, &mlp.zkq]).refused(&["m.zkq", "hint"]);
+    let other = dir.file("other.json", ended.out.replace("\"m.zkq\"", "\"n.zkq\""));
+    zkonnx(&["bench", "--compare", &first, &other]).refused(&["other.json", "no measurement"]);
+
+    let calibration = fixture("models/mlp_calibration.npz");
+    let onnx =
+        ["bench", &fixture("models/mlp.onnx"), "--calibrate", &calibration, "--runs", "1", "--bits", "8,12", "--csv"];
+    let table = zkonnx(&onnx).done().out;
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
+    assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{table}");
+    for bits in ["8", "12"] {
+        assert!(rows.iter().any(|row| row[3] == bits && row.contains(&"quantise")), "{table}");
+    }
+    zkonnx(&["bench", &mlp.zkq, "--bits", "8"]).refused(&["--bits", "hint"]);
+    zkonnx(&["bench", &mlp.zkq, "--k", "8", "--limb-bits", "16", "--runs", "1"]).refused(&["m.zkq"]);
+    assert_eq!(zkonnx(&["bench"]).code, Some(2));
 }
 
 #[test]
