@@ -160,8 +160,8 @@ fn vanishes(params: &Params<EqAffine>, group: &[Pending<'_>]) -> bool {
         sums.iter_mut().zip(&equation.params).for_each(|(sum, scalar)| *sum += scalar);
     }
     terms.extend(models.into_values().flat_map(|(points, sums)| sums.into_iter().zip(points.iter().copied())));
-    let mut sum = sum(params, group);
-    sum.append_term(Fp::ONE, multiexp(&terms).to_affine());
+    let (mut sum, own) = parallel::join(|| sum(params, group), || multiexp(&terms).to_affine());
+    sum.append_term(Fp::ONE, own);
     sum.eval()
 }
 

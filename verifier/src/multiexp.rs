@@ -46,7 +46,7 @@ pub fn multiexp(terms: &[(Fp, EqAffine)]) -> Eq {
 }
 
 /// Windows that share their memory.
-const WINDOWS_AT_ONCE: usize = 4;
+const WINDOWS_AT_ONCE: usize = 2;
 
 /// The signed digit of a window: in `[-2^(w-1), 2^(w-1)]`, as bucket and sign. The bit below is the carry.
 fn digit(scalar: &[u8; 32], window: usize, index: usize) -> (u32, bool) {

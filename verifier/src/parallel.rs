@@ -13,23 +13,50 @@ pub(crate) fn map<T, U>(items: Vec<T>, f: impl Fn(T) -> U) -> Vec<U> {
     items.into_iter().map(f).collect()
 }
 
+/// Both, at once.
+#[cfg(feature = "multicore")]
+pub(crate) fn join<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
+    rayon::join(a, b)
+}
+
+/// Both, one after the other.
+#[cfg(not(feature = "multicore"))]
+pub(crate) fn join<A, B>(a: impl FnOnce() -> A, b: impl FnOnce() -> B) -> (A, B) {
+    (a(), b())
+}
+
 /// Runs `f` where halo2's small multiplications are serial.
 ///
 /// With two threads, and no other number, halo2 0.4.1 splits even the multiplication of three points that commits to the instance
 /// into 257 windows of one bit, each doubled up on its own: 33,000 doublings, as much as all the rest of a small proof's verification but
 /// the final equation. A pool of three threads is kept for that case.
 ///
-/// A caller that is a thread of a pool itself stays there: while it waited for another pool it would take up more work of its own,
-/// verify within verifying, and so on until its stack is full.
+/// A caller that is a thread of a pool itself waits for a thread of its own that goes there: while it waited for another pool it would take
+/// up more work of its own, verify within verifying, and so on until its stack is full.
 #[cfg(feature = "multicore")]
 pub(crate) fn apart<R: Send>(f: impl FnOnce() -> R + Send) -> R {
-    static POOL: std::sync::OnceLock<Option<rayon::ThreadPool>> = std::sync::OnceLock::new();
-    if rayon::current_thread_index().is_some() || rayon::current_num_threads() != 2 {
+    use std::sync::{Mutex, OnceLock, PoisonError};
+    static POOL: OnceLock<Option<rayon::ThreadPool>> = OnceLock::new();
+    if rayon::current_num_threads() != 2 {
         return f();
     }
-    match POOL.get_or_init(|| rayon::ThreadPoolBuilder::new().num_threads(3).build().ok()) {
-        Some(pool) => pool.install(f),
-        None => f(),
+    let Some(pool) = POOL.get_or_init(|| rayon::ThreadPoolBuilder::new().num_threads(3).build().ok()) else {
+        return f();
+    };
+    if rayon::current_thread_index().is_none() {
+        return pool.install(f);
+    }
+    // Where no thread can be had, the work is still here.
+    let work = Mutex::new(Some(f));
+    let take = || work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let done = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, || take().map(|f| pool.install(f))).ok()?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    match (done, take()) {
+        (Some(result), _) => result,
+        (None, Some(f)) => f(),
+        (None, None) => unreachable!("the work is done, or still there"),
     }
 }
 
