@@ -34,9 +34,8 @@ pub(crate) fn join<A, B>(a: impl FnOnce() -> A, b: impl FnOnce() -> B) -> (A, B)
 /// A caller that is a thread of a pool itself waits for a thread of its own that goes there: while it waited for another pool it would take
 /// up more work of its own, verify within verifying, and so on until its stack is full.
 #[cfg(feature = "multicore")]
-pub(crate) fn apart<R: Send>(f: impl FnOnce() -> R + Send) -> R {
-    use std::sync::{Mutex, OnceLock, PoisonError};
-    static POOL: OnceLock<Option<rayon::ThreadPool>> = OnceLock::new();
+pub(crate) fn apart<R: Send>(f: impl Fn() -> R + Send + Sync) -> R {
+    static POOL: std::sync::OnceLock<Option<rayon::ThreadPool>> = std::sync::OnceLock::new();
     if rayon::current_num_threads() != 2 {
         return f();
     }
@@ -46,22 +45,15 @@ pub(crate) fn apart<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     if rayon::current_thread_index().is_none() {
         return pool.install(f);
     }
-    // Where no thread can be had, the work is still here.
-    let work = Mutex::new(Some(f));
-    let take = || work.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let done = std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().spawn_scoped(scope, || take().map(|f| pool.install(f))).ok()?;
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    });
-    match (done, take()) {
-        (Some(result), _) => result,
-        (None, Some(f)) => f(),
-        (None, None) => unreachable!("the work is done, or still there"),
-    }
+    std::thread::scope(|scope| match std::thread::Builder::new().spawn_scoped(scope, || pool.install(&f)) {
+        Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        // No thread can be had: slower, and the same.
+        Err(_) => f(),
+    })
 }
 
 /// Runs `f`.
 #[cfg(not(feature = "multicore"))]
-pub(crate) fn apart<R>(f: impl FnOnce() -> R) -> R {
+pub(crate) fn apart<R>(f: impl Fn() -> R) -> R {
     f()
 }
