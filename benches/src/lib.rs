@@ -13,7 +13,7 @@ use zkonnx_quantize::{
     quantize,
     recipe::Recipe,
 };
-use zkonnx_verifier::registry::{ModelHandle, Registry};
+use zkonnx_verifier::registry::ModelHandle;
 
 /// A fixture model with both sides and some inputs.
 #[derive(Debug)]
@@ -49,9 +49,7 @@ pub fn fixture(name: &str) -> Fixture {
     let params = params_cache::load(&params_cache::folder(), model.layout.k.into()).expect("parameters").0;
     let params = Arc::new(params);
     let modes = Modes::public(&model.graph);
-    let prover = ProverModel::new(model, modes, Arc::clone(&params)).expect("keys");
-    let mut registry = Registry::new();
-    registry.insert_params(params);
-    let handle = registry.register(&prover.zkv).expect("a valid model");
+    let prover = ProverModel::new(model, modes, params).expect("keys");
+    let handle = prover.register().expect("a valid model");
     Fixture { prover, handle, inputs }
 }

@@ -29,7 +29,7 @@ use zkonnx_quantize::{
 use zkonnx_verifier::{
     error::RegisterError,
     registration::registration_keys,
-    registry::ModelKeys,
+    registry::{ModelHandle, ModelKeys},
     statement::ModelId,
     zkv::{DeclaredWeights, VerifierModel},
 };
@@ -181,6 +181,14 @@ impl ProverModel {
         let keys = keys(Arc::new(model.graph.clone()), model.layout, &params)?;
         let pk = proving_key(&keys, &params)?;
         Ok(Self { id: verifier.id(), zkv: verifier.to_bytes(), model, params, generators, keys, pk, columns })
+    }
+
+    /// The verifier's side of the same model, registered from its file.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when the verifier refuses it.
+    pub fn register(&self) -> Result<ModelHandle, RegisterError> {
+        ModelHandle::new(&self.zkv, |_| Ok(Arc::clone(&self.params)))
     }
 
     /// A parameter column as field elements, `n` of them.

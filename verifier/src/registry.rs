@@ -124,6 +124,22 @@ struct Registered {
     group: Option<(ModelId, u32)>,
 }
 
+impl Registered {
+    /// A model with the keys of its first choice of modes.
+    fn new(
+        (id, declared): (ModelId, DeclaredWeights),
+        points: Vec<EqAffine>,
+        params: Arc<Params<EqAffine>>,
+        keys: ModelKeys,
+        group: Option<(ModelId, u32)>,
+    ) -> Arc<Self> {
+        let CompiledModel { graph, modes, layout, .. } = &keys.compiled;
+        let (graph, modes, layout) = (Arc::clone(graph), modes.clone(), *layout);
+        let keys = Mutex::new(BTreeMap::from([(modes, Arc::new(keys))]));
+        Arc::new(Self { id, graph, layout, declared, points, params, keys, group })
+    }
+}
+
 impl ModelHandle {
     /// Registers the bytes of a `model.zkv`, with parameters for its `k`.
     ///
@@ -153,9 +169,8 @@ impl ModelHandle {
             return Err(RegisterError::Bounds);
         }
         let graph = Arc::new(graph);
-        let modes = Modes::public(&graph);
         // Compile before any parameters are derived: a hostile k costs nothing.
-        let compiled = CompiledModel::new(Arc::clone(&graph), modes.clone(), layout)?;
+        let compiled = CompiledModel::new(Arc::clone(&graph), Modes::public(&graph), layout)?;
         let expected = compiled.params.num_columns;
         if fails(Check::CommitmentCount, commitments.len() != expected) {
             return Err(RegisterError::Commitments { expected, actual: commitments.len() });
@@ -168,16 +183,14 @@ impl ModelHandle {
             .map(|(i, bytes)| Option::from(EqAffine::from_bytes(bytes)).ok_or(RegisterError::Point(i)))
             .collect::<Result<Vec<EqAffine>, _>>()?;
         let params = params(layout.k.into())?;
-        let keys = Arc::new(ModelKeys::new(compiled, &params)?);
+        let keys = ModelKeys::new(compiled, &params)?;
         let status = if registration.is_empty() {
             WeightStatus::Unchecked
         } else {
             verify_registration((&id, &graph, layout), &params, &points, &registration)?;
             WeightStatus::RangeProven
         };
-        let keys = Mutex::new(BTreeMap::from([(modes, keys)]));
-        let inner = Registered { id, graph, layout, declared: weights, points, params, keys, group: None };
-        Ok(Self { inner: Arc::new(inner), status })
+        Ok(Self { inner: Registered::new((id, weights), points, params, keys, None), status })
     }
 
     /// The handle for proofs of `size` inferences at once: the grouped graph ([`Graph::grouped`]) with the same layout and
@@ -192,35 +205,34 @@ impl ModelHandle {
         if size == 1 {
             return Ok(self.clone());
         }
-        let Registered { layout, declared, points, params, .. } = &*self.inner;
-        let graph = self.inner.graph.grouped(size)?;
-        let model = VerifierModel {
-            graph,
+        self.of_group(self.group_file(size)?, size)
+    }
+
+    /// What the file of a group would hold.
+    fn group_file(&self, size: u32) -> Result<ModelFile, RegisterError> {
+        let Registered { graph, layout, declared, points, .. } = &*self.inner;
+        Ok(ModelFile::new(VerifierModel {
+            graph: graph.grouped(size)?,
             layout: *layout,
             weights: *declared,
             commitments: points.iter().map(GroupEncoding::to_bytes).collect(),
             registration: Vec::new(),
-        };
-        let id = model.id();
-        let graph = Arc::new(model.graph);
+        }))
+    }
+
+    fn of_group(&self, file: ModelFile, size: u32) -> Result<Self, RegisterError> {
+        let Registered { graph: own, layout, declared, points, params, .. } = &*self.inner;
+        let (id, VerifierModel { graph, .. }) = file.into_parts();
         let modes = Modes::public(&graph);
-        let compiled = CompiledModel::new(Arc::clone(&graph), modes.clone(), *layout)?;
+        let compiled = CompiledModel::new(Arc::new(graph), modes, *layout)?;
         // The same cells in the same places: a group changes no parameter's.
-        if compiled.params != ParamLayout::new(&self.inner.graph, 1 << layout.k) {
+        if compiled.params != ParamLayout::new(own, 1 << layout.k) {
             return Err(RegisterError::Commitments { expected: compiled.params.num_columns, actual: points.len() });
         }
-        let keys = Arc::new(ModelKeys::new(compiled, params)?);
-        let inner = Registered {
-            id,
-            graph,
-            layout: *layout,
-            declared: *declared,
-            points: points.clone(),
-            params: Arc::clone(params),
-            keys: Mutex::new(BTreeMap::from([(modes, keys)])),
-            group: Some((self.id(), size)),
-        };
-        Ok(Self { inner: Arc::new(inner), status: self.status })
+        let keys = ModelKeys::new(compiled, params)?;
+        let group = Some((self.id(), size));
+        let inner = Registered::new((id, *declared), points.clone(), Arc::clone(params), keys, group);
+        Ok(Self { inner, status: self.status })
     }
 
     /// The model's identity.
@@ -405,8 +417,10 @@ impl Registry {
         let known: Vec<ModelHandle> = self.models.values().filter(|m| m.group().is_none()).cloned().collect();
         for model in known {
             let Some(size) = model.graph().group_size(shapes()).filter(|size| *size <= largest) else { continue };
-            let grouped = model.grouped(size)?;
-            if grouped.id() == statement.model_id {
+            // Nothing is compiled for another model's statement.
+            let file = model.group_file(size)?;
+            if file.id() == statement.model_id {
+                let grouped = model.of_group(file, size)?;
                 self.models.insert(grouped.id(), grouped.clone());
                 return Ok(Some(grouped));
             }

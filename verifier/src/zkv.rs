@@ -84,8 +84,12 @@ impl ModelFile {
     /// # Errors
     /// [`DecodeError`] as [`VerifierModel::from_bytes`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let model = VerifierModel::from_bytes(bytes)?;
-        Ok(Self { id: model.id(), model })
+        Ok(Self::new(VerifierModel::from_bytes(bytes)?))
+    }
+
+    /// The file of a model whose graph is valid.
+    pub(crate) fn new(model: VerifierModel) -> Self {
+        Self { id: model.id(), model }
     }
 
     /// The model's identity.

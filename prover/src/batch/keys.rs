@@ -10,7 +10,7 @@ use zkonnx_circuits::{
     lower::Modes,
 };
 use zkonnx_quantize::model::QuantizedModel;
-use zkonnx_verifier::registry::{ModelHandle, Registry};
+use zkonnx_verifier::registry::ModelHandle;
 
 /// What every proof of a size is made and verified with.
 #[derive(Debug)]
@@ -41,9 +41,7 @@ impl KeysBySize {
     pub fn new(model: QuantizedModel, size: usize, params: Arc<Params<EqAffine>>) -> Result<Self, ProveError> {
         let modes = Modes::public(&model.graph);
         let prover = ProverModel::new(model.clone(), modes, Arc::clone(&params))?;
-        let mut registry = Registry::new();
-        registry.insert_params(Arc::clone(&params));
-        let handle = registry.register(&prover.zkv)?;
+        let handle = prover.register()?;
         let single = Arc::new(Keys { prover, handle });
         let full = if size > 1 { make(&model, size, &params, &single)? } else { Arc::clone(&single) };
         Ok(Self { model, params, single, full, size, other: Mutex::new(None) })

@@ -19,7 +19,6 @@ use zkonnx_circuits::{cost::predict, lower::Modes};
 use zkonnx_quantize::{graph::Graph, model::QuantizedModel};
 use zkonnx_verifier::{
     error::{RegisterError, VerifyError},
-    registry::Registry,
     statement::Context,
     verify::verify,
 };
@@ -96,10 +95,8 @@ fn measure_here(setup: &Setup, times: &StageTimes) -> Result<Measurement, BenchE
         // One set of keys at a time.
         made = None;
         let prover = ProverModel::of_group(model.clone(), *group, modes.clone(), Arc::clone(params))?;
-        let mut registry = Registry::new();
-        registry.insert_params(Arc::clone(params));
         let started = Instant::now();
-        let handle = registry.register(&prover.zkv)?;
+        let handle = prover.register()?;
         note("register", started.elapsed());
         for (name, time) in times.take() {
             note(name, time);

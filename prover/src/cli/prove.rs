@@ -19,9 +19,7 @@ use zkonnx_circuits::{
     lower::{Mode, Modes},
 };
 use zkonnx_quantize::graph::Graph;
-use zkonnx_verifier::{
-    commitment::Opening, proof_file::ProofFile, registry::Registry, statement::TensorValue, verify::verify,
-};
+use zkonnx_verifier::{commitment::Opening, proof_file::ProofFile, statement::TensorValue, verify::verify};
 
 #[derive(Debug, Args)]
 pub(super) struct Prove {
@@ -75,7 +73,7 @@ impl Prove {
         let bar = files::spinner("parameters");
         let params = files::params(model.layout.k.into()).map_err(|e| Failure::at(&self.model, e.message))?;
         bar.set_message("keys");
-        let prover = ProverModel::new(model, modes, params.clone()).map_err(|e| Failure::at(&self.model, e))?;
+        let prover = ProverModel::new(model, modes, params).map_err(|e| Failure::at(&self.model, e))?;
         let prepared = started.elapsed();
         bar.set_message("proving");
         let started = Instant::now();
@@ -84,9 +82,7 @@ impl Prove {
         let proven = started.elapsed();
         bar.set_message("verifying");
         // Never hand out a proof that does not verify.
-        let mut registry = Registry::new();
-        registry.insert_params(params);
-        let handle = registry.register(&prover.zkv).map_err(Failure::new)?;
+        let handle = prover.register().map_err(Failure::new)?;
         verify(&handle, &statement, &proof, None).map_err(|e| Failure::new(format!("own proof refused: {e}")))?;
         bar.finish_and_clear();
         let proof_bytes = proof.len();

@@ -27,7 +27,7 @@ use zkonnx_verifier::{
     metering::Metering,
     params::ParamsError,
     receipt::{Receipt, ReceiptError},
-    registry::{ModelHandle, Registry},
+    registry::ModelHandle,
     statement::{FORMAT_VERSION, SUITE},
     verify::verify,
 };
@@ -175,10 +175,8 @@ impl LoadedModel {
         let model = QuantizedModel::from_bytes(&blobs.get(reference.blob)?)?;
         let modes = modes(&model.graph, &reference.hidden)?;
         let params = Arc::new(params_cache::load(params, model.layout.k.into())?.0);
-        let prover = ProverModel::new(model, modes, Arc::clone(&params))?;
-        let mut registry = Registry::new();
-        registry.insert_params(params);
-        let handle = registry.register(&prover.zkv)?;
+        let prover = ProverModel::new(model, modes, params)?;
+        let handle = prover.register()?;
         let memory = memory(&prover.keys.compiled);
         Ok(Self { reference: reference.clone(), prover, handle, memory })
     }
