@@ -42,6 +42,9 @@ struct Options {
     /// Models among these
     #[arg(long, default_value_t = 20)]
     models: u32,
+    /// Workers that are compared with one
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    workers: u32,
     /// Threads of a proof
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -92,25 +95,59 @@ fn overhead(options: &Options, store: &dyn JobStore) -> anyhow::Result<()> {
         })
     };
     let started = Instant::now();
-    let jobs = (0..options.jobs).map(job).collect::<anyhow::Result<Vec<_>>>()?;
-    store.submit(&jobs, UnixMillis::now())?;
+    // As many for each worker that are proven alone as together.
+    let count = options.jobs.div_ceil(options.workers);
+    let alone = (0..count).map(job).collect::<anyhow::Result<Vec<_>>>()?;
+    store.submit(&alone, UnixMillis::now())?;
     let submit = started.elapsed();
-    let config = Config { until: Until::Drained, threads: options.threads, ..Config::new("bench".into()) };
-    let started = Instant::now();
-    let tally = run((store, &blobs), &config, &AtomicBool::new(false), &|| {})?;
-    let wall = started.elapsed().saturating_sub(load);
-    ensure!(tally.done == u64::from(options.jobs), "{tally:?}");
-    let proving = Duration::from_millis(store.stats(0, UnixMillis::now())?.total.milliseconds);
-    println!(
-        "{} jobs: {:.2} s of proving and verifying, {:.2} s in all: overhead {:.2} %; submission {:.2} s, {:.2} %",
-        options.jobs,
-        proving.as_secs_f64(),
-        wall.as_secs_f64(),
-        100.0 * (wall.as_secs_f64() / proving.as_secs_f64() - 1.0),
-        submit.as_secs_f64(),
-        100.0 * submit.as_secs_f64() / proving.as_secs_f64()
-    );
+    let one = work(options, store, &blobs, 1, load)?;
+    println!("submission of {count} jobs: {:.2} s", submit.as_secs_f64());
+    if options.workers > 1 {
+        let together = (count..count + options.jobs).map(job).collect::<anyhow::Result<Vec<_>>>()?;
+        store.submit(&together, UnixMillis::now())?;
+        let all = work(options, store, &blobs, options.workers, load)?;
+        println!("rate: {:.2} of {} times that of one worker", all / one / f64::from(options.workers), options.workers);
+    }
     Ok(())
+}
+
+/// Proves what is queued, with workers of one proof at a time; gives the jobs per second, without loading.
+fn work(
+    options: &Options,
+    store: &dyn JobStore,
+    blobs: &Directory,
+    workers: u32,
+    load: Duration,
+) -> anyhow::Result<f64> {
+    let before = store.stats(0, UnixMillis::now())?;
+    let started = Instant::now();
+    std::thread::scope(|scope| -> anyhow::Result<()> {
+        let one = |number: u32| {
+            scope.spawn(move || -> anyhow::Result<()> {
+                let config = Config {
+                    until: Until::Drained,
+                    concurrency: 1,
+                    threads: options.threads,
+                    ..Config::new(format!("worker {number} of {workers}"))
+                };
+                run((&*open(&options.store)?, blobs), &config, &AtomicBool::new(false), &|| {})?;
+                Ok(())
+            })
+        };
+        let workers: Vec<_> = (0..workers).map(one).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| anyhow::anyhow!("a worker panicked"))?)
+    })?;
+    let wall = started.elapsed().saturating_sub(load).as_secs_f64();
+    let after = store.stats(0, UnixMillis::now())?;
+    ensure!(after.jobs.queued == 0 && after.jobs.failed == 0, "{:?}", after.jobs);
+    let jobs = after.jobs.done - before.jobs.done;
+    let proving = Duration::from_millis(after.total.milliseconds - before.total.milliseconds).as_secs_f64();
+    println!(
+        "{jobs} jobs, {workers} workers: {proving:.2} s of proving and verifying, {wall:.2} s in all: overhead {:.2} %",
+        100.0 * (wall * f64::from(workers) / proving - 1.0)
+    );
+    #[allow(clippy::cast_precision_loss)] // thousands
+    Ok(jobs as f64 / wall)
 }
 
 /// Some value of an input.

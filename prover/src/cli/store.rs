@@ -14,7 +14,7 @@ pub(super) struct Place {
     /// the password)
     #[arg(long, value_name = "STORE", env = "ZKONNX_STORE", default_value = "jobs.db", hide_env_values = true)]
     store: String,
-    /// Models, inputs and receipts: a folder; without it, STORE.blobs beside the file
+    /// Models, inputs and receipts: a folder, or s3://BUCKET/PREFIX with the variables of AWS; without it, STORE.blobs beside the file
     #[arg(long, value_name = "PLACE", env = "ZKONNX_BLOBS", hide_env_values = true)]
     blobs: Option<String>,
 }
@@ -28,7 +28,7 @@ impl Place {
     /// The artefacts.
     pub(super) fn blobs(&self) -> Result<Box<dyn BlobStore>, Failure> {
         open_blobs(self.blobs.as_deref(), &self.store).map_err(|e| match e {
-            BlobError::NoAddress => Failure::new(e).hint("--blobs FOLDER, or ZKONNX_BLOBS"),
+            BlobError::NoAddress => Failure::new(e).hint("--blobs PLACE, or ZKONNX_BLOBS"),
             e => Failure::new(e),
         })
     }

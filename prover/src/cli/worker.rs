@@ -35,10 +35,10 @@ pub(super) struct Worker {
     /// End when there is no job left
     #[arg(long)]
     drain: bool,
-    /// Jobs that are proven at once
-    #[arg(long, value_name = "N", default_value = "1")]
-    concurrency: NonZeroUsize,
-    /// Threads of each; without it, all that there are, divided among them
+    /// Jobs that are proven at once; without it, as many as there are processors for their threads, and one with --once
+    #[arg(long, value_name = "N")]
+    concurrency: Option<NonZeroUsize>,
+    /// Threads of each; without it, all that there are, divided among the jobs that are proven at once
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
     /// Bytes that proving may take, by prediction (k, M and G are powers of 1000): jobs that take more are left to others. Without
@@ -97,6 +97,16 @@ fn own_name() -> String {
 }
 
 impl Worker {
+    /// Jobs at once, and threads of each: without a word, one thread each, which proves most; and all for one job.
+    fn slots(&self, all: usize) -> (usize, usize) {
+        match (self.concurrency.map(NonZeroUsize::get), self.threads.map(NonZeroUsize::get)) {
+            (Some(concurrency), Some(threads)) => (concurrency, threads),
+            (Some(concurrency), None) => (concurrency, all.div_ceil(concurrency)),
+            (None, threads) if self.once => (1, threads.unwrap_or(all)),
+            (None, threads) => ((all / threads.unwrap_or(1)).max(1), threads.unwrap_or(1)),
+        }
+    }
+
     /// Starts logs, and metrics where they are asked for.
     #[cfg(feature = "service")]
     fn start(&self) -> Result<Option<Arc<dyn Meter>>, Failure> {
@@ -122,8 +132,7 @@ impl Worker {
             flag::register(signal, Arc::clone(&stop)).map_err(Failure::new)?;
         }
         let (store, blobs) = (self.place.open()?, self.place.blobs()?);
-        let concurrency = self.concurrency.get();
-        let all = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let (concurrency, threads) = self.slots(std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
         let lease = Duration::from_secs_f64(self.lease);
         let config = Config {
             name: self.name.clone().unwrap_or_else(own_name),
@@ -133,7 +142,7 @@ impl Worker {
                 _ => Until::Stopped,
             },
             concurrency,
-            threads: self.threads.map_or(all.div_ceil(concurrency), NonZeroUsize::get),
+            threads,
             memory: self.memory.or_else(available_memory).unwrap_or(u64::MAX),
             models: self.models.get(),
             lease,

@@ -45,11 +45,16 @@ pub fn open(address: &str) -> Result<Box<dyn JobStore>, StoreError> {
     Ok(Box::new(SqliteStore::open(Path::new(file))?))
 }
 
-/// Opens the place of artefacts: a folder, or without an address `FILE.blobs` beside the store.
+/// Opens the place of artefacts: a folder, a part of a bucket (`s3://BUCKET/PREFIX`, see `blob::Objects::s3`), or without an address
+/// `FILE.blobs` beside the store.
 ///
 /// # Errors
-/// [`BlobError::Address`] when there is no such place.
+/// [`BlobError`] when there is no such place.
 pub fn open_blobs(address: Option<&str>, store: &str) -> Result<Box<dyn BlobStore>, BlobError> {
+    #[cfg(feature = "s3")]
+    if let Some(address) = address.filter(|address| address.starts_with("s3://")) {
+        return Ok(Box::new(super::blob::Objects::s3(address, environment())?));
+    }
     let folder = match (address, file(store)) {
         (Some(address), _) if address.is_empty() || address.contains("://") => {
             return Err(BlobError::Address(address.to_owned()))
@@ -59,6 +64,12 @@ pub fn open_blobs(address: Option<&str>, store: &str) -> Result<Box<dyn BlobStor
         (None, None) => return Err(BlobError::NoAddress),
     };
     Ok(Box::new(Directory::new(Path::new(&folder))))
+}
+
+/// The variables of the process that are text.
+#[cfg(feature = "s3")]
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 #[cfg(test)]

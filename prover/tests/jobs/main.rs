@@ -6,6 +6,8 @@ mod commands;
 mod conformance;
 mod faults;
 mod kills;
+#[cfg(feature = "s3")]
+mod objects;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod program;

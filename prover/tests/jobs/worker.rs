@@ -18,6 +18,7 @@ use zkonnx_verifier::statement::Context;
 pub(crate) fn config(name: &str) -> Config {
     Config {
         until: Until::Drained,
+        concurrency: 1,
         threads: 1,
         lease: Duration::from_secs(5),
         heartbeat: Duration::from_millis(500),

@@ -1,8 +1,12 @@
 //! Artefacts by their content: models, inputs and receipts.
 
 mod directory;
+#[cfg(feature = "s3")]
+mod objects;
 
 pub use directory::Directory;
+#[cfg(feature = "s3")]
+pub use objects::Objects;
 
 use blake2b_simd::Params as Blake2b;
 use serde::{Deserialize, Serialize};
@@ -48,16 +52,16 @@ pub enum BlobError {
     #[error("object storage: {0}")]
     Storage(String),
     /// The address of a storage that is none.
-    #[error("'{0}' is no place for artefacts: give a folder")]
+    #[error("'{0}' is no place for artefacts: give a folder, or s3://BUCKET/PREFIX")]
     Address(String),
     /// A store without a folder beside it, and no place is named.
-    #[error("no place for artefacts is given: name a folder that all workers see")]
+    #[error("no place for artefacts is given: name a folder that all workers see, or s3://BUCKET/PREFIX")]
     NoAddress,
 }
 
 /// Artefacts by their content. What is there is whole: nobody sees a part of it.
 pub trait BlobStore: fmt::Debug + Send + Sync {
-    /// Keeps bytes, over a power cut; does nothing when they are there.
+    /// Keeps bytes, over a power cut; changes nothing when they are there.
     ///
     /// # Errors
     /// [`BlobError`] when they cannot be kept: nothing can be seen of them then.

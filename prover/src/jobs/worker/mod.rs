@@ -75,14 +75,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// A worker that proves one job at a time on all threads, until it is stopped.
+    /// A worker that proves as many jobs at once as there are processors, each on one thread, until it is stopped: that proves most.
     #[must_use]
     pub fn new(name: String) -> Self {
         Self {
             name,
             until: Until::Stopped,
-            concurrency: 1,
-            threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            concurrency: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            threads: 1,
             memory: u64::MAX,
             models: 4,
             lease: LEASE,
@@ -213,6 +213,10 @@ fn claim(shared: &Shared<'_>, jobs: mpsc::Sender<LeasedJob>) {
             next = Instant::now() + config.poll;
             if is_done(shared, flight) {
                 break;
+            }
+            if flight == 0 && !shared.leases().is_empty() {
+                // Proven, and recorded in a moment.
+                next = Instant::now() + shared::TICK.min(config.poll);
             }
         }
         for job in claimed {
