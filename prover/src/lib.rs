@@ -10,12 +10,19 @@ pub mod cli;
 pub mod deviation;
 pub mod error;
 pub mod generators;
+mod halo2_stages;
 #[cfg(feature = "jobs")]
 pub mod jobs;
 pub mod keys;
 pub mod multiexp;
 pub mod params_cache;
 pub mod prove;
+#[cfg(feature = "cli")]
+mod proven_by;
 pub mod randomness;
+#[cfg(feature = "report")]
+pub mod report;
 #[cfg(feature = "service")]
 pub mod service;
+#[cfg(feature = "cli")]
+pub mod spans;

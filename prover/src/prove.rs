@@ -5,6 +5,7 @@ use crate::{
     deviation::{Deviation, Honest, Tampered},
     error::ProveError,
     generators::normalise,
+    halo2_stages::Staged,
     keys::ProverModel,
     randomness::{AdviceRandomness, Attempt},
 };
@@ -250,7 +251,9 @@ fn attempt(
     let circuit = ModelCircuit { shape, assignment: Some(&assignment) };
     let instance: [&[Fp]; 1] = [&[phi, theta]];
     let mut shown = Tampered { inner: &mut transcript, deviation, points: 0, scalars: 0 };
-    with_shape(shape, || create_proof(&model.params, &model.pk, &[circuit], &[&instance], halo2, &mut shown))?;
+    let mut staged = Staged::new(&mut shown);
+    with_shape(shape, || create_proof(&model.params, &model.pk, &[circuit], &[&instance], halo2, &mut staged))?;
+    drop(staged);
     drop(span);
 
     // The linear part.

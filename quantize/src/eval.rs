@@ -63,10 +63,22 @@ pub enum EvalError {
 /// # Errors
 /// [`EvalError`] when the inputs are not as declared.
 pub fn evaluate(model: &QuantizedModel, inputs: &[Vec<i64>]) -> Result<Trace, EvalError> {
+    evaluate_with(model, inputs, &mut |_| {})
+}
+
+/// The same; calls `done` with the number of every node after it is evaluated, in order.
+///
+/// # Errors
+/// [`EvalError`] when the inputs are not as declared.
+pub fn evaluate_with(
+    model: &QuantizedModel,
+    inputs: &[Vec<i64>],
+    done: &mut dyn FnMut(usize),
+) -> Result<Trace, EvalError> {
     let graph = &model.graph;
     check_inputs(graph, inputs)?;
     let mut trace = Trace { tensors: inputs.to_vec(), ..Trace::default() };
-    for node in &graph.nodes {
+    for (number, node) in graph.nodes.iter().enumerate() {
         let a = evaluate_form(&node.form, &trace.tensors, &model.weights);
         let q = a.iter().map(|a| round_shift(*a, node.shift));
         let clamp = |q: i64, lo: &Option<i64>, hi: &Option<i64>| {
@@ -101,6 +113,7 @@ pub fn evaluate(model: &QuantizedModel, inputs: &[Vec<i64>]) -> Result<Trace, Ev
         trace.tensors.extend(under_values);
         trace.forms.push(a);
         trace.denominators.push(denominator);
+        done(number);
     }
     trace.outputs = graph.outputs.iter().map(|o| evaluate_form(&o.form, &trace.tensors, &model.weights)).collect();
     Ok(trace)

@@ -59,6 +59,8 @@ pub struct TensorReport {
     pub headroom_bits: f64,
     /// Signal to quantisation noise in dB, where the float model has this tensor.
     pub sqnr_db: Option<f64>,
+    /// Root of the mean squared error, in real units, where the float model has this tensor.
+    pub rms_error: Option<f64>,
 }
 
 /// One output.
@@ -227,6 +229,8 @@ fn summarise(float: &OnnxModel, model: &QuantizedModel, tallies: &[Tally], match
             saturated,
             saturated_share: share(saturated, lines().map(|l| l.count).sum()),
             headroom_bits: libm::log2(magnitude(bounds.lo, bounds.hi) / magnitude(seen_lo, seen_hi)),
+            rms_error: (!matched[n].1.is_empty())
+                .then(|| libm::sqrt(noise / lines().map(|l| l.count).sum::<u64>().max(1) as f64)),
             sqnr_db: (signal > 0.0 && noise > 0.0).then(|| 10.0 * libm::log10(signal / noise)),
         });
     }

@@ -36,7 +36,9 @@ fn units(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-fn macs(form: &Form) -> u64 {
+/// The multiply-accumulates of a form; see [`Metering::macs`].
+#[must_use]
+pub fn macs(form: &Form) -> u64 {
     let products = form.products.iter().map(|product| {
         let used = |axis: &usize| product.left.map.uses(*axis) || product.right.map.uses(*axis);
         let shape = form.shape.iter().enumerate().filter(|(axis, _)| used(axis)).map(|(_, size)| size);

@@ -4,17 +4,13 @@ use super::{
     batch::{self, BatchTimes},
     memory::{peak, reset_peak},
     report::{Measurement, Predicted, Settings, Shape, Sizes},
-    stages::StageTimes,
+    stages::{by_name, StageTimes},
     statistics::Spread,
 };
-use crate::{error::ProveError, keys::ProverModel, prove::prove};
+use crate::{error::ProveError, keys::ProverModel, prove::prove, spans::SpanTime};
 use halo2_proofs::poly::commitment::Params;
 use pasta_curves::EqAffine;
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use zkonnx_circuits::{cost::predict, lower::Modes};
 use zkonnx_quantize::{graph::Graph, model::QuantizedModel};
 use zkonnx_verifier::{
@@ -74,13 +70,32 @@ pub struct Setup {
 /// # Errors
 /// [`BenchError`] when something fails: then nothing was measured.
 pub fn measure(setup: &Setup) -> Result<Measurement, BenchError> {
+    measure_with_spans(setup).map(|(measurement, _)| measurement)
+}
+
+/// The same, with every span: first those of the keys as often as they are made, then those of every run, each with `register` or `prove` and
+/// `verify` as its outermost.
+///
+/// # Errors
+/// [`BenchError`] when something fails: then nothing was measured.
+pub fn measure_with_spans(setup: &Setup) -> Result<(Measurement, Spans), BenchError> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(setup.threads).build()?;
     let times = StageTimes::default();
     // The prover's spans are entered on the thread that calls it.
     pool.install(|| tracing::subscriber::with_default(times.subscriber(), || measure_here(setup, &times)))
 }
 
-fn measure_here(setup: &Setup, times: &StageTimes) -> Result<Measurement, BenchError> {
+/// The spans of a measurement.
+#[derive(Clone, Debug, Default)]
+pub struct Spans {
+    /// Of each time that keys were made.
+    pub keys: Vec<Vec<SpanTime>>,
+    /// Of each proof.
+    pub runs: Vec<Vec<SpanTime>>,
+}
+
+fn measure_here(setup: &Setup, times: &StageTimes) -> Result<(Measurement, Spans), BenchError> {
+    let mut spans = Spans::default();
     let mut samples: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     let mut note = |name: &str, time: Duration| samples.entry(name.to_owned()).or_default().push(time.as_secs_f64());
     for (name, time) in &setup.before {
@@ -95,12 +110,10 @@ fn measure_here(setup: &Setup, times: &StageTimes) -> Result<Measurement, BenchE
         // One set of keys at a time.
         made = None;
         let prover = ProverModel::of_group(model.clone(), *group, modes.clone(), Arc::clone(params))?;
-        let started = Instant::now();
-        let handle = prover.register()?;
-        note("register", started.elapsed());
-        for (name, time) in times.take() {
-            note(name, time);
-        }
+        let handle = tracing::info_span!("register").in_scope(|| prover.register())?;
+        let taken = times.take_spans();
+        by_name(&taken).into_iter().for_each(|(name, time)| note(name, time));
+        spans.keys.push(taken);
         made.get_or_insert((prover, handle));
     }
     let Some((prover, handle)) = made else { return Err(ProveError::Generators.into()) };
@@ -116,16 +129,13 @@ fn measure_here(setup: &Setup, times: &StageTimes) -> Result<Measurement, BenchE
     let (mut proof_bytes, mut statement_bytes) = (0, 0);
     for run in 0..setup.runs.max(1) {
         reset_peak();
-        let started = Instant::now();
-        let (statement, proof) = prove(&prover, &inputs[run % inputs.len()], Context::default())?;
-        note("prove", started.elapsed());
+        let input = &inputs[run % inputs.len()];
+        let (statement, proof) = tracing::info_span!("prove").in_scope(|| prove(&prover, input, Context::default()))?;
         prove_peak = prove_peak.max(peak());
-        for (name, time) in times.take() {
-            note(name, time);
-        }
-        let started = Instant::now();
-        verify(&handle, &statement, &proof, None)?;
-        note("verify", started.elapsed());
+        tracing::info_span!("verify").in_scope(|| verify(&handle, &statement, &proof, None))?;
+        let taken = times.take_spans();
+        by_name(&taken).into_iter().for_each(|(name, time)| note(name, time));
+        spans.runs.push(taken);
         (proof_bytes, statement_bytes) = (proof.len(), statement.to_bytes().len());
     }
     let batches: Vec<BatchTimes> = match setup.batch {
@@ -134,7 +144,7 @@ fn measure_here(setup: &Setup, times: &StageTimes) -> Result<Measurement, BenchE
     };
     let compiled = &prover.keys.compiled;
     let cost = predict(compiled);
-    Ok(Measurement {
+    let measurement = Measurement {
         model: setup.name.clone(),
         model_id: prover.id.to_string(),
         settings: Settings {
@@ -161,7 +171,8 @@ fn measure_here(setup: &Setup, times: &StageTimes) -> Result<Measurement, BenchE
             prove_peak,
         },
         predicted: Predicted { seconds: cost.seconds, memory: cost.memory },
-    })
+    };
+    Ok((measurement, spans))
 }
 
 /// The inputs of groups of `size` samples, over and over, one group for each sample.

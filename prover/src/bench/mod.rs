@@ -15,6 +15,6 @@ pub mod statistics;
 pub use batch::BatchTimes;
 pub use compare::{Comparison, Verdict};
 pub use environment::Environment;
-pub use measure::{measure, BenchError, Setup};
+pub use measure::{measure, measure_with_spans, BenchError, Setup, Spans};
 pub use report::{Measurement, Report, Settings, REPORT_FORMAT};
 pub use statistics::Spread;

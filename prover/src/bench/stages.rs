@@ -1,52 +1,42 @@
 //! Times of stages, from the tracing spans of the prover.
 
+use crate::spans::{SpanTime, SpanTimer};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
-use tracing::{span, Subscriber};
-use tracing_subscriber::{
-    layer::{Context, SubscriberExt},
-    registry::LookupSpan,
-    Layer,
-};
+use tracing::Subscriber;
+use tracing_subscriber::layer::SubscriberExt;
 
-/// Sums the time of every span by name.
+/// Collects the times of all spans.
 #[derive(Clone, Debug, Default)]
 pub struct StageTimes {
-    times: Arc<Mutex<BTreeMap<&'static str, Duration>>>,
+    spans: Arc<Mutex<Vec<SpanTime>>>,
 }
 
 impl StageTimes {
     /// What collects them.
     #[must_use]
     pub fn subscriber(&self) -> impl Subscriber + Send + Sync + 'static {
-        tracing_subscriber::registry().with(self.clone())
+        let spans = Arc::clone(&self.spans);
+        let layer = SpanTimer::new(move |span| spans.lock().unwrap_or_else(PoisonError::into_inner).push(span));
+        tracing_subscriber::registry().with(layer)
     }
 
-    /// The times since the last call, and starts anew.
+    /// The spans since the last call, in the order in which they were left, and starts anew.
     #[must_use]
-    pub fn take(&self) -> BTreeMap<&'static str, Duration> {
-        std::mem::take(&mut *self.times.lock().unwrap_or_else(PoisonError::into_inner))
+    pub fn take_spans(&self) -> Vec<SpanTime> {
+        std::mem::take(&mut *self.spans.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-struct Entered(Instant);
-
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for StageTimes {
-    fn on_enter(&self, id: &span::Id, context: Context<'_, S>) {
-        if let Some(span) = context.span(id) {
-            span.extensions_mut().replace(Entered(Instant::now()));
-        }
+/// The times of spans, summed by name.
+#[must_use]
+pub fn by_name(spans: &[SpanTime]) -> BTreeMap<&'static str, Duration> {
+    let mut times = BTreeMap::new();
+    for span in spans {
+        *times.entry(span.name()).or_default() += span.time;
     }
-
-    fn on_exit(&self, id: &span::Id, context: Context<'_, S>) {
-        let Some(span) = context.span(id) else { return };
-        let elapsed = span.extensions().get::<Entered>().map(|e| e.0.elapsed());
-        if let Some(elapsed) = elapsed {
-            let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
-            *times.entry(span.name()).or_default() += elapsed;
-        }
-    }
+    times
 }

@@ -33,6 +33,8 @@ mod receipt;
 #[cfg(feature = "jobs")]
 mod receipts;
 mod recipe;
+#[cfg(feature = "report")]
+mod report;
 mod run;
 #[cfg(feature = "service")]
 mod serve;
@@ -100,6 +102,9 @@ enum Command {
     Serve(serve::Serve),
     /// Measures every stage of proving and verifying a quantised model
     Bench(bench::Bench),
+    /// Writes a page with a model's graph, circuit, proving time, values and sizes, and its pictures
+    #[cfg(feature = "report")]
+    Report(report::Report),
 }
 
 /// How a command that could run has ended.
@@ -167,6 +172,8 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "service")]
         Command::Serve(command) => command.run(),
         Command::Bench(command) => command.run(),
+        #[cfg(feature = "report")]
+        Command::Report(command) => command.run(),
     };
     let failure = match (result, output::failure()) {
         (Ok(Outcome::Rejected), _) => return ExitCode::from(1),

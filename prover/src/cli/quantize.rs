@@ -237,7 +237,7 @@ impl Quantize {
         }
         let zkv = self.output.with_extension("zkv");
         let outputs = [Some(&self.output), Some(&zkv), self.report.as_ref()];
-        let options = [self.recipe.calibrate.as_ref(), self.recipe.normalize.as_ref()];
+        let options = [self.recipe.calibrate.as_ref(), self.recipe.onnx.normalize.as_ref()];
         let inputs = [Some(&self.model), options[0], options[1], self.evaluate.as_ref()];
         output::check(&outputs, &inputs)?;
         Ok(zkv)

@@ -14,6 +14,18 @@ use zkonnx_quantize::{
     ImportError,
 };
 
+/// How an ONNX model is imported.
+#[derive(Debug, Args)]
+pub(super) struct OnnxOptions {
+    /// Size of a symbolic dimension, by its symbol or as INPUT:AXIS (may be given several times)
+    #[arg(long = "dim", value_name = "NAME=VALUE", value_parser = parse_dim)]
+    dims: Vec<(String, u32)>,
+    /// Put preprocessing in front of the model: {"INPUT": {"mean": .., "std": .., "scale": .., "axis": ..}}; inputs and
+    /// samples are then raw values x, and the model sees (x · scale − mean) / std
+    #[arg(long, value_name = "STATS.json")]
+    pub(super) normalize: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct RecipeOptions {
     /// Samples to find ranges from: .npy, .npz, .json or .csv
@@ -28,13 +40,8 @@ pub(super) struct RecipeOptions {
     /// The declared range of every input, for example 0,1
     #[arg(long, value_name = "LO,HI", value_parser = parse_range, allow_hyphen_values = true)]
     input_range: Option<(f64, f64)>,
-    /// Size of a symbolic dimension, by its symbol or as INPUT:AXIS (may be given several times)
-    #[arg(long = "dim", value_name = "NAME=VALUE", value_parser = parse_dim)]
-    dims: Vec<(String, u32)>,
-    /// Put preprocessing in front of the model: {"INPUT": {"mean": .., "std": .., "scale": .., "axis": ..}}; inputs and
-    /// samples are then raw values x, and the model sees (x · scale − mean) / std
-    #[arg(long, value_name = "STATS.json")]
-    pub(super) normalize: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) onnx: OnnxOptions,
     /// Bits of an input, 4 to 24; as many as of an activation by default
     #[arg(long, value_name = "N")]
     input_bits: Option<u8>,
@@ -106,7 +113,7 @@ pub(super) fn dim_arguments<'a>(names: impl IntoIterator<Item = &'a str>) -> Str
     seen.into_iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
-impl RecipeOptions {
+impl OnnxOptions {
     fn dims(&self) -> BTreeMap<String, u32> {
         self.dims.iter().cloned().collect()
     }
@@ -137,11 +144,23 @@ impl RecipeOptions {
             _ => Failure::at(path, error).hint("`zkonnx inspect` shows what is in the model"),
         })
     }
+}
+
+impl RecipeOptions {
+    /// How the file is imported.
+    pub(super) fn import_options(&self) -> Result<ImportOptions, Failure> {
+        self.onnx.import_options()
+    }
+
+    /// Imports the model.
+    pub(super) fn import(&self, path: &Path) -> Result<OnnxModel, Failure> {
+        self.onnx.import(path)
+    }
 
     /// The recipe at this number of bits.
     pub(super) fn recipe(&self, bits: Option<u8>) -> Recipe {
         let mut recipe = bits.map_or_else(Recipe::default, Recipe::of_bits);
-        recipe.dims = self.dims();
+        recipe.dims = self.onnx.dims();
         recipe.input_bits = self.input_bits.unwrap_or(recipe.input_bits);
         recipe.weight_bits = self.weight_bits.unwrap_or(recipe.weight_bits);
         recipe.per_channel |= self.per_channel;

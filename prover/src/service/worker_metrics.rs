@@ -1,9 +1,12 @@
 //! Numbers of a worker, for Prometheus: `zkonnx worker --metrics ADDRESS`.
 
 use super::server::{accept, Limits};
-use crate::jobs::{
-    worker::{Meter, Outcome},
-    JobResult,
+use crate::{
+    jobs::{
+        worker::{Meter, Outcome},
+        JobResult,
+    },
+    spans::{SpanTime, SpanTimer},
 };
 use axum::{extract::State, http::header, response::IntoResponse, routing::get, Router};
 use prometheus::{
@@ -14,10 +17,10 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
-use tracing::{span, Subscriber};
-use tracing_subscriber::{layer::Context, registry::LookupSpan, Layer};
+use tracing::Subscriber;
+use tracing_subscriber::{registry::LookupSpan, Layer};
 
 /// Stages that are measured: spans of the prover.
 const STAGES: [&str; 9] = [
@@ -70,7 +73,12 @@ impl WorkerMetrics {
 
     /// Measures the stages of the prover, by their spans.
     pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> impl Layer<S> {
-        Stages(self.stages.clone())
+        let stages = self.stages.clone();
+        SpanTimer::new(move |span: SpanTime| {
+            if STAGES.contains(&span.name()) {
+                stages.with_label_values(&[span.name()]).observe(span.time.as_secs_f64());
+            }
+        })
     }
 
     /// Answers `/metrics` and `/healthz` on a thread of its own until the process ends; gives the address.
@@ -115,27 +123,6 @@ impl Meter for WorkerMetrics {
     fn proven(&self, time: Duration, result: &JobResult) {
         self.seconds.observe(time.as_secs_f64());
         self.bytes.inc_by(result.metering.proof_bytes);
-    }
-}
-
-/// The layer: the time that each stage is entered.
-struct Stages(HistogramVec);
-
-struct Entered(Instant);
-
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Stages {
-    fn on_enter(&self, id: &span::Id, context: Context<'_, S>) {
-        if let Some(span) = context.span(id).filter(|span| STAGES.contains(&span.name())) {
-            span.extensions_mut().replace(Entered(Instant::now()));
-        }
-    }
-
-    fn on_exit(&self, id: &span::Id, context: Context<'_, S>) {
-        let Some(span) = context.span(id) else { return };
-        let entered = span.extensions_mut().remove::<Entered>();
-        if let Some(Entered(since)) = entered {
-            self.0.with_label_values(&[span.name()]).observe(since.elapsed().as_secs_f64());
-        }
     }
 }
 

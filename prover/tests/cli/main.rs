@@ -12,6 +12,8 @@ mod options;
 mod quantize;
 mod receipts;
 mod refusals;
+#[cfg(feature = "report")]
+mod report;
 
 use std::{
     path::{Path, PathBuf},
