@@ -157,7 +157,13 @@ def attempt(system, found, work):
 
 def one_run(system, run, prepared, index):
     run_index = {"input": index, **system.prove(run, index)}
-    verified = system.verify(run, index)
+    try:
+        verified = system.verify(run, index)
+    except Refused as refused:
+        # A proof that the system's own verifier does not accept is no time, and no refusal of the model either.
+        if refused.kind == "refused":
+            raise Broken(f"its proof is not accepted: {refused}") from refused
+        raise
     outputs = verified.pop("outputs")
     largest, mean = table.errors(outputs, prepared["float_outputs"][index], prepared["output_range"])
     return run_index | verified | {"max_error": largest, "mean_error": mean}

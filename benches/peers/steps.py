@@ -60,7 +60,7 @@ class Runner:
         peak = f"{measured['peak_bytes'] / 1e9:.1f} GB"
         if measured["stopped"] == "memory":
             raise Refused("memory", f"{name}: stopped at {peak}, with {self.reserve / 1e9:.1f} GB of the machine's memory left")
-        if measured["exit"] == -9:
+        if measured["exit"] == -9 or (measured["exit"] != 0 and re.search(r"SIGKILL|return code -9", measured["log"])):
             raise Refused("memory", f"{name}: killed by the kernel at {peak}")
         if measured["exit"] != 0:
             raise Refused("refused", f"{name}: {last_error(measured['log'])}")

@@ -110,6 +110,7 @@ class Ezkl:
         return {"steps": steps, "key_bytes": keys, "details": details | {"srs_bytes": size(srs)}, "notes": notes}
 
     def prove(self, run, index):
+        (run.work / "proof.json").unlink(missing_ok=True)
         witness, said = self.step(run, "gen_witness", data=f"input{index}.ezkl.json", model="net.ezkl", output="witness.json")
         found = {"witness": keep(witness, inner_seconds=said["seconds"])}
         arguments = {"witness": "witness.json", "model": "net.ezkl", "pk_path": "pk", "proof_path": "proof.json"}

@@ -50,6 +50,7 @@ class Jstprove:
         }
 
     def prove(self, run, index):
+        (run.work / "proof.bin").unlink(missing_ok=True)
         arguments = ["-c", "circuit.txt", "-i", f"input{index}.jstprove.json", "-o", "output.json", "-w", "witness.bin"]
         witness = self.command(run, "witness", "[witness] wrote", *arguments)
         measured = self.command(run, "prove", "[prove] wrote", "-c", "circuit.txt", "-w", "witness.bin", "-p", "proof.bin")

@@ -40,6 +40,7 @@ class Zkonnx:
         }
 
     def prove(self, run, index):
+        (run.work / "job.proof").unlink(missing_ok=True)
         measured, said = self.command(run, "prove", "m.zkq", "--input", f"input{index}.npz", "-o", "job.proof")
         return {"prove": keep(measured, inner_seconds=said["prove_seconds"]), "proof_bytes": said["proof_bytes"]}
 

@@ -1,6 +1,8 @@
 """Tests of the script itself, without the peers: `python benches/peers/test_peers.py`; numpy, onnx and onnxruntime are needed."""
 
+import contextlib
 import copy
+import io
 import json
 import os
 import subprocess
@@ -16,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import models
+import run
 import steps
 import system_ezkl
 import table
@@ -98,17 +101,17 @@ def measured(seconds, inner, peak=1e6):
 
 
 def report():
-    def run(prove, inner, **more):
+    def once(prove, inner, **more):
         return {"prove": measured(prove, inner, 5e7 * prove), "verify": measured(0.02, 0.01), "proof_bytes": 3500, "max_error": 0.002, "mean_error": 0.0005} | more
 
     ours = {
         "title": "zkonnx, 10 bits", "ours": True, "status": "measured", "steps": {"quantize": measured(0.2, 0.1)},
-        "key_bytes": 832_000, "details": {}, "runs": [run(0.3, 0.1), run(0.5, 0.3), run(0.4, 0.2)],
+        "key_bytes": 832_000, "details": {}, "runs": [once(0.3, 0.1), once(0.5, 0.3), once(0.4, 0.2)],
     }
     witness = {"witness": measured(1.5, 0.25), "witness_bytes": 288_000}
     peer = {
         "title": "JSTprove", "ours": False, "status": "measured", "steps": {"a": measured(4.0, 1.0), "b": measured(1.0, 0.5)},
-        "key_bytes": 8_300_000, "details": {"mpi_start_seconds": 0.75}, "runs": [run(8.0, 1.0, **witness)],
+        "key_bytes": 8_300_000, "details": {"mpi_start_seconds": 0.75}, "runs": [once(8.0, 1.0, **witness)],
     }
     peer["runs"][0]["prove"]["inner_peak_bytes"] = 88e6
     refused = {"title": "EZKL", "ours": False, "status": "too large", "message": "2,764,868 rows", "runs": []}
@@ -181,6 +184,47 @@ class Ezkl(unittest.TestCase):
     def test_decodes_instances(self):
         texts = [(value % system_ezkl.MODULUS).to_bytes(32, "little").hex() for value in (5, 8192, -4096)]
         self.assertEqual(system_ezkl.decode([texts], [1, 2], 13), [1.0, -0.5])
+
+
+class Fake:
+    """A system that proves, and does to verification what it is told."""
+
+    name = "fake"
+
+    def __init__(self, verified):
+        self.verified = verified
+
+    def prove(self, _run, _index):
+        return {"prove": measured(1.0, 0.5), "proof_bytes": 100}
+
+    def verify(self, _run, _index):
+        if isinstance(self.verified, Exception):
+            raise self.verified
+        return {"verify": measured(0.1, 0.05), "outputs": self.verified}
+
+
+class Runs(unittest.TestCase):
+    def result(self, verified):
+        found = {"status": "measured"}
+        prepared = {"float_outputs": [[1.0, 2.0]], "output_range": 10.0}
+        with contextlib.redirect_stderr(io.StringIO()):
+            return run.attempt(Fake(verified), found, lambda: run.one_run(Fake(verified), None, prepared, 0)), found
+
+    def test_a_verified_proof_is_a_measurement(self):
+        once, found = self.result([1.0, 2.5])
+        self.assertEqual(found["status"], "measured")
+        self.assertAlmostEqual(once["max_error"], 0.05)
+        self.assertNotIn("outputs", once)
+
+    def test_a_proof_that_is_not_accepted_is_an_error_and_no_time(self):
+        for verified in (steps.Refused("refused", "verify: no"), steps.Broken("verify: rejected"), [1.0]):
+            once, found = self.result(verified)
+            self.assertIsNone(once)
+            self.assertEqual(found["status"], "error")
+
+    def test_a_verifier_without_memory_is_a_result(self):
+        _, found = self.result(steps.Refused("memory", "verify: stopped"))
+        self.assertEqual((found["status"], found["message"]), ("memory", "verify: stopped"))
 
 
 class Steps(unittest.TestCase):
