@@ -4,8 +4,8 @@ import math
 import statistics
 
 COLUMNS = [
-    "model", "system", "setup", "witness", "prove", "verify", "proof", "key or circuit", "peak memory, setup", "proving",
-    "max error", "mean error", "prove, against the first",
+    "model", "system", "setup", "witness", "prove", "verify", "proof", "key or circuit", "peak memory: setup", "peak memory: prove",
+    "max error", "mean error", "prove ÷ first row",
 ]
 ALIGN = ["---", "---"] + ["--:"] * 11
 WORDS = {"refused": "refused", "too large": "too large", "memory": "out of memory", "timeout": "too slow", "error": "error"}
