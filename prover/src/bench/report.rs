@@ -94,7 +94,7 @@ pub struct Measurement {
 }
 
 /// Stages in the order in which they happen; others follow by name.
-pub const STAGES: [&str; 15] = [
+pub const STAGES: [&str; 24] = [
     "load",
     "import",
     "quantise",
@@ -105,9 +105,18 @@ pub const STAGES: [&str; 15] = [
     "witness",
     "phase-1 commitments",
     "halo2 proof",
+    "commit columns",
+    "transform columns",
+    "quotient",
+    "evaluations",
+    "combine",
+    "inner product",
     "sumcheck",
+    "contraction tables",
     "relations",
     "opening",
+    "fold columns",
+    "inner product rounds",
     "prove",
     "verify",
 ];

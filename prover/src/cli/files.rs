@@ -24,7 +24,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// Reads a `model.zkq`.
 pub(super) fn read_model(path: &Path) -> Result<QuantizedModel, Failure> {
-    QuantizedModel::from_bytes(&read(path)?)
+    parse_model(path, &read(path)?)
+}
+
+/// A `model.zkq` that was read from this path.
+pub(super) fn parse_model(path: &Path, bytes: &[u8]) -> Result<QuantizedModel, Failure> {
+    QuantizedModel::from_bytes(bytes)
         .map_err(|e| Failure::at(path, e).hint("a .zkq file is written by `zkonnx quantize`"))
 }
 

@@ -58,7 +58,7 @@ impl Report {
             }
         }
         let bytes = files::read(&self.model)?;
-        let model = files::read_model(&self.model)?;
+        let model = files::parse_model(&self.model, &bytes)?;
         let graph = Arc::new(model.graph.clone());
         let compiled = CompiledModel::new(Arc::clone(&graph), Modes::public(&graph), model.layout)
             .map_err(|e| Failure::at(&self.model, e))?;

@@ -14,6 +14,8 @@ use std::fmt::Write;
 const SIZES: Sizes = Sizes { width: 206.0, row: 116.0, gap: 22.0, lane: 14.0 };
 const HEIGHT: f64 = 80.0;
 const MARGIN: f64 = 8.0;
+/// Bold letters are as wide as plain ones of this size.
+const BOLD: f64 = FONT * 1.14;
 
 /// Draws all layers.
 #[must_use]
@@ -83,7 +85,7 @@ fn node(layer: &Layer, colour: &str, (x, y): (f64, f64), share: f64) -> Markup {
             rect class="b" x=(number(x)) y=(number(y)) width=(number(SIZES.width)) height=(number(HEIGHT)) rx="4" fill="#ffffff"
                 stroke="#afb8c1" {}
             (rect((x, y), (4.0, HEIGHT), colour))
-            (line(0.0, Style::Strong, &cut(&layer.name, letters(SIZES.width - 24.0, FONT))))
+            (line(0.0, Style::Strong, &cut(&layer.name, letters(SIZES.width - 18.0, BOLD))))
             @for (what, number) in what.iter().zip([1.0, 2.0]) { (line(number, Style::Plain, &front(what, fits))) }
             (line(if what.len() > 1 { 3.0 } else { 2.0 }, Style::Muted, &front(&size.join(", "), fits)))
             @if share > 0.0 { (rect((x + 10.0, y + HEIGHT - 9.0), ((SIZES.width - 20.0) * share, 3.0), colour)) }

@@ -27,7 +27,7 @@ const HEIGHT: f64 = 170.0;
 /// Pixels of the bars that say how full columns are.
 const FILL: f64 = 26.0;
 /// A column is not wider than this.
-const WIDEST: f64 = 9.0;
+const WIDEST: f64 = 16.0;
 /// Room for the title of an area.
 const TITLE: f64 = 150.0;
 /// Between areas.

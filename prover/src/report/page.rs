@@ -59,6 +59,10 @@ fn peak(bytes_of: Option<u64>) -> String {
     bytes_of.and_then(|p| usize::try_from(p).ok()).map_or_else(|| "unknown".to_owned(), bytes)
 }
 
+fn columns(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "column" } else { "columns" })
+}
+
 fn units(value: u64) -> String {
     count(usize::try_from(value).unwrap_or(usize::MAX))
 }
@@ -156,8 +160,7 @@ fn row(number: usize, layer: &Layer, has_time: bool) -> Markup {
     let macs = if layer.macs > 0 { units(layer.macs) } else { String::new() };
     html! {
         tr {
-            td class="l w" {
-                span class="swatch" style={ "background:" (colour::of_layer(number)) } {}
+            td class="l w c" style={ "border-left-color:" (colour::of_layer(number)) } {
                 (clean(&layer.name)) @if !what.is_empty() { " " span class="note" { "(" (what) ")" } }
             }
             td class="l w" { (by.join(", ")) }
@@ -188,7 +191,7 @@ fn layout(report: &Report) -> Markup {
         p class="note" {
             @for (i, fill) in report.areas.iter().enumerate() {
                 @if i > 0 { "; " }
-                (fill.area.title()) ": " (fill.columns) " columns, " (fill.used) " of " (fill.usable) " cells (" (share(fill.used, fill.usable)) ")"
+                (fill.area.title()) ": " (columns(fill.columns)) ", " (fill.used) " of " (fill.usable) " cells (" (share(fill.used, fill.usable)) ")"
             }
             "."
         }
@@ -205,10 +208,10 @@ fn time(report: &Report) -> Markup {
         p { (how(report, measured)) }
         (picture(&flame_picture::draw(&measured.stages), true))
         h3 { "Stages" }
-        (scroll("Stages", "", &html! {
+        (scroll("Stages", "narrow", &html! {
             table {
-                thead { tr { th class="l" scope="col" { "stage" } th scope="col" { "time" } th scope="col" { "of its own" } } }
-                tbody { @for stage in &measured.stages { (stage_rows(stage, 0)) } }
+                thead { tr { th class="l" scope="col" { "stage" } th scope="col" { "time" } th scope="col" { "share" } th scope="col" { "of its own" } } }
+                tbody { @for stage in &measured.stages { (stage_rows(stage, 0, stage.seconds)) } }
             }
         }))
     }
@@ -230,14 +233,16 @@ fn how(report: &Report, measured: &Measured) -> String {
     )
 }
 
-fn stage_rows(stage: &Stage, depth: usize) -> Markup {
+/// A stage and those within it; shares are of the outermost.
+fn stage_rows(stage: &Stage, depth: usize, whole: f64) -> Markup {
     html! {
         tr {
             td class="l" style={ "padding-left:" (6 + 18 * depth) "px" } { (stage.name) }
             td { (seconds(stage.seconds)) }
+            td { @if depth > 0 && whole > 0.0 { (percent(stage.seconds / whole)) } }
             td { @if !stage.within.is_empty() { (seconds(stage.own())) } }
         }
-        @for inner in &stage.within { (stage_rows(inner, depth + 1)) }
+        @for inner in &stage.within { (stage_rows(inner, depth + 1, whole)) }
     }
 }
 
@@ -251,7 +256,7 @@ fn sizes(report: &Report) -> Markup {
         ("model file (.zkq)", bytes(sizes.zkq)),
         ("verifier's file (.zkv)", zkv),
         ("proof", bytes(usize::try_from(sizes.proof).unwrap_or(0))),
-        ("parameters", format!("{} in {} columns", sizes.parameters, sizes.parameter_columns)),
+        ("parameters", format!("{} in {}", sizes.parameters, columns(sizes.parameter_columns))),
         ("rows", format!("2^{} = {}", sizes.k, 1_u64 << sizes.k)),
         ("advice columns", format!("{}, {} of words", sizes.advice_columns, sizes.word_columns)),
         ("fixed columns", format!("{}, for {} rows of tables", sizes.fixed_columns, sizes.table_rows)),
@@ -269,7 +274,7 @@ fn sizes(report: &Report) -> Markup {
     }
     scroll(
         "Sizes",
-        "",
+        "narrow",
         &html! {
             table { tbody { @for (name, value) in &rows { tr { th class="l" scope="row" { (name) } td class="l" { (value) } } } } }
         },

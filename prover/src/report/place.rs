@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 /// Layers in one row at most; more are spread over several.
 const MOST_IN_ROW: usize = 5;
+/// What is left of a distance from the middle, from row to row: long graphs would drift to one side.
+const PULL: f64 = 0.94;
 /// How often rows are ordered, down and up.
 const SWEEPS: usize = 4;
 /// With more places in rows than this, what is read further down is joined by a line through the rows.
@@ -218,7 +220,8 @@ fn arrange(grid: &mut [Vec<Item>], above: &Lines, below: &Lines, sizes: Sizes) -
                 (&below[row], &middles[row + 1])
             };
             let items = &grid[row];
-            let wishes: Vec<f64> = items.iter().map(|item| wish(item, lines, next, middles[row][item])).collect();
+            let wishes: Vec<f64> =
+                items.iter().map(|item| PULL * wish(item, lines, next, middles[row][item])).collect();
             let apart = |i: usize| f64::midpoint(widths(&items[i]), widths(&items[i + 1]));
             let (mut low, mut high) = (wishes.clone(), wishes);
             for i in 1..items.len() {
