@@ -23,24 +23,66 @@ pub struct OperatorCase {
     pub inputs: Vec<Vec<i64>>,
 }
 
+/// A float model with samples, and what ONNX Runtime gives for them.
+#[derive(Clone, Debug)]
+pub struct FloatCase {
+    /// Its path.
+    pub name: String,
+    /// The model.
+    pub onnx: OnnxModel,
+    /// The samples.
+    pub samples: Samples,
+    /// Every output with its values for all samples, one after another.
+    pub expected: Vec<NamedTensor>,
+}
+
+impl FloatCase {
+    /// Quantised by the default recipe, with the best layout of `2^8` rows.
+    #[must_use]
+    pub fn quantised(&self) -> QuantizedModel {
+        let name = &self.name;
+        let (mut model, _) = quantize(&self.onnx, Some(&self.samples), &Recipe::default()).expect(name);
+        model.layout = choose_layout(&Arc::new(model.graph.clone()), Some(8), None).expect(name).0;
+        model
+    }
+
+    /// A sample as integers.
+    #[must_use]
+    pub fn integers(&self, model: &QuantizedModel, sample: usize) -> Vec<Vec<i64>> {
+        let integers = |(input, values)| quantise_input(input, values).expect("finite").values;
+        model.graph.inputs.iter().zip(self.samples.sample(sample)).map(integers).collect()
+    }
+}
+
 /// The folder of this crate.
 #[must_use]
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn load(path: &Path) -> OperatorCase {
+fn load_float(path: &Path) -> FloatCase {
     let name = path.display().to_string();
     let onnx = OnnxModel::from_path(path, &BTreeMap::new()).expect(&name);
     let arrays = read_npz(&path.with_extension("npz")).expect(&name);
-    let own = arrays.iter().filter_map(|a| Some((a.name.strip_prefix("in_")?.to_owned(), a)));
-    let own = own.map(|(name, a)| NamedTensor { name, ..a.clone() }).collect();
-    let samples = Samples::new(&onnx.inputs(), own).expect(&name);
-    let (mut model, _) = quantize(&onnx, Some(&samples), &Recipe::default()).expect(&name);
-    model.layout = choose_layout(&Arc::new(model.graph.clone()), Some(8), None).expect(&name).0;
-    let integers = |(input, values)| quantise_input(input, values).expect("finite").values;
-    let inputs = model.graph.inputs.iter().zip(samples.sample(0)).map(integers).collect();
-    OperatorCase { name, model, inputs }
+    let part = |prefix: &str| -> Vec<NamedTensor> {
+        let own = arrays.iter().filter_map(|a| Some((a.name.strip_prefix(prefix)?.to_owned(), a)));
+        own.map(|(name, a)| NamedTensor { name, ..a.clone() }).collect()
+    };
+    let samples = Samples::new(&onnx.inputs(), part("in_")).expect(&name);
+    FloatCase { onnx, samples, expected: part("out_"), name }
+}
+
+/// One operator case, `family/name`.
+#[must_use]
+pub fn float_case(case: &str) -> FloatCase {
+    load_float(&root().join("ops").join(case).with_extension("onnx"))
+}
+
+fn load(path: &Path) -> OperatorCase {
+    let case = load_float(path);
+    let model = case.quantised();
+    let inputs = case.integers(&model, 0);
+    OperatorCase { name: case.name, model, inputs }
 }
 
 /// All operator cases, by family and name; and the number of families.
