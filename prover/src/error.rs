@@ -35,6 +35,9 @@ pub enum ProveError {
         "the replayed commitments differ from those in the proof: this halo2 draws its randomness in another order"
     )]
     Replay,
+    /// halo2's prover and its verifier have other keys.
+    #[error("halo2 makes another key for proving than for verifying")]
+    Key,
     /// The operating system gave no randomness.
     #[error("no randomness from the operating system: {0}")]
     Randomness(String),

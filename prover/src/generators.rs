@@ -1,22 +1,29 @@
 //! The generators as the prover uses them.
 
-use crate::multiexp::{multiexp, small_multiexp};
-use group::GroupEncoding;
+use crate::{
+    fixed_base::FixedBases,
+    multiexp::small_multiexp,
+    vartime::{Affine, Point},
+};
+use group::{Curve as _, GroupEncoding};
 use halo2_proofs::poly::commitment::Params;
-use pasta_curves::{arithmetic::CurveExt as _, Eq, EqAffine, Fp};
+use pasta_curves::{EqAffine, Fp};
 use rayon::prelude::*;
+use zkonnx_circuits::shape::UNUSABLE_ROWS;
 
 /// All generators for one `k`.
 #[derive(Clone, Debug)]
 pub struct Generators {
     /// Coefficient basis, `G_i`.
-    pub coefficient: Vec<EqAffine>,
+    pub coefficient: Vec<Affine>,
     /// Row (Lagrange) basis, `L_i`.
-    pub row: Vec<EqAffine>,
+    pub row: Vec<Affine>,
     /// The blinding generator, `W`.
-    pub blinding: EqAffine,
+    pub blinding: Affine,
     /// The inner-product generator, `U`.
-    pub value: EqAffine,
+    pub value: Affine,
+    /// Tables of the last rows, which hold randomness in every column, of `W` and of `U`.
+    tables: FixedBases,
 }
 
 impl Generators {
@@ -30,28 +37,41 @@ impl Generators {
         let points = bytes.get(4 + 32 * n..)?;
         let points = points
             .par_chunks_exact(32)
-            .map(|chunk| Option::from(EqAffine::from_bytes(chunk.try_into().ok()?)))
-            .collect::<Option<Vec<EqAffine>>>()?;
+            .map(|chunk| Option::<EqAffine>::from(EqAffine::from_bytes(chunk.try_into().ok()?)).map(Affine::from))
+            .collect::<Option<Vec<Affine>>>()?;
         let (row, [blinding, value]) = points.split_at_checked(n).map(|(row, rest)| (row.to_vec(), rest))? else {
             return None;
         };
-        Some(Self { coefficient: params.get_g(), row, blinding: *blinding, value: *value })
+        let last = row.get(n.checked_sub(UNUSABLE_ROWS)?..)?;
+        let tables = FixedBases::new(&[last, &[*blinding, *value]].concat());
+        let coefficient = params.get_g().into_iter().map(Affine::from).collect();
+        Some(Self { coefficient, row, blinding: *blinding, value: *value, tables })
     }
 
-    /// `Σ values_i·L_i + Σ tail_i·L_(first + i) + blind·W`: a column of small integers on its first rows, and
-    /// of field elements from row `first` on.
+    /// `Σ values_i·L_i + Σ tail_i·L_(u + i) + blind·W`: a column of small integers on its active rows, and of field elements on those
+    /// that halo2 keeps for itself.
     #[must_use]
-    pub fn commit_column(&self, values: &[i64], (first, tail): (usize, &[Fp]), blind: Fp) -> Eq {
-        let scalars: Vec<Fp> = tail.iter().copied().chain([blind]).collect();
-        let bases: Vec<EqAffine> = self.row[first..first + tail.len()].iter().copied().chain([self.blinding]).collect();
-        small_multiexp(values, &self.row) + multiexp(&scalars, &bases)
+    pub fn commit_column(&self, values: &[i64], tail: &[Fp; UNUSABLE_ROWS], blind: Fp) -> Point {
+        small_multiexp(values, &self.row) + self.tables.multiexp(0, tail) + self.blind(blind)
+    }
+
+    /// `blind·W`.
+    #[must_use]
+    pub fn blind(&self, blind: Fp) -> Point {
+        self.tables.multiexp(UNUSABLE_ROWS, &[blind])
+    }
+
+    /// `blind·W + value·U`.
+    #[must_use]
+    pub fn blind_value(&self, blind: Fp, value: Fp) -> Point {
+        self.tables.multiexp(UNUSABLE_ROWS, &[blind, value])
     }
 }
 
 /// Affine coordinates of many points.
 #[must_use]
-pub fn normalise(points: &[Eq]) -> Vec<EqAffine> {
-    let mut affine = vec![EqAffine::default(); points.len()];
-    Eq::batch_normalize_vartime(points, &mut affine);
+pub fn normalise(points: &[Point]) -> Vec<Affine> {
+    let mut affine = vec![Affine::default(); points.len()];
+    Point::batch_normalize(points, &mut affine);
     affine
 }

@@ -4,12 +4,13 @@ use crate::{
     error::ProveError,
     generators::{normalise, Generators},
     multiexp::small_multiexp,
+    vartime::{self, Affine, Bridge},
 };
 use blake2b_simd::Params as Blake2b;
 use ff::{Field, FromUniformBytes};
 use group::GroupEncoding;
 use halo2_proofs::{
-    plonk::{keygen_pk, ProvingKey},
+    plonk::{keygen_pk, keygen_vk, ProvingKey},
     poly::commitment::Params,
 };
 use pasta_curves::{EqAffine, Fp};
@@ -31,6 +32,7 @@ use zkonnx_verifier::{
     registration::registration_keys,
     registry::{ModelHandle, ModelKeys},
     statement::ModelId,
+    transcript::KeyDigest,
     zkv::{DeclaredWeights, VerifierModel},
 };
 
@@ -71,11 +73,11 @@ impl ParamColumns {
                 if bool::from(blind.is_zero()) {
                     point
                 } else {
-                    point + generators.blinding * blind
+                    point + generators.blind(*blind)
                 }
             })
             .collect();
-        Self { columns, blinds, points: normalise(&points) }
+        Self { columns, blinds, points: normalise(&points).into_iter().map(EqAffine::from).collect() }
     }
 }
 
@@ -104,9 +106,16 @@ pub fn verifier_model(model: &QuantizedModel, params: &ParamColumns) -> Verifier
     }
 }
 
-fn proving_key(keys: &ModelKeys, params: &Params<EqAffine>) -> Result<ProvingKey<EqAffine>, ProveError> {
+/// halo2's proving key, which must be of the verifier's verifying key.
+fn proving_key(keys: &ModelKeys, params: &Params<Affine>) -> Result<ProvingKey<Affine>, ProveError> {
     let circuit = ModelCircuit { shape: &keys.compiled.shape, assignment: None };
-    Ok(with_shape(&keys.compiled.shape, || keygen_pk(params, keys.vk.clone(), &circuit))?)
+    let pk = with_shape(&keys.compiled.shape, || keygen_pk(params, keygen_vk(params, &circuit)?, &circuit))?;
+    let mut digest = KeyDigest::default();
+    pk.get_vk().hash_into(&mut Bridge(&mut digest))?;
+    match digest.0 == Some(keys.vk_digest) {
+        true => Ok(pk),
+        false => Err(ProveError::Key),
+    }
 }
 
 /// Everything that proving a model needs besides inputs, for one choice of modes.
@@ -124,8 +133,10 @@ pub struct ProverModel {
     pub generators: Generators,
     /// Compiled model and verifying key.
     pub keys: ModelKeys,
+    /// The parameters as halo2's prover uses them.
+    pub proving_params: Params<Affine>,
     /// halo2's proving key.
-    pub pk: ProvingKey<EqAffine>,
+    pub pk: ProvingKey<Affine>,
     /// The parameter columns.
     pub columns: ParamColumns,
 }
@@ -179,8 +190,10 @@ impl ProverModel {
         let verifier = verifier_model(&model, &columns);
         let _span = tracing::info_span!("keys").entered();
         let keys = keys(Arc::new(model.graph.clone()), model.layout, &params)?;
-        let pk = proving_key(&keys, &params)?;
-        Ok(Self { id: verifier.id(), zkv: verifier.to_bytes(), model, params, generators, keys, pk, columns })
+        let proving_params = vartime::params(params.k(), &generators)?;
+        let pk = proving_key(&keys, &proving_params)?;
+        let (id, zkv) = (verifier.id(), verifier.to_bytes());
+        Ok(Self { model, id, zkv, params, generators, keys, proving_params, pk, columns })
     }
 
     /// The verifier's side of the same model, registered from its file.

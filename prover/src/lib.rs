@@ -9,6 +9,7 @@ pub mod bench;
 pub mod cli;
 pub mod deviation;
 pub mod error;
+pub mod fixed_base;
 pub mod generators;
 mod halo2_stages;
 #[cfg(feature = "jobs")]
@@ -26,3 +27,4 @@ pub mod report;
 pub mod service;
 #[cfg(feature = "cli")]
 pub mod spans;
+pub mod vartime;

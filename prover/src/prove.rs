@@ -8,6 +8,7 @@ use crate::{
     halo2_stages::Staged,
     keys::ProverModel,
     randomness::{AdviceRandomness, Attempt},
+    vartime::Bridge,
 };
 use ff::{Field, FromUniformBytes, PrimeField};
 use halo2_proofs::{plonk::create_proof, poly::commitment::Params, transcript::Blake2bWrite};
@@ -220,13 +221,12 @@ fn attempt(
     let counts: Vec<Vec<i64>> =
         multiplicities.iter().map(|m| m.iter().map(|v| i64::try_from(*v).unwrap_or(i64::MAX)).collect()).collect();
     let phase1: Vec<&Vec<i64>> = columns.iter().chain(&counts).collect();
-    let active = shape.num_active_rows();
     let points: Vec<_> = phase1
         .par_iter()
         .enumerate()
-        .map(|(i, column)| model.generators.commit_column(column, (active, &randomness.tails[i]), randomness.blinds[i]))
+        .map(|(i, column)| model.generators.commit_column(column, &randomness.tails[i], randomness.blinds[i]))
         .collect();
-    let mut points = normalise(&points);
+    let mut points: Vec<EqAffine> = normalise(&points).into_iter().map(EqAffine::from).collect();
     for (i, point) in points.iter_mut().enumerate() {
         deviation.halo2_point(i, point);
     }
@@ -252,7 +252,8 @@ fn attempt(
     let instance: [&[Fp]; 1] = [&[phi, theta]];
     let mut shown = Tampered { inner: &mut transcript, deviation, points: 0, scalars: 0 };
     let mut staged = Staged::new(&mut shown);
-    with_shape(shape, || create_proof(&model.params, &model.pk, &[circuit], &[&instance], halo2, &mut staged))?;
+    let mut bridge = Bridge(&mut staged);
+    with_shape(shape, || create_proof(&model.proving_params, &model.pk, &[circuit], &[&instance], halo2, &mut bridge))?;
     drop(staged);
     drop(span);
 

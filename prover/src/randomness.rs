@@ -47,7 +47,7 @@ impl Attempt {
 #[derive(Clone, Debug)]
 pub struct AdviceRandomness {
     /// Values of the rows from the first inactive one on, per advice column.
-    pub tails: Vec<Vec<Fp>>,
+    pub tails: Vec<[Fp; UNUSABLE_ROWS]>,
     /// Blinds, per advice column.
     pub blinds: Vec<Fp>,
 }
@@ -57,7 +57,7 @@ impl AdviceRandomness {
     #[must_use]
     pub fn replay(mut rng: ChaCha20Rng, shape: &CircuitShape) -> Self {
         let columns = shape.num_advice_columns();
-        let tails = (0..columns).map(|_| (0..UNUSABLE_ROWS).map(|_| Fp::random(&mut rng)).collect()).collect();
+        let tails = (0..columns).map(|_| std::array::from_fn(|_| Fp::random(&mut rng))).collect();
         let blinds = (0..columns).map(|_| Fp::random(&mut rng)).collect();
         Self { tails, blinds }
     }

@@ -6,7 +6,7 @@ use crate::{
     setup::Sides,
 };
 use group::Curve;
-use pasta_curves::Fp;
+use pasta_curves::{EqAffine, Fp};
 use zkonnx_circuits::{
     compiled::CompiledModel,
     functional::{axis_vectors, relation_weights, LinearChallenges},
@@ -207,7 +207,7 @@ impl Strays {
     /// A value more in a cell of a parameter column: its commitment, and the model's identity, are made to hold it.
     #[must_use]
     pub fn in_parameter(prover: &mut ProverModel, (column, row): (usize, usize), value: Fp) -> Self {
-        let point = prover.generators.row[row] * value + prover.columns.points[column];
+        let point = EqAffine::from(prover.generators.row[row]) * value + prover.columns.points[column];
         prover.columns.points[column] = point.to_affine();
         let file = verifier_model(&prover.model, &prover.columns);
         (prover.id, prover.zkv) = (file.id(), file.to_bytes());

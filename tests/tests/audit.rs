@@ -1,7 +1,7 @@
 //! What a reading of the code with fresh eyes has found: one test for each finding.
 
 use group::{Curve, GroupEncoding};
-use pasta_curves::Eq;
+use pasta_curves::{Eq, EqAffine};
 use std::sync::Arc;
 use zkonnx_circuits::{
     compiled::CompiledModel,
@@ -214,7 +214,7 @@ fn rejects_a_parameter_point_with_a_component_on_u() {
     // The owner of a model shifts a registered point by U: nothing that a prover sends afterwards cancels it.
     let Sides { mut prover, .. } = Sides::new(graphs::mlp((10, 6, 3), 6, 4, 1));
     let mut file = VerifierModel::from_bytes(&prover.zkv).expect("a valid file");
-    let shifted = (prover.columns.points[0] + Eq::from(prover.generators.value)).to_affine();
+    let shifted = (prover.columns.points[0] + Eq::from(EqAffine::from(prover.generators.value))).to_affine();
     file.commitments[0] = shifted.to_bytes();
     prover.zkv = file.to_bytes();
     prover.id = file.id();

@@ -185,7 +185,8 @@ fn straying(sides: &Sides, inputs: &[Vec<i64>], tensor: usize, generator: usize,
     let before: usize = all[..tensor].iter().map(Vec::len).sum();
     let (at, place) = (generator / POINT_LEN, generator % POINT_LEN);
     let point: EqAffine = Option::from(EqAffine::from_bytes(&all[tensor][at])).expect("a point");
-    all[tensor][at] = (sides.prover.generators.coefficient[place] * extra + point).to_affine().to_bytes();
+    all[tensor][at] =
+        (EqAffine::from(sides.prover.generators.coefficient[place]) * extra + point).to_affine().to_bytes();
     let (graph, modes) = (&sides.prover.model.graph, &sides.prover.keys.compiled.modes);
     let values = (&trace.tensors[..inputs.len()], trace.outputs.as_slice());
     let lying = Statement::with_commitments(graph, modes, sides.prover.id, values, &all, statement.context);
@@ -240,7 +241,7 @@ fn rejects_a_committed_point_with_a_component_on_u() {
     let entry = &mut statement.inputs[0];
     let TensorValue::Committed(committed) = &mut entry.value else { panic!("committed") };
     let point: EqAffine = Option::from(EqAffine::from_bytes(&committed.points[0])).expect("a point");
-    committed.points[0] = (Eq::from(sides.prover.generators.value) + point).to_affine().to_bytes();
+    committed.points[0] = (Eq::from(EqAffine::from(sides.prover.generators.value)) + point).to_affine().to_bytes();
     *entry = TensorEntry::new(&entry.name, &entry.shape, entry.value.clone());
     let trace = evaluate(&sides.prover.model, &inputs).expect("inputs as declared");
     let proof = prove_opened(&sides.prover, &trace, &statement, &openings, &mut Honest).expect("a proof");

@@ -310,7 +310,7 @@ impl Deviation for OnU {
 fn rejects_a_column_commitment_with_a_component_on_u() {
     let case = case();
     for column in [0, 1, case.model().shape.columns.len() - 1] {
-        let mut lie = OnU { column, u: case.sides.prover.generators.value };
+        let mut lie = OnU { column, u: case.sides.prover.generators.value.into() };
         let proof = case.prove(&case.statement, &mut lie);
         let outcome = outcome_without(Lacks::Nothing, &case.sides, &case.statement, &proof);
         assert_eq!(outcome, Outcome { halo2: false, linear: false, joint: false });

@@ -5,10 +5,10 @@ pub mod product;
 pub mod relations;
 pub mod sumcheck;
 
-use crate::{deviation::Deviation, generators::Generators, keys::ProverModel};
+use crate::{deviation::Deviation, generators::Generators, keys::ProverModel, vartime::Point};
 use group::{Curve as _, Group as _};
 use halo2_proofs::transcript::TranscriptWrite;
-use pasta_curves::{Eq, EqAffine, Fp};
+use pasta_curves::{EqAffine, Fp};
 use rand_chacha::ChaCha20Rng;
 use zkonnx_circuits::products::Piece;
 use zkonnx_verifier::{argument::LinearMessages, checks::Check, transcript::Challenge};
@@ -44,7 +44,7 @@ impl<T: TranscriptWrite<EqAffine, Challenge>> LinearProver<'_, T> {
         let piece: Piece = self.model.keys.compiled.sumcheck.pieces[index];
         let generators: &Generators = &self.model.generators;
         let blind = ff::Field::random(&mut self.rng);
-        let mut point = generators.blinding * blind;
+        let mut point = generators.blind(blind);
         for (row, value) in (piece.start..).zip(values) {
             point += generators.row[row] * value;
             self.message_columns[piece.column][row] = *value;
@@ -57,9 +57,9 @@ impl<T: TranscriptWrite<EqAffine, Challenge>> LinearProver<'_, T> {
         self.send_point(point)
     }
 
-    fn send_point(&mut self, point: Eq) -> std::io::Result<()> {
+    fn send_point(&mut self, point: Point) -> std::io::Result<()> {
         debug_assert!(!bool::from(point.is_identity()));
-        self.transcript.write_point(point.to_affine())
+        self.transcript.write_point(point.to_affine().into())
     }
 
     fn challenge(&mut self, name: Check, deviation: &mut dyn Deviation) -> Fp {

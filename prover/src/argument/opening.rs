@@ -3,9 +3,9 @@
 use super::LinearProver;
 use crate::{
     deviation::{Deviation, FoldView},
-    generators::normalise,
     multiexp::multiexp,
     randomness::AdviceRandomness,
+    vartime::{Affine, Point},
 };
 use ff::Field;
 use group::{Curve as _, Group as _};
@@ -46,7 +46,6 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
 ) -> std::io::Result<()> {
     let model = prover.model;
     let generators = &model.generators;
-    let value_generator: Eq = generators.value.into();
     let strays = (deviation.parameters(), deviation.committed());
     let mut columns = collect_columns(prover, system, words, randomness, &strays);
     // 8. Fold the columns.
@@ -67,7 +66,7 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
             let on_generator = deviation.fold_on_generator(&view);
             let blinds = (Fp::random(&mut prover.rng), Fp::random(&mut prover.rng));
             for (value, blind, lie) in [(cross.0, blinds.0, on_generator.0), (cross.1, blinds.1, on_generator.1)] {
-                let mut point = value_generator * value + generators.blinding * blind;
+                let mut point = generators.blind_value(blind, value);
                 if lie != Fp::ZERO {
                     point += generators.coefficient[0] * lie;
                 }
@@ -87,7 +86,7 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
     // 9. z, only now.
     let z = prover.challenge(Check::Z, deviation);
     blind += z * value_blind;
-    let value_generator = (value_generator * z).to_affine();
+    let value_generator = (generators.value * z).to_affine();
     // To the coefficient basis.
     let k = model.params.k();
     let root = root_of_unity(k);
@@ -101,7 +100,7 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
     prover.send_point(
         generators.coefficient[0] * mask
             + value_generator * (mask * b[0] + deviation.mask())
-            + generators.blinding * mask_blind,
+            + generators.blind(mask_blind),
     )?;
     let xi = prover.challenge(Check::Xi, deviation);
     a[0] += xi * mask;
@@ -116,10 +115,10 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
         let half = a.len() / 2;
         let stray = deviation.round_of_opening(round);
         let blinds = (Fp::random(&mut prover.rng), Fp::random(&mut prover.rng));
-        let half_point = |a: &[Fp], b: &[Fp], g: &[EqAffine], (stray, blind): (Fp, Fp)| {
-            let scalars: Vec<Fp> = a.iter().copied().chain([inner_product(a, b) + stray, blind]).collect();
-            let bases: Vec<EqAffine> = g.iter().copied().chain([value_generator, generators.blinding]).collect();
-            multiexp(&scalars, &bases)
+        let half_point = |a: &[Fp], b: &[Fp], g: &[Affine], (stray, blind): (Fp, Fp)| {
+            let scalars: Vec<Fp> = a.iter().copied().chain([inner_product(a, b) + stray]).collect();
+            let bases: Vec<Affine> = g.iter().copied().chain([value_generator]).collect();
+            multiexp(&scalars, &bases) + generators.blind(blind)
         };
         let (left, right) = rayon::join(
             || half_point(&a[..half], &b[half..], &g[half..], (stray.0, blinds.0)),
@@ -150,19 +149,20 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
 }
 
 /// `G_lo + u⁻¹·G_hi`.
-fn fold_generators(g: &[EqAffine], inverse: Fp) -> Vec<EqAffine> {
+fn fold_generators(g: &[Affine], inverse: Fp) -> Vec<Affine> {
     let half = g.len() / 2;
     let (low, high) = g.split_at(half);
     let chunk = half.div_ceil(rayon::current_num_threads()).max(16);
-    let mut folded = vec![EqAffine::default(); half];
+    let mut folded = vec![Affine::default(); half];
     folded.par_chunks_mut(chunk).zip(low.par_chunks(chunk)).zip(high.par_chunks(chunk)).for_each(
         |((out, low), high)| {
+            // What pasta_curves shares among multiplications by one scalar is more than variable time saves.
+            let high: Vec<EqAffine> = high.iter().copied().map(EqAffine::from).collect();
             let mut products = vec![Eq::identity(); high.len()];
-            Eq::batch_mul_same_scalar_vartime(high, &inverse, &mut products);
-            for (product, low) in products.iter_mut().zip(low) {
-                *product += low;
-            }
-            out.copy_from_slice(&normalise(&products));
+            Eq::batch_mul_same_scalar_vartime(&high, &inverse, &mut products);
+            let sums: Vec<Point> =
+                products.into_iter().zip(low).map(|(product, low)| Point::from(product) + low).collect();
+            Point::batch_normalize(&sums, out);
         },
     );
     folded
