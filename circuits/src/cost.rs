@@ -1,8 +1,9 @@
 //! The cost model: what proving takes, predicted from counts alone; and the choice of layout by it.
 //!
-//! Constants are fitted to measurements of the release build on two cores (see the README's table and
-//! `zkonnx bench`). They choose `k` and the limb width, so they are part of what makes a model id the same
-//! everywhere: changing them changes the layout, and with it the id, of models quantised from then on.
+//! Seconds are a sum of [`Counts`], each times what one of them takes ([`Constants`]). There are two sets of these. [`Constants::REFERENCE`]
+//! is what `zkonnx bench --fit` found for the release build on the machine of the README: predictions that are shown use it.
+//! [`Constants::LAYOUT`] chooses `k` and the limb width, so it is a part of what makes a model id the same everywhere: changing it
+//! changes the layout, and with it the id, of models quantised from then on. It is no better or worse for being older than a machine.
 
 use crate::{
     compiled::{CompiledModel, K_RANGE},
@@ -12,20 +13,90 @@ use crate::{
 use std::sync::Arc;
 use zkonnx_quantize::{graph::Graph, model::LayoutChoice};
 
-/// Seconds for each row, whatever the columns: quotient, openings, generator folds.
-const PER_ROW: f64 = 2.2e-4;
-/// Seconds for each advice column, whatever the rows.
-const PER_COLUMN: f64 = 2.0e-4;
-/// Seconds for each row of an advice column of full-size field elements.
-pub(crate) const PER_FULL_CELL: f64 = 7.5e-6;
-/// Seconds for each row of a word column.
-pub(crate) const PER_WORD_CELL: f64 = 3.2e-6;
-/// Seconds for each parameter and each element that relations read.
-pub(crate) const PER_LINEAR: f64 = 6.0e-8;
+/// What proving time is in proportion to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Counts {
+    /// Rows: quotient, openings, generator folds, whatever the columns.
+    pub rows: f64,
+    /// Advice columns, whatever the rows.
+    pub columns: f64,
+    /// Rows of advice columns of full-size field elements.
+    pub full_cells: f64,
+    /// Rows of columns of words and multiplicities.
+    pub word_cells: f64,
+    /// Elements of parameters, and elements of words that relations read.
+    pub linear: f64,
+}
+
+impl Counts {
+    /// The counts of a compiled model.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)] // counts are far below 2^52
+    pub fn of(model: &CompiledModel) -> Self {
+        Self { linear: num_linear(model) as f64, ..Self::of_shape(&model.shape) }
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    fn of_shape(shape: &CircuitShape) -> Self {
+        let rows = shape.num_rows() as f64;
+        let columns = shape.num_advice_columns() as f64;
+        let words = shape.num_phase1_columns() as f64;
+        Self { rows, columns, full_cells: rows * (columns - words), word_cells: rows * words, linear: 0.0 }
+    }
+
+    /// In the order of [`Constants::from_array`].
+    #[must_use]
+    pub fn to_array(self) -> [f64; 5] {
+        [self.rows, self.columns, self.full_cells, self.word_cells, self.linear]
+    }
+}
+
+/// Seconds for one of each of [`Counts`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Constants {
+    /// For a row.
+    pub row: f64,
+    /// For an advice column.
+    pub column: f64,
+    /// For a row of an advice column of full-size field elements.
+    pub full_cell: f64,
+    /// For a row of a word column.
+    pub word_cell: f64,
+    /// For a parameter, or an element that relations read.
+    pub linear: f64,
+}
+
+impl Constants {
+    /// By these layouts are chosen.
+    pub const LAYOUT: Self = Self { row: 2.2e-4, column: 2.0e-4, full_cell: 7.5e-6, word_cell: 3.2e-6, linear: 6.0e-8 };
+    /// What is predicted, on two cores: see benches/NOTES.md.
+    pub const REFERENCE: Self =
+        Self { row: 2.2e-4, column: 2.0e-4, full_cell: 7.5e-6, word_cell: 3.2e-6, linear: 6.0e-8 };
+
+    /// In the order of [`Counts::to_array`].
+    #[must_use]
+    pub fn from_array([row, column, full_cell, word_cell, linear]: [f64; 5]) -> Self {
+        Self { row, column, full_cell, word_cell, linear }
+    }
+
+    /// Seconds for counts.
+    #[must_use]
+    pub fn seconds(&self, counts: &Counts) -> f64 {
+        let Self { row, column, full_cell, word_cell, linear } = *self;
+        [row, column, full_cell, word_cell, linear]
+            .iter()
+            .zip(counts.to_array())
+            .map(|(each, count)| each * count)
+            .sum()
+    }
+}
+
 /// Bytes for each row of an advice column: values, coefficients, the extended domain.
 const BYTES_PER_CELL: usize = 440;
 /// Bytes for each row, whatever the columns.
 const BYTES_PER_ROW: usize = 5000;
+/// Bytes for each parameter and each element that relations read.
+const BYTES_PER_LINEAR: usize = 24;
 /// Bytes of a process that does nothing.
 const BYTES_FIXED: usize = 12 << 20;
 /// What a byte of proof is worth in seconds of proving, when a layout is chosen: a kilobyte, ten milliseconds.
@@ -48,26 +119,28 @@ pub struct Cost {
 
 /// Predicts the cost of a compiled model.
 #[must_use]
-#[allow(clippy::cast_precision_loss)] // counts are far below 2^52
 pub fn predict(model: &CompiledModel) -> Cost {
-    let linear: usize = model.graph.params.iter().map(|p| p.len()).sum::<usize>()
-        + model.placement.words.iter().map(|w| w.len).sum::<usize>();
-    let mut cost = predict_shape(&model.shape);
-    cost.seconds += linear as f64 * PER_LINEAR;
-    cost.memory += linear * 24;
-    cost.lookups = model.placement.words.iter().map(|w| w.len * w.limbs.len()).sum();
-    cost
+    predict_with(&Constants::REFERENCE, model)
 }
 
-#[allow(clippy::cast_precision_loss)]
-fn predict_shape(shape: &CircuitShape) -> Cost {
-    let rows = shape.num_rows() as f64;
+/// Elements of parameters and of words.
+#[must_use]
+pub fn num_linear(model: &CompiledModel) -> usize {
+    model.graph.params.iter().map(|p| p.len()).sum::<usize>()
+        + model.placement.words.iter().map(|w| w.len).sum::<usize>()
+}
+
+fn predict_with(constants: &Constants, model: &CompiledModel) -> Cost {
+    let shape = &model.shape;
     let advice = shape.num_advice_columns();
-    let small = shape.num_phase1_columns() as f64;
-    let full = advice as f64 - small;
-    let seconds = rows * PER_ROW + advice as f64 * PER_COLUMN + rows * (full * PER_FULL_CELL + small * PER_WORD_CELL);
-    let memory = BYTES_FIXED + shape.num_rows() * (BYTES_PER_ROW + advice * BYTES_PER_CELL);
-    Cost { seconds, memory, advice_columns: advice, lookups: 0 }
+    Cost {
+        seconds: constants.seconds(&Counts::of(model)),
+        memory: BYTES_FIXED
+            + shape.num_rows() * (BYTES_PER_ROW + advice * BYTES_PER_CELL)
+            + num_linear(model) * BYTES_PER_LINEAR,
+        advice_columns: advice,
+        lookups: model.placement.words.iter().map(|w| w.len * w.limbs.len()).sum(),
+    }
 }
 
 /// What the choice of a layout minimises: proving time, and a little the length of the proof.
@@ -88,7 +161,7 @@ pub fn choose_layout(
     if let Some(k) = k.filter(|k| !K_RANGE.contains(k)) {
         return Err(LowerError::K(k));
     }
-    let mut best: Option<(LayoutChoice, Cost)> = None;
+    let mut best: Option<(LayoutChoice, f64, Cost)> = None;
     let mut error = LowerError::TooWide;
     // Below k = 8 nothing is gained.
     for k in k.map_or(8..=*K_RANGE.end(), |k| k..=k) {
@@ -96,9 +169,9 @@ pub fn choose_layout(
             let layout = LayoutChoice { k, limb_bits };
             match CompiledModel::new(Arc::clone(graph), Modes::public(graph), layout) {
                 Ok(model) => {
-                    let cost = predict(&model);
-                    if best.is_none_or(|(_, b)| weight(&cost) < weight(&b)) {
-                        best = Some((layout, cost));
+                    let own = weight(&predict_with(&Constants::LAYOUT, &model));
+                    if best.is_none_or(|(_, least, _)| own < least) {
+                        best = Some((layout, own, predict(&model)));
                     }
                 }
                 Err(e) => error = e,
@@ -106,10 +179,10 @@ pub fn choose_layout(
         }
         // Larger circuits only get dearer once a row alone costs more than the best so far.
         #[allow(clippy::cast_precision_loss)]
-        let least = (1_u64 << (k + 1)) as f64 * PER_ROW;
-        if best.is_some_and(|(_, b)| least > weight(&b)) {
+        let least = (1_u64 << (k + 1)) as f64 * Constants::LAYOUT.row;
+        if best.is_some_and(|(_, own, _)| least > own) {
             break;
         }
     }
-    best.ok_or(error)
+    best.map(|(layout, _, cost)| (layout, cost)).ok_or(error)
 }

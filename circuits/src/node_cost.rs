@@ -5,7 +5,7 @@
 
 use crate::{
     compiled::CompiledModel,
-    cost::{predict, Cost, PER_FULL_CELL, PER_LINEAR, PER_WORD_CELL},
+    cost::{predict, Constants, Cost},
     shape::GROUP_DEGREE,
     words::{CellKind, Word},
 };
@@ -42,7 +42,7 @@ fn weight(word: &Word) -> f64 {
             CellKind::Argument { .. } => 2.0,
             CellKind::Value | CellKind::Defined => 0.0,
         };
-        PER_WORD_CELL + PER_FULL_CELL * degree / GROUP_DEGREE as f64
+        Constants::REFERENCE.word_cell + Constants::REFERENCE.full_cell * degree / GROUP_DEGREE as f64
     };
     word.len as f64 * word.limbs.iter().map(|l| limb(l.kind)).sum::<f64>()
 }
@@ -83,7 +83,7 @@ pub fn node_costs(model: &CompiledModel) -> NodeCosts {
     // Nodes, outputs, hidden inputs: seconds of cells, seconds of linear work, cells.
     let mut parts = vec![(0.0, 0.0, 0); num_nodes + num_outputs + 1];
     for (part, count) in parts.iter_mut().zip(&elements) {
-        part.1 = *count as f64 * PER_LINEAR;
+        part.1 = *count as f64 * Constants::REFERENCE.linear;
     }
     let mut owner = vec![num_nodes + num_outputs; model.placement.words.len()];
     for (node, words) in model.lowered.node_words.iter().enumerate() {
@@ -92,7 +92,7 @@ pub fn node_costs(model: &CompiledModel) -> NodeCosts {
     for (word, owner) in model.placement.words.iter().zip(owner) {
         let part = &mut parts[owner];
         part.0 += weight(word);
-        part.1 += word.len as f64 * PER_LINEAR;
+        part.1 += word.len as f64 * Constants::REFERENCE.linear;
         part.2 += word.len * word.limbs.len();
     }
     let cells: f64 = parts.iter().map(|p| p.0).sum();

@@ -11,7 +11,10 @@ use crate::{error::ProveError, keys::ProverModel, prove::prove, spans::SpanTime}
 use halo2_proofs::poly::commitment::Params;
 use pasta_curves::EqAffine;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use zkonnx_circuits::{cost::predict, lower::Modes};
+use zkonnx_circuits::{
+    cost::{num_linear, predict},
+    lower::Modes,
+};
 use zkonnx_quantize::{graph::Graph, model::QuantizedModel};
 use zkonnx_verifier::{
     error::{RegisterError, VerifyError},
@@ -160,6 +163,8 @@ fn measure_here(setup: &Setup, times: &StageTimes) -> Result<(Measurement, Spans
             lookups: cost.lookups,
             sumcheck_rounds: compiled.sumcheck.num_rounds,
             weights: model.weights.iter().map(Vec::len).sum(),
+            phase1_columns: compiled.shape.num_phase1_columns(),
+            linear: num_linear(compiled),
         },
         stages: samples.into_iter().map(|(name, values)| (name, Spread::of(&values))).collect(),
         batches,

@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod compare;
 pub mod environment;
+pub mod fit;
 pub mod measure;
 pub mod memory;
 pub mod report;
@@ -15,6 +16,7 @@ pub mod statistics;
 pub use batch::BatchTimes;
 pub use compare::{Comparison, Verdict};
 pub use environment::Environment;
+pub use fit::{fit, Fit, FitError};
 pub use measure::{measure, measure_with_spans, BenchError, Setup, Spans};
 pub use report::{Measurement, Report, Settings, REPORT_FORMAT};
 pub use statistics::Spread;

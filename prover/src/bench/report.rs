@@ -3,6 +3,7 @@
 use super::{batch::BatchTimes, environment::Environment, statistics::Spread};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
+use zkonnx_circuits::cost::Counts;
 
 /// Version of [`Report`].
 pub const REPORT_FORMAT: u16 = 1;
@@ -46,6 +47,12 @@ pub struct Shape {
     pub sumcheck_rounds: usize,
     /// Weights.
     pub weights: usize,
+    /// Advice columns that are committed before the challenges of lookups: words and multiplicities.
+    #[serde(default)]
+    pub phase1_columns: usize,
+    /// Elements of parameters and of words.
+    #[serde(default)]
+    pub linear: usize,
 }
 
 /// Bytes.
@@ -129,6 +136,24 @@ impl Measurement {
             self.stages.iter().map(|(name, spread)| (name.as_str(), spread)).collect();
         stages.sort_by_key(|(name, _)| STAGES.iter().position(|stage| stage == name).unwrap_or(STAGES.len()));
         stages
+    }
+}
+
+impl Measurement {
+    /// What the cost model counts; `None` for reports of before they were written.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)] // counts are far below 2^52
+    pub fn counts(&self) -> Option<Counts> {
+        let Shape { advice_columns, phase1_columns, linear, .. } = self.shape;
+        let full = advice_columns.checked_sub(phase1_columns).filter(|_| phase1_columns > 0)?;
+        let rows = (1_u64.checked_shl(self.settings.k.into())?) as f64;
+        Some(Counts {
+            rows,
+            columns: advice_columns as f64,
+            full_cells: rows * full as f64,
+            word_cells: rows * phase1_columns as f64,
+            linear: linear as f64,
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{files, output, recipe::RecipeOptions, Failure, Outcome};
 use crate::bench::{
     compare::{compare, Comparison, Verdict},
-    measure, BenchError, Environment, Measurement, Report, Setup, REPORT_FORMAT,
+    fit, measure, BenchError, Environment, Fit, Measurement, Report, Setup, REPORT_FORMAT,
 };
 use clap::Args;
 use std::{
@@ -22,7 +22,7 @@ use zkonnx_quantize::{
 #[derive(Debug, Args)]
 pub(super) struct Bench {
     /// A quantised model; or an ONNX model, which is imported and quantised first
-    #[arg(required_unless_present = "compare")]
+    #[arg(required_unless_present_any = ["compare", "fit"])]
     model: Option<PathBuf>,
     /// One or more inputs; without it, pseudo-random integers in the declared range
     #[arg(long)]
@@ -57,6 +57,9 @@ pub(super) struct Bench {
     /// Compare two reports that --json has printed
     #[arg(long, num_args = 2, value_names = ["BEFORE.json", "AFTER.json"], conflicts_with_all = ["model", "csv"])]
     compare: Vec<PathBuf>,
+    /// Fit the constants of the cost model to reports that --json has printed, and show how far predictions are off
+    #[arg(long, num_args = 1.., value_name = "REPORT.json", conflicts_with_all = ["model", "csv", "compare"])]
+    fit: Vec<PathBuf>,
     #[command(flatten)]
     recipe: RecipeOptions,
 }
@@ -80,6 +83,9 @@ impl Bench {
     pub(super) fn run(&self) -> Result<Outcome, Failure> {
         if let [before, after] = self.compare.as_slice() {
             return self.compare(before, after);
+        }
+        if !self.fit.is_empty() {
+            return self.fit();
         }
         if self.runs == 0 || self.batch == Some(0) {
             return Err(Failure::new("--runs or --batch is 0"));
@@ -175,6 +181,20 @@ impl Bench {
         (0..samples.len()).map(|s| files::quantise(graph, (path, &samples), s, false)).collect()
     }
 
+    fn fit(&self) -> Result<Outcome, Failure> {
+        let mut runs = Vec::new();
+        for path in &self.fit {
+            runs.extend(read_report(path)?.runs);
+        }
+        let fit = fit(&runs).map_err(Failure::new)?;
+        if self.json {
+            say!("{}", serde_json::to_string_pretty(&fit).map_err(Failure::new)?);
+        } else {
+            show_fit(&fit);
+        }
+        Ok(Outcome::Done)
+    }
+
     fn compare(&self, before: &Path, after: &Path) -> Result<Outcome, Failure> {
         let [first, second] = [before, after].map(read_report);
         let (first, second) = (first?, second?);
@@ -240,6 +260,43 @@ fn show(measured: &Measurement, runs: usize) {
         files::bytes(sizes.zkv),
         predicted.seconds,
         files::bytes(predicted.memory)
+    );
+}
+
+fn show_fit(fit: &Fit) {
+    say!(
+        "{:44} {:>9} {:>9} {:>7} {:>9} {:>7}",
+        "seconds to prove",
+        "measured",
+        "predicted",
+        "error",
+        "fitted",
+        "error"
+    );
+    for row in &fit.rows {
+        say!(
+            "{:44} {:>9.4} {:>9.4} {:>6.1}% {:>9.4} {:>6.1}%",
+            format!("{}: {}", row.model, row.settings),
+            row.measured,
+            row.predicted,
+            100.0 * row.error_before,
+            row.fitted,
+            100.0 * row.error
+        );
+    }
+    say!(
+        "errors with the fitted constants: median {:.1}%, worst {:.1}%",
+        100.0 * fit.median_error,
+        100.0 * fit.worst_error
+    );
+    say!(
+        "row: {:.3e}, column: {:.3e}, full_cell: {:.3e}, word_cell: {:.3e}, linear: {:.3e} (seconds each, {} threads)",
+        fit.row,
+        fit.column,
+        fit.full_cell,
+        fit.word_cell,
+        fit.linear,
+        fit.threads
     );
 }
 
