@@ -1,7 +1,7 @@
 //! The cost model: what proving takes, predicted from counts alone; and the choice of layout by it.
 //!
 //! Seconds are a sum of [`Counts`], each times what one of them takes ([`Constants`]). There are two sets of these. [`Constants::REFERENCE`]
-//! is what `zkonnx bench --fit` found for the release build on the machine of the README: predictions that are shown use it.
+//! is what `zkonnx bench --fit` found for the release build on a two-core machine (docs/cost-model.md): predictions that are shown use it.
 //! [`Constants::LAYOUT`] chooses `k` and the limb width, so it is a part of what makes a model id the same everywhere: changing it
 //! changes the layout, and with it the id, of models quantised from then on. It is no better or worse for being older than a machine.
 
@@ -69,9 +69,9 @@ pub struct Constants {
 impl Constants {
     /// By these layouts are chosen.
     pub const LAYOUT: Self = Self { row: 2.2e-4, column: 2.0e-4, full_cell: 7.5e-6, word_cell: 3.2e-6, linear: 6.0e-8 };
-    /// What is predicted, on two cores: see benches/NOTES.md.
+    /// What is predicted, on two cores: docs/cost-model.md has the measurements and errors.
     pub const REFERENCE: Self =
-        Self { row: 2.2e-4, column: 2.0e-4, full_cell: 7.5e-6, word_cell: 3.2e-6, linear: 6.0e-8 };
+        Self { row: 1.25e-4, column: 4.7e-4, full_cell: 1.04e-5, word_cell: 0.0, linear: 1.47e-7 };
 
     /// In the order of [`Counts::to_array`].
     #[must_use]

@@ -6,6 +6,7 @@ use crate::{
 };
 use group::Curve as _;
 use pasta_curves::Fp;
+use rayon::prelude::*;
 
 /// Bits of a window.
 const WINDOW: usize = 6;
@@ -20,27 +21,30 @@ pub struct FixedBases {
     multiples: Vec<Affine>,
 }
 
+/// The table of one point.
+fn table(base: Affine) -> Vec<Affine> {
+    let mut points: Vec<Point> = Vec::with_capacity(WINDOWS * MULTIPLES);
+    let mut first = Point::from(base);
+    for _ in 0..WINDOWS {
+        let mut multiple = first;
+        for _ in 0..MULTIPLES {
+            points.push(multiple);
+            multiple += first;
+        }
+        // The last is 2^(WINDOW−1) times the first.
+        let half = points.last().copied().unwrap_or_default();
+        first = half + half;
+    }
+    let mut multiples = vec![Affine::default(); points.len()];
+    Point::batch_normalize(&points, &mut multiples);
+    multiples
+}
+
 impl FixedBases {
     /// The tables of some points.
     #[must_use]
     pub fn new(bases: &[Affine]) -> Self {
-        let mut points = Vec::with_capacity(bases.len() * WINDOWS * MULTIPLES);
-        for base in bases {
-            let mut first = Point::from(*base);
-            for _ in 0..WINDOWS {
-                let mut multiple = first;
-                for _ in 0..MULTIPLES {
-                    points.push(multiple);
-                    multiple += first;
-                }
-                // The last is 2^(WINDOW−1) times the first.
-                let half = points.last().copied().unwrap_or_default();
-                first = half + half;
-            }
-        }
-        let mut multiples = vec![Affine::default(); points.len()];
-        Point::batch_normalize(&points, &mut multiples);
-        Self { multiples }
+        Self { multiples: bases.par_iter().flat_map_iter(|base| table(*base)).collect() }
     }
 
     /// `Σ scalars_i·B_(first + i)`.

@@ -134,6 +134,40 @@ fn bench_sweeps_over_settings_and_compares_reports() {
 }
 
 #[test]
+fn bench_fits_the_cost_model() {
+    let (mlp, dir) = (mlp(), Dir::new("bench-fit"));
+    let sweep = ["bench", &mlp.zkq, "--runs", "1", "--k", "8,9", "--group", "1,2,4", "--threads", "1", "--json"];
+    let mut report = zkonnx(&sweep).json();
+    // Proofs that took twice what is predicted.
+    for run in report["runs"].as_array_mut().unwrap() {
+        let twice = 2.0 * run["predicted"]["seconds"].as_f64().unwrap();
+        run["stages"]["prove"]["median"] = twice.into();
+    }
+    let file = |name: &str, report: &serde_json::Value| dir.file(name, report.to_string());
+    let fit = zkonnx(&["bench", "--json", "--fit", &file("twice.json", &report)]).json();
+    let rows = fit["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 6);
+    for row in rows {
+        assert!((row["error_before"].as_f64().unwrap() + 0.5).abs() < 1e-9, "{row:#}");
+        assert!(row["error"].as_f64().unwrap().abs() < 0.02, "{row:#}");
+    }
+    assert!(fit["worst_error"].as_f64().unwrap() >= fit["median_error"].as_f64().unwrap());
+    let text = zkonnx(&["bench", "--fit", &file("twice.json", &report)]).done().out;
+    assert!(text.contains("-50.0%") && text.contains("full_cell"), "{text}");
+
+    let mut few = report.clone();
+    few["runs"].as_array_mut().unwrap().truncate(4);
+    zkonnx(&["bench", "--fit", &file("few.json", &few)]).refused(&["4 measurements"]);
+    let mut threads = report.clone();
+    threads["runs"][3]["settings"]["threads"] = 2.into();
+    zkonnx(&["bench", "--fit", &file("threads.json", &threads)]).refused(&["with 1 and with 2 threads"]);
+    let mut old = report.clone();
+    old["runs"][1]["shape"].as_object_mut().unwrap().remove("phase1_columns");
+    zkonnx(&["bench", "--fit", &file("old.json", &old)]).refused(&["m.zkq", "measure it again"]);
+    zkonnx(&["bench", "--fit", "missing.json"]).refused(&["missing.json"]);
+}
+
+#[test]
 fn usage_errors_end_in_exit_code_2_and_help_in_0() {
     for arguments in [&[][..], &["nothing"], &["verify"], &["prove", "m.zkq"], &["quantize", "m.onnx", "--bits", "x"]] {
         assert_eq!(zkonnx(arguments).code, Some(2), "{arguments:?}");
