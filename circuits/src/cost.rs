@@ -8,7 +8,6 @@
 use crate::{
     compiled::{CompiledModel, K_RANGE},
     lower::{LowerError, Modes},
-    shape::CircuitShape,
 };
 use std::sync::Arc;
 use zkonnx_quantize::{graph::Graph, model::LayoutChoice};
@@ -29,19 +28,19 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// The counts of a compiled model.
+    /// Of `2^k` rows, of advice columns, those of phase 1 among them, and of linear elements ([`num_linear`]).
     #[must_use]
     #[allow(clippy::cast_precision_loss)] // counts are far below 2^52
-    pub fn of(model: &CompiledModel) -> Self {
-        Self { linear: num_linear(model) as f64, ..Self::of_shape(&model.shape) }
+    pub fn new(rows: usize, columns: usize, phase1_columns: usize, linear: usize) -> Self {
+        let (rows, columns, words) = (rows as f64, columns as f64, phase1_columns as f64);
+        Self { rows, columns, full_cells: rows * (columns - words), word_cells: rows * words, linear: linear as f64 }
     }
 
-    #[allow(clippy::cast_precision_loss)]
-    fn of_shape(shape: &CircuitShape) -> Self {
-        let rows = shape.num_rows() as f64;
-        let columns = shape.num_advice_columns() as f64;
-        let words = shape.num_phase1_columns() as f64;
-        Self { rows, columns, full_cells: rows * (columns - words), word_cells: rows * words, linear: 0.0 }
+    /// The counts of a compiled model.
+    #[must_use]
+    pub fn of(model: &CompiledModel) -> Self {
+        let shape = &model.shape;
+        Self::new(shape.num_rows(), shape.num_advice_columns(), shape.num_phase1_columns(), num_linear(model))
     }
 
     /// In the order of [`Constants::from_array`].

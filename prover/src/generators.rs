@@ -70,8 +70,8 @@ impl Generators {
 
 /// Affine coordinates of many points.
 #[must_use]
-pub fn normalise(points: &[Point]) -> Vec<Affine> {
+pub fn normalise(points: &[Point]) -> Vec<EqAffine> {
     let mut affine = vec![Affine::default(); points.len()];
     Point::batch_normalize(points, &mut affine);
-    affine
+    affine.into_iter().map(EqAffine::from).collect()
 }

@@ -77,7 +77,7 @@ impl ParamColumns {
                 }
             })
             .collect();
-        Self { columns, blinds, points: normalise(&points).into_iter().map(EqAffine::from).collect() }
+        Self { columns, blinds, points: normalise(&points) }
     }
 }
 

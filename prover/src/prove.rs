@@ -226,7 +226,7 @@ fn attempt(
         .enumerate()
         .map(|(i, column)| model.generators.commit_column(column, &randomness.tails[i], randomness.blinds[i]))
         .collect();
-    let mut points: Vec<EqAffine> = normalise(&points).into_iter().map(EqAffine::from).collect();
+    let mut points = normalise(&points);
     for (i, point) in points.iter_mut().enumerate() {
         deviation.halo2_point(i, point);
     }

@@ -142,18 +142,11 @@ impl Measurement {
 impl Measurement {
     /// What the cost model counts; `None` for reports of before they were written.
     #[must_use]
-    #[allow(clippy::cast_precision_loss)] // counts are far below 2^52
     pub fn counts(&self) -> Option<Counts> {
         let Shape { advice_columns, phase1_columns, linear, .. } = self.shape;
-        let full = advice_columns.checked_sub(phase1_columns).filter(|_| phase1_columns > 0)?;
-        let rows = (1_u64.checked_shl(self.settings.k.into())?) as f64;
-        Some(Counts {
-            rows,
-            columns: advice_columns as f64,
-            full_cells: rows * full as f64,
-            word_cells: rows * phase1_columns as f64,
-            linear: linear as f64,
-        })
+        let rows = 1_usize.checked_shl(self.settings.k.into())?;
+        let told = (1..=advice_columns).contains(&phase1_columns);
+        told.then(|| Counts::new(rows, advice_columns, phase1_columns, linear))
     }
 }
 

@@ -164,6 +164,20 @@ fn rows(reads: &[Vec<usize>]) -> Vec<usize> {
 
 type Lines = [BTreeMap<Item, Vec<Item>>];
 
+/// What a row goes by, and where that stands: going down it is the row above, going up the one below.
+fn neighbours<'a>(
+    (above, below): (&'a Lines, &'a Lines),
+    middles: &'a [BTreeMap<Item, f64>],
+    sweep: usize,
+    row: usize,
+) -> (&'a BTreeMap<Item, Vec<Item>>, &'a BTreeMap<Item, f64>) {
+    if sweep.is_multiple_of(2) {
+        (&above[row], &middles[row - 1])
+    } else {
+        (&below[row], &middles[row + 1])
+    }
+}
+
 /// Orders the rows, and gives the middle of everything in them.
 fn arrange(grid: &mut [Vec<Item>], above: &Lines, below: &Lines, sizes: Sizes) -> Vec<BTreeMap<Item, f64>> {
     let widths = |item: &Item| match item {
@@ -200,11 +214,7 @@ fn arrange(grid: &mut [Vec<Item>], above: &Lines, below: &Lines, sizes: Sizes) -
     };
     for sweep in 0..2 * SWEEPS {
         for row in passes(sweep, grid.len()) {
-            let (lines, next) = if sweep.is_multiple_of(2) {
-                (&above[row], &middles[row - 1])
-            } else {
-                (&below[row], &middles[row + 1])
-            };
+            let (lines, next) = neighbours((above, below), &middles, sweep, row);
             let mut wishes: Vec<(f64, Item)> =
                 grid[row].iter().map(|item| (wish(item, lines, next, middles[row][item]), *item)).collect();
             wishes.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -214,11 +224,7 @@ fn arrange(grid: &mut [Vec<Item>], above: &Lines, below: &Lines, sizes: Sizes) -
     }
     for sweep in 0..2 * SWEEPS {
         for row in passes(sweep, grid.len()) {
-            let (lines, next) = if sweep.is_multiple_of(2) {
-                (&above[row], &middles[row - 1])
-            } else {
-                (&below[row], &middles[row + 1])
-            };
+            let (lines, next) = neighbours((above, below), &middles, sweep, row);
             let items = &grid[row];
             let wishes: Vec<f64> =
                 items.iter().map(|item| PULL * wish(item, lines, next, middles[row][item])).collect();
