@@ -5,14 +5,14 @@ use zkonnx_quantize::{
     bounds::tight_bounds,
     graph::{Form, Graph, Input, Interval, Node, Op, Operand, Output, Product, Source, TensorId, Term},
     index::{Factor, IndexMap},
-    model::{LayoutChoice, QuantizedModel, WeightPrivacy},
+    model::{Gates, LayoutChoice, QuantizedModel, WeightPrivacy},
     scale::Scale,
     table::{Function, Table},
     validate::validate_graph,
 };
 
 /// Rows `2^9`, limbs of 8 bits: all gadgets fill columns of the same kind.
-const LAYOUT: LayoutChoice = LayoutChoice { k: 9, limb_bits: 8 };
+const LAYOUT: LayoutChoice = LayoutChoice { k: 9, limb_bits: 8, gates: Gates::Relations };
 /// Elements of a window whose maximum is taken.
 const WINDOW: u32 = 4;
 /// Products that a sum of products has.

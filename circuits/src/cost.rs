@@ -165,7 +165,7 @@ pub fn choose_layout(
     // Below k = 8 nothing is gained.
     for k in k.map_or(8..=*K_RANGE.end(), |k| k..=k) {
         for limb_bits in limb_bits.map_or(6..=12_u8.min(k + 2), |bits| bits..=bits) {
-            let layout = LayoutChoice { k, limb_bits };
+            let layout = LayoutChoice { k, limb_bits, gates: zkonnx_quantize::model::Gates::Relations };
             match CompiledModel::new(Arc::clone(graph), Modes::public(graph), layout) {
                 Ok(model) => {
                     let own = weight(&predict_with(&Constants::LAYOUT, &model));

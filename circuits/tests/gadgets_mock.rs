@@ -16,7 +16,7 @@ use zkonnx_quantize::{
     eval::evaluate,
     graph::{Form, Graph, Input, Interval, Node, Op, Output, Source, TensorId, Term},
     index::IndexMap,
-    model::{LayoutChoice, QuantizedModel, WeightPrivacy},
+    model::{Gates, LayoutChoice, QuantizedModel, WeightPrivacy},
     scale::Scale,
     table::{Function, Table},
 };
@@ -91,7 +91,7 @@ fn unary(op: Op, shift: u8, bounds: Interval, len: u32, tables: Vec<Table>) -> Q
         scale: Scale::ONE,
     });
     zkonnx_quantize::validate::validate_graph(&graph).expect("a valid graph");
-    let layout = LayoutChoice { k: 6, limb_bits: 4 };
+    let layout = LayoutChoice { k: 6, limb_bits: 4, gates: Gates::Relations };
     QuantizedModel { graph, weights: Vec::new(), layout, privacy: WeightPrivacy::Public }
 }
 

@@ -16,6 +16,7 @@ pub mod graph;
 mod grid;
 mod group;
 pub mod index;
+pub mod integers;
 #[cfg(feature = "onnx")]
 mod lower;
 pub mod model;

@@ -5,14 +5,37 @@ use crate::{
     validate::{validate_graph, validate_weights, ModelError},
 };
 use bincode::{config, Decode, Encode};
+use serde::{Deserialize, Serialize};
 
-/// Where the circuit of a model is laid out; no part of its meaning.
+/// How the gates of a circuit are proven.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gates {
+    /// As two relations of the linear part; no halo2 proof.
+    #[default]
+    Relations,
+    /// By a halo2 proof.
+    Halo2,
+}
+
+impl std::fmt::Display for Gates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Relations => "relations",
+            Self::Halo2 => "halo2",
+        })
+    }
+}
+
+/// Where the circuit of a model is laid out, and how it is proven; no part of its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct LayoutChoice {
     /// The circuit has `2^k` rows.
     pub k: u8,
     /// Width of a limb, in bits.
     pub limb_bits: u8,
+    /// How gates are proven.
+    pub gates: Gates,
 }
 
 /// Who may know the weights.

@@ -6,7 +6,7 @@ use crate::{
     graph::{Input, Interval},
     grid,
     lower::{channels::channel_ranges, curve::TableNote, dims, LowerError, Lowering},
-    model::{LayoutChoice, QuantizedModel, WeightPrivacy},
+    model::{Gates, LayoutChoice, QuantizedModel, WeightPrivacy},
     onnx::{graph::ValueId, ImportError, OnnxModel},
     recipe::{Recipe, RecipeError},
     scale::Scale,
@@ -176,7 +176,7 @@ pub fn quantize(
     let model = QuantizedModel {
         graph: lowering.graph,
         weights: lowering.weights,
-        layout: LayoutChoice { k: 0, limb_bits: 0 },
+        layout: LayoutChoice { k: 0, limb_bits: 0, gates: Gates::Relations },
         privacy: WeightPrivacy::Public,
     };
     validate_graph(&model.graph)?;

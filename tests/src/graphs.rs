@@ -6,7 +6,7 @@ use zkonnx_quantize::{
     bounds::{conservative_bounds, tight_bounds},
     graph::{Form, Graph, Input, Interval, Node, Op, Operand, Output, Param, ParamId, Product, Source, TensorId, Term},
     index::{Factor, IndexMap},
-    model::{LayoutChoice, QuantizedModel, WeightPrivacy},
+    model::{Gates, LayoutChoice, QuantizedModel, WeightPrivacy},
     scale::Scale,
     table::{Function, Table},
     validate::{validate_graph, validate_weights},
@@ -83,7 +83,7 @@ impl GraphBuilder {
         QuantizedModel {
             graph: self.graph,
             weights: self.weights,
-            layout: LayoutChoice { k, limb_bits },
+            layout: LayoutChoice { k, limb_bits, gates: Gates::Relations },
             privacy: WeightPrivacy::Public,
         }
     }

@@ -13,7 +13,7 @@ use zkonnx_quantize::{
     bounds::{parameter_free_bounds, tight_bounds},
     graph::{Form, Graph, Input, Interval, Node, Op, Operand, Output, Product, Source, TensorId, Term},
     index::{Factor, IndexMap},
-    model::{LayoutChoice, WeightPrivacy},
+    model::{Gates, LayoutChoice, WeightPrivacy},
     scale::Scale,
     table::{Function, Table},
     validate::{validate_graph, Problem},
@@ -158,7 +158,7 @@ fn a_long_table_in_a_short_circuit_is_refused_before_keys_are_made() {
     let graph = Arc::new(model.graph);
     let compiled = CompiledModel::new(Arc::clone(&graph), Modes::public(&graph), model.layout);
     assert!(matches!(compiled, Err(LowerError::TooManyColumns { .. })));
-    let layout = LayoutChoice { k: 14, limb_bits: 4 };
+    let layout = LayoutChoice { k: 14, limb_bits: 4, gates: Gates::Relations };
     CompiledModel::new(Arc::clone(&graph), Modes::public(&graph), layout).expect("a circuit with more rows");
 }
 

@@ -6,7 +6,7 @@ use zkonnx_quantize::{
     eval::evaluate,
     graph::{Graph, Interval, Op, Output, Param, ParamId, Source, TensorId, Term},
     index::{Coordinate, IndexMap},
-    model::LayoutChoice,
+    model::{Gates, LayoutChoice},
     scale::Scale,
     table::{Function, Table},
 };
@@ -132,7 +132,7 @@ fn with_large_parameter(k: u8, is_read: bool) -> Vec<u8> {
     b.graph.outputs.push(Output { name: "output0".into(), shape: vec![1], form: out, scale: Scale::ONE });
     let file = VerifierModel {
         graph: b.graph,
-        layout: LayoutChoice { k, limb_bits: 4 },
+        layout: LayoutChoice { k, limb_bits: 4, gates: Gates::Relations },
         weights: DeclaredWeights::Public,
         commitments: vec![[0; 32]; 1 << (26 - k)],
         registration: Vec::new(),
@@ -168,7 +168,7 @@ fn refuses_tables_that_take_minutes_to_commit() {
     b.output(out);
     let file = VerifierModel {
         graph: b.graph,
-        layout: LayoutChoice { k: 16, limb_bits: 4 },
+        layout: LayoutChoice { k: 16, limb_bits: 4, gates: Gates::Relations },
         weights: DeclaredWeights::Public,
         commitments: Vec::new(),
         registration: Vec::new(),

@@ -5,6 +5,7 @@ use bincode::{Decode, Encode};
 use blake2b_simd::Params as Blake2b;
 use serde::{Deserialize, Serialize};
 use zkonnx_circuits::lower::{Mode, Modes};
+pub use zkonnx_quantize::integers::Integers;
 use zkonnx_quantize::{
     graph::{Graph, Interval},
     model::{decode_file, encode_file, DecodeError, SEMANTICS_VERSION},
@@ -42,57 +43,6 @@ macro_rules! hexadecimal {
 }
 hexadecimal!(ModelId);
 hexadecimal!(StatementDigest);
-
-/// Integers in the narrowest width that holds them all. In JSON a list.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
-#[serde(from = "Vec<i64>", into = "Vec<i64>")]
-pub enum Integers {
-    /// 8 bits.
-    I8(Vec<i8>),
-    /// 16 bits.
-    I16(Vec<i16>),
-    /// 32 bits.
-    I32(Vec<i32>),
-    /// 64 bits.
-    I64(Vec<i64>),
-}
-
-impl Integers {
-    /// Packs the values.
-    #[must_use]
-    pub fn new(values: &[i64]) -> Self {
-        fn narrow<T: TryFrom<i64>>(values: &[i64]) -> Option<Vec<T>> {
-            values.iter().map(|v| T::try_from(*v).ok()).collect()
-        }
-        None.or_else(|| narrow(values).map(Self::I8))
-            .or_else(|| narrow(values).map(Self::I16))
-            .or_else(|| narrow(values).map(Self::I32))
-            .unwrap_or_else(|| Self::I64(values.to_vec()))
-    }
-
-    /// The values.
-    #[must_use]
-    pub fn to_vec(&self) -> Vec<i64> {
-        match self {
-            Self::I8(values) => values.iter().map(|v| i64::from(*v)).collect(),
-            Self::I16(values) => values.iter().map(|v| i64::from(*v)).collect(),
-            Self::I32(values) => values.iter().map(|v| i64::from(*v)).collect(),
-            Self::I64(values) => values.clone(),
-        }
-    }
-}
-
-impl From<Vec<i64>> for Integers {
-    fn from(values: Vec<i64>) -> Self {
-        Self::new(&values)
-    }
-}
-
-impl From<Integers> for Vec<i64> {
-    fn from(integers: Integers) -> Self {
-        integers.to_vec()
-    }
-}
 
 /// How a tensor stands in the statement.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]

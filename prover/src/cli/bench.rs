@@ -15,7 +15,7 @@ use std::{
 use zkonnx_circuits::cost::choose_layout;
 use zkonnx_quantize::{
     graph::Graph,
-    model::{LayoutChoice, QuantizedModel},
+    model::{Gates, LayoutChoice, QuantizedModel},
     quantize,
 };
 
@@ -164,7 +164,7 @@ impl Bench {
             for limb_bits in choices(&self.limb_bits) {
                 let layout = match (k, limb_bits) {
                     (None, None) => model.layout,
-                    (Some(k), Some(limb_bits)) => LayoutChoice { k, limb_bits },
+                    (Some(k), Some(limb_bits)) => LayoutChoice { k, limb_bits, gates: Gates::Relations },
                     _ => choose_layout(&graph, k, limb_bits).map_err(|e| Failure::at(path, e))?.0,
                 };
                 if !layouts.contains(&layout) {

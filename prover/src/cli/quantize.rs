@@ -20,7 +20,7 @@ use zkonnx_circuits::{
 };
 use zkonnx_quantize::{
     data::Samples,
-    model::{LayoutChoice, QuantizedModel, WeightPrivacy},
+    model::{Gates, LayoutChoice, QuantizedModel, WeightPrivacy},
     onnx::OnnxModel,
     quantize,
     recipe::Recipe,
@@ -111,7 +111,7 @@ pub(super) fn build(
     }
     let graph = Arc::new(model.graph.clone());
     model.layout = match (k, limb_bits) {
-        (Some(k), Some(limb_bits)) => LayoutChoice { k, limb_bits },
+        (Some(k), Some(limb_bits)) => LayoutChoice { k, limb_bits, gates: Gates::Relations },
         _ => choose_layout(&graph, k, limb_bits).map_err(Failure::new)?.0,
     };
     // Refuse an impossible choice before anything is derived for it.

@@ -1,0 +1,98 @@
+//! Integers in the narrowest width that holds them all: statements, weights and cells.
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+/// Integers in the narrowest width that holds them all. In JSON a list.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(from = "Vec<i64>", into = "Vec<i64>")]
+pub enum Integers {
+    /// 8 bits.
+    I8(Vec<i8>),
+    /// 16 bits.
+    I16(Vec<i16>),
+    /// 32 bits.
+    I32(Vec<i32>),
+    /// 64 bits.
+    I64(Vec<i64>),
+}
+
+/// Runs an expression with the values as a slice of their own width.
+#[macro_export]
+macro_rules! with_integers {
+    ($integers:expr, $values:ident => $action:expr) => {
+        match $integers {
+            $crate::integers::Integers::I8($values) => $action,
+            $crate::integers::Integers::I16($values) => $action,
+            $crate::integers::Integers::I32($values) => $action,
+            $crate::integers::Integers::I64($values) => $action,
+        }
+    };
+}
+
+impl Default for Integers {
+    fn default() -> Self {
+        Self::I8(Vec::new())
+    }
+}
+
+impl Integers {
+    /// Packs the values.
+    #[must_use]
+    pub fn new(values: &[i64]) -> Self {
+        fn narrow<T: TryFrom<i64>>(values: &[i64]) -> Option<Vec<T>> {
+            values.iter().map(|v| T::try_from(*v).ok()).collect()
+        }
+        None.or_else(|| narrow(values).map(Self::I8))
+            .or_else(|| narrow(values).map(Self::I16))
+            .or_else(|| narrow(values).map(Self::I32))
+            .unwrap_or_else(|| Self::I64(values.to_vec()))
+    }
+
+    /// The values.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<i64> {
+        self.iter().collect()
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        with_integers!(self, values => values.len())
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One value.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<i64> {
+        with_integers!(self, values => values.get(index).map(|v| i64::from(*v)))
+    }
+
+    /// All values, in order.
+    pub fn iter(&self) -> Box<dyn ExactSizeIterator<Item = i64> + '_> {
+        with_integers!(self, values => Box::new(values.iter().map(|v| i64::from(*v))))
+    }
+
+    /// The largest absolute value; 0 when there is none.
+    #[must_use]
+    pub fn magnitude(&self) -> u64 {
+        with_integers!(self, values => values.iter().map(|v| i64::from(*v).unsigned_abs()).max().unwrap_or(0))
+    }
+}
+
+impl From<Vec<i64>> for Integers {
+    fn from(values: Vec<i64>) -> Self {
+        Self::new(&values)
+    }
+}
+
+impl From<Integers> for Vec<i64> {
+    fn from(integers: Integers) -> Self {
+        integers.to_vec()
+    }
+}
