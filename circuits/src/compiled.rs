@@ -6,23 +6,21 @@ use crate::{
     lower::{lower, LowerError, Lowered, Modes},
     params::ParamLayout,
     products::{collect_products, SumcheckShape},
-    shape::{CircuitShape, UNUSABLE_ROWS},
-    table_rows::table_rows,
+    shape::{active_rows, CircuitShape},
+    table_rows::{num_table_rows, table_rows},
     words::{place, Placement},
 };
 use std::sync::Arc;
 use zkonnx_quantize::{graph::Graph, model::LayoutChoice};
 
 /// More columns of words than this are refused.
-pub const MAX_COLUMNS: usize = 1 << 12;
-/// More advice and fixed columns than this are refused.
-pub const MAX_ALL_COLUMNS: usize = 1 << 13;
-/// More cells of fixed columns than this are refused: making a key commits them all.
-pub const MAX_FIXED_CELLS: usize = 1 << 23;
+pub const MAX_COLUMNS: usize = 1 << 14;
+/// More rows of lookup tables than this are refused: every verification evaluates them.
+pub const MAX_TABLE_ROWS: usize = 1 << 21;
 /// Contractions over more index bits than this are refused: their tables would not fit memory.
 pub const MAX_VARIABLES: usize = 24;
 /// Smallest and largest `k`.
-pub const K_RANGE: std::ops::RangeInclusive<u8> = 4..=16;
+pub const K_RANGE: std::ops::RangeInclusive<u8> = 4..=18;
 
 /// A graph with its circuit, relations and parameter layout, for given modes.
 #[derive(Clone, Debug)]
@@ -82,22 +80,17 @@ impl CompiledModel {
         lowered: Lowered,
         (params, sumcheck, committed): (ParamLayout, SumcheckShape, Vec<CommittedTensor>),
     ) -> Result<Self, LowerError> {
-        let num_rows = 1_usize << layout.k;
-        let active = num_rows - UNUSABLE_ROWS;
+        let active = active_rows(layout.k.into(), layout.gates);
         let too_many = |actual| LowerError::TooManyColumns { actual, limit: MAX_COLUMNS };
         let mut placement = place(&lowered.words, &lowered.blocks, active, MAX_COLUMNS).map_err(too_many)?;
+        let rows = num_table_rows(&graph, &placement.columns);
+        if rows > MAX_TABLE_ROWS {
+            return Err(LowerError::TooManyTableRows { actual: rows, limit: MAX_TABLE_ROWS });
+        }
         table::fill_unused(&graph, &mut placement.columns);
         let table = table_rows(&graph, &placement.columns);
-        let shape = CircuitShape::new(layout.k.into(), placement.columns.clone(), placement.lanes.clone(), table);
-        // Tables may span many columns more.
-        let all = shape.num_advice_columns() + shape.num_fixed_columns();
-        if all > MAX_ALL_COLUMNS {
-            return Err(LowerError::TooManyColumns { actual: all, limit: MAX_ALL_COLUMNS });
-        }
-        let fixed = shape.num_fixed_columns().saturating_mul(num_rows);
-        if fixed > MAX_FIXED_CELLS {
-            return Err(LowerError::TooManyFixedCells { actual: fixed, limit: MAX_FIXED_CELLS });
-        }
+        let (columns, lanes) = (placement.columns.clone(), placement.lanes.clone());
+        let shape = CircuitShape::new((layout.k.into(), layout.gates), columns, lanes, table)?;
         Ok(Self { graph, modes, layout, lowered, placement, shape: Arc::new(shape), params, sumcheck, committed })
     }
 

@@ -1,4 +1,4 @@
-//! The cost model: what proving takes, predicted from counts alone; and the choice of layout by it.
+//! The cost model: what proving and verifying take, predicted from counts alone; and the choice of layout by it.
 //!
 //! Seconds are a sum of [`Counts`], each times what one of them takes ([`Constants`]). There are two sets of these. [`Constants::REFERENCE`]
 //! is what `zkonnx bench --fit` found for the release build on a two-core machine (docs/cost-model.md): predictions that are shown use it.
@@ -7,46 +7,61 @@
 
 use crate::{
     compiled::{CompiledModel, K_RANGE},
+    length::{num_points, proof_length},
     lower::{LowerError, Modes},
+    messages::Rounds,
+    words::CellKind,
 };
 use std::sync::Arc;
-use zkonnx_quantize::{graph::Graph, model::LayoutChoice};
+use zkonnx_quantize::{
+    graph::Graph,
+    model::{Gates, LayoutChoice},
+};
 
 /// What proving time is in proportion to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Counts {
-    /// Rows: quotient, openings, generator folds, whatever the columns.
+    /// Rows: the inner-product argument, whatever the columns.
     pub rows: f64,
-    /// Advice columns, whatever the rows.
-    pub columns: f64,
-    /// Rows of advice columns of full-size field elements.
-    pub full_cells: f64,
-    /// Rows of columns of words and multiplicities.
-    pub word_cells: f64,
+    /// Rows of the columns of words and multiplicities: their commitments, and the fold.
+    pub cells: f64,
+    /// Rows of looked-up columns: leaves of the lookup argument.
+    pub leaves: f64,
+    /// Rows of product gates that are relations.
+    pub products: f64,
+    /// Rows of columns in a halo2 circuit.
+    pub gated_cells: f64,
+    /// Pieces: one commitment after another.
+    pub pieces: f64,
     /// Elements of parameters, and elements of words that relations read.
     pub linear: f64,
 }
 
-impl Counts {
-    /// Of `2^k` rows, of advice columns, those of phase 1 among them, and of linear elements ([`num_linear`]).
-    #[must_use]
-    #[allow(clippy::cast_precision_loss)] // counts are far below 2^52
-    pub fn new(rows: usize, columns: usize, phase1_columns: usize, linear: usize) -> Self {
-        let (rows, columns, words) = (rows as f64, columns as f64, phase1_columns as f64);
-        Self { rows, columns, full_cells: rows * (columns - words), word_cells: rows * words, linear: linear as f64 }
-    }
+/// How many counts there are.
+pub const NUM_COUNTS: usize = 7;
 
+impl Counts {
     /// The counts of a compiled model.
     #[must_use]
+    #[allow(clippy::cast_precision_loss)] // counts are far below 2^52
     pub fn of(model: &CompiledModel) -> Self {
         let shape = &model.shape;
-        Self::new(shape.num_rows(), shape.num_advice_columns(), shape.num_phase1_columns(), num_linear(model))
+        let rows = shape.num_rows() as f64;
+        Self {
+            rows,
+            cells: rows * (shape.columns.len() + shape.num_table_groups()) as f64,
+            leaves: rows * shape.num_lookup_slots() as f64,
+            products: rows * shape.num_product_slots() as f64,
+            gated_cells: rows * shape.gated.len() as f64,
+            pieces: Rounds::of(model).num_pieces() as f64,
+            linear: num_linear(model) as f64,
+        }
     }
 
     /// In the order of [`Constants::from_array`].
     #[must_use]
-    pub fn to_array(self) -> [f64; 5] {
-        [self.rows, self.columns, self.full_cells, self.word_cells, self.linear]
+    pub fn to_array(self) -> [f64; NUM_COUNTS] {
+        [self.rows, self.cells, self.leaves, self.products, self.gated_cells, self.pieces, self.linear]
     }
 }
 
@@ -55,63 +70,91 @@ impl Counts {
 pub struct Constants {
     /// For a row.
     pub row: f64,
-    /// For an advice column.
-    pub column: f64,
-    /// For a row of an advice column of full-size field elements.
-    pub full_cell: f64,
-    /// For a row of a word column.
-    pub word_cell: f64,
+    /// For a cell.
+    pub cell: f64,
+    /// For a leaf.
+    pub leaf: f64,
+    /// For a product gate on a row.
+    pub product: f64,
+    /// For a cell in a halo2 circuit.
+    pub gated_cell: f64,
+    /// For a piece.
+    pub piece: f64,
     /// For a parameter, or an element that relations read.
     pub linear: f64,
 }
 
 impl Constants {
     /// By these layouts are chosen.
-    pub const LAYOUT: Self = Self { row: 2.2e-4, column: 2.0e-4, full_cell: 7.5e-6, word_cell: 3.2e-6, linear: 6.0e-8 };
+    pub const LAYOUT: Self = Self {
+        row: 3.0e-5,
+        cell: 2.0e-7,
+        leaf: 1.8e-7,
+        product: 1.0e-7,
+        gated_cell: 1.6e-6,
+        piece: 4.0e-5,
+        linear: 1.0e-8,
+    };
     /// What is predicted, on two cores: docs/cost-model.md has the measurements and errors.
-    pub const REFERENCE: Self =
-        Self { row: 1.25e-4, column: 4.7e-4, full_cell: 1.04e-5, word_cell: 0.0, linear: 1.47e-7 };
+    pub const REFERENCE: Self = Self::LAYOUT;
 
     /// In the order of [`Counts::to_array`].
     #[must_use]
-    pub fn from_array([row, column, full_cell, word_cell, linear]: [f64; 5]) -> Self {
-        Self { row, column, full_cell, word_cell, linear }
+    pub fn from_array([row, cell, leaf, product, gated_cell, piece, linear]: [f64; NUM_COUNTS]) -> Self {
+        Self { row, cell, leaf, product, gated_cell, piece, linear }
+    }
+
+    /// In the same order.
+    #[must_use]
+    pub fn to_array(self) -> [f64; NUM_COUNTS] {
+        [self.row, self.cell, self.leaf, self.product, self.gated_cell, self.piece, self.linear]
     }
 
     /// Seconds for counts.
     #[must_use]
     pub fn seconds(&self, counts: &Counts) -> f64 {
-        let Self { row, column, full_cell, word_cell, linear } = *self;
-        [row, column, full_cell, word_cell, linear]
-            .iter()
-            .zip(counts.to_array())
-            .map(|(each, count)| each * count)
-            .sum()
+        self.to_array().iter().zip(counts.to_array()).map(|(each, count)| each * count).sum()
     }
 }
 
-/// Bytes for each row of an advice column: values, coefficients, the extended domain.
-const BYTES_PER_CELL: usize = 440;
-/// Bytes for each row, whatever the columns.
-const BYTES_PER_ROW: usize = 5000;
-/// Bytes for each parameter and each element that relations read.
-const BYTES_PER_LINEAR: usize = 24;
+/// Seconds to verify: for each point of proof and model, for each row, and for each element that relations read.
+const VERIFY_POINT: f64 = 6.0e-6;
+const VERIFY_ROW: f64 = 5.0e-6;
+const VERIFY_LINEAR: f64 = 4.0e-8;
+
 /// Bytes of a process that does nothing.
 const BYTES_FIXED: usize = 12 << 20;
-/// What a byte of proof is worth in seconds of proving, when a layout is chosen: a kilobyte, ten milliseconds.
-const SECONDS_PER_PROOF_BYTE: f64 = 1.0e-5;
-/// Bytes of proof for each advice column: a commitment and an evaluation.
-const PROOF_BYTES_PER_COLUMN: f64 = 64.0;
+/// Bytes for each row, whatever the columns.
+const BYTES_PER_ROW: usize = 6000;
+/// Bytes for each cell: integers, functionals, the first folded columns.
+const BYTES_PER_CELL: usize = 56;
+/// Bytes for each leaf: the layers.
+const BYTES_PER_LEAF: usize = 48;
+/// Bytes for each row of a column in a halo2 circuit.
+const BYTES_PER_GATED_CELL: usize = 440;
+/// Bytes for each parameter and each element that relations read.
+const BYTES_PER_LINEAR: usize = 12;
+
+/// What a second of verifying is worth in seconds of proving, when a layout is chosen: a proof is verified by several.
+const VERIFY_WEIGHT: f64 = 2.0;
+/// What a byte of proof is worth in seconds of proving, when a layout is chosen: a kilobyte, two milliseconds.
+const SECONDS_PER_PROOF_BYTE: f64 = 2.0e-6;
+/// The same of a byte of parameter commitments, which are sent once.
+const SECONDS_PER_MODEL_BYTE: f64 = 2.0e-7;
 
 /// A prediction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cost {
     /// Seconds to prove, on two cores.
     pub seconds: f64,
+    /// Seconds to verify one proof, on two cores.
+    pub verify_seconds: f64,
     /// Peak bytes while proving.
     pub memory: usize,
-    /// Advice columns of the circuit.
-    pub advice_columns: usize,
+    /// Bytes of a proof.
+    pub proof_bytes: usize,
+    /// Committed columns of words and multiplicities.
+    pub columns: usize,
     /// Cells that are looked up.
     pub lookups: usize,
 }
@@ -129,23 +172,44 @@ pub fn num_linear(model: &CompiledModel) -> usize {
         + model.placement.words.iter().map(|w| w.len).sum::<usize>()
 }
 
+/// Whether a cell is looked up.
+#[must_use]
+pub fn is_looked_up(kind: CellKind) -> bool {
+    matches!(kind, CellKind::Range { .. } | CellKind::Argument { .. })
+}
+
+#[allow(clippy::cast_precision_loss)] // counts are far below 2^52
 fn predict_with(constants: &Constants, model: &CompiledModel) -> Cost {
     let shape = &model.shape;
-    let advice = shape.num_advice_columns();
+    let rows = shape.num_rows();
+    let columns = shape.columns.len() + shape.num_table_groups();
+    let linear = num_linear(model);
+    let words = model.placement.words.iter();
+    let elements: usize = words.clone().map(|w| w.len).sum();
     Cost {
         seconds: constants.seconds(&Counts::of(model)),
+        verify_seconds: num_points(model) as f64 * VERIFY_POINT
+            + rows as f64 * VERIFY_ROW
+            + elements as f64 * VERIFY_LINEAR,
         memory: BYTES_FIXED
-            + shape.num_rows() * (BYTES_PER_ROW + advice * BYTES_PER_CELL)
-            + num_linear(model) * BYTES_PER_LINEAR,
-        advice_columns: advice,
-        lookups: model.placement.words.iter().map(|w| w.len * w.limbs.len()).sum(),
+            + rows * (BYTES_PER_ROW + columns * BYTES_PER_CELL)
+            + rows * shape.num_lookup_slots() * BYTES_PER_LEAF
+            + rows * shape.gated.len() * BYTES_PER_GATED_CELL
+            + linear * BYTES_PER_LINEAR,
+        proof_bytes: proof_length(model),
+        columns,
+        lookups: words.map(|w| w.len * w.limbs.iter().filter(|l| is_looked_up(l.kind)).count()).sum(),
     }
 }
 
-/// What the choice of a layout minimises: proving time, and a little the length of the proof.
+/// What the choice of a layout minimises: proving time, and a little the time of verifying and the bytes of proof and model.
 #[allow(clippy::cast_precision_loss)]
-fn weight(cost: &Cost) -> f64 {
-    cost.seconds + cost.advice_columns as f64 * PROOF_BYTES_PER_COLUMN * SECONDS_PER_PROOF_BYTE
+fn weight(model: &CompiledModel) -> f64 {
+    let cost = predict_with(&Constants::LAYOUT, model);
+    cost.seconds
+        + cost.verify_seconds * VERIFY_WEIGHT
+        + cost.proof_bytes as f64 * SECONDS_PER_PROOF_BYTE
+        + (model.params.num_columns * 32) as f64 * SECONDS_PER_MODEL_BYTE
 }
 
 /// The best layout for a graph whose inputs and outputs are public, with `k` or the limb width given or free.
@@ -154,6 +218,7 @@ fn weight(cost: &Cost) -> f64 {
 /// The last [`LowerError`] when no layout works.
 pub fn choose_layout(
     graph: &Arc<Graph>,
+    gates: Gates,
     k: Option<u8>,
     limb_bits: Option<u8>,
 ) -> Result<(LayoutChoice, Cost), LowerError> {
@@ -162,13 +227,13 @@ pub fn choose_layout(
     }
     let mut best: Option<(LayoutChoice, f64, Cost)> = None;
     let mut error = LowerError::TooWide;
-    // Below k = 8 nothing is gained.
-    for k in k.map_or(8..=*K_RANGE.end(), |k| k..=k) {
+    // Below k = 7 nothing is gained.
+    for k in k.map_or(7..=*K_RANGE.end(), |k| k..=k) {
         for limb_bits in limb_bits.map_or(6..=12_u8.min(k + 2), |bits| bits..=bits) {
-            let layout = LayoutChoice { k, limb_bits, gates: zkonnx_quantize::model::Gates::Relations };
+            let layout = LayoutChoice { k, limb_bits, gates };
             match CompiledModel::new(Arc::clone(graph), Modes::public(graph), layout) {
                 Ok(model) => {
-                    let own = weight(&predict_with(&Constants::LAYOUT, &model));
+                    let own = weight(&model);
                     if best.is_none_or(|(_, least, _)| own < least) {
                         best = Some((layout, own, predict(&model)));
                     }

@@ -1,25 +1,34 @@
-//! The halo2 circuit of a quantised model, and the linear relations over its columns.
+//! The circuit of a quantised model, and the one linear equation over its columns.
 //!
-//! What is non-linear (ranges, tables, maxima, divisions) is one halo2 circuit without copy
-//! constraints; what is linear (matrix products, convolutions, sums, reshapes) is a system of relations
-//! over that circuit's own column commitments. The argument is described in `verifier/docs/protocol.md`.
+//! What is non-linear (ranges, tables, maxima, divisions) is looked up, or is a gate on one row of the circuit; what is linear
+//! (matrix products, convolutions, sums, reshapes) is a system of relations over the circuit's own column commitments. The argument is
+//! described in `verifier/docs/protocol.md`.
 
-pub mod circuit;
 pub mod committed;
 pub mod compiled;
 pub mod cost;
 pub mod field;
 pub mod functional;
 pub mod gadgets;
+pub mod gate_system;
+pub mod halo2;
+pub mod length;
+pub mod linear_system;
+mod lookup_system;
 pub mod lower;
+pub mod messages;
 pub mod node_cost;
 pub mod params;
-pub mod planner;
+mod piece_system;
 pub mod products;
 pub mod registration;
+pub mod relation_system;
 pub mod relations;
+pub mod row_gates;
 pub mod separable;
 pub mod shape;
+pub mod slots;
+pub mod system;
 pub mod table_rows;
 pub mod witness;
 pub mod word_system;

@@ -5,7 +5,7 @@
 
 use crate::{
     gadgets::{clamp, division, interval, max, table, Builder, WordForm},
-    relations::{FormRef, Left, Relation, Right, TensorCells},
+    relations::{FormRef, Left, Relation, RelationKind, Right, TensorCells},
     words::{Block, CellKind, Limb},
 };
 use std::ops::Range;
@@ -53,7 +53,7 @@ pub enum LowerError {
     #[error("limbs of {0} bits are not supported (4 to 16)")]
     LimbBits(u8),
     /// `k` is not allowed.
-    #[error("k = {0} is not supported (4 to 16)")]
+    #[error("k = {0} is not supported (4 to 18)")]
     K(u8),
     /// Modes of another graph.
     #[error("{expected} {what} have modes, the graph has {actual}")]
@@ -91,14 +91,25 @@ pub enum LowerError {
         /// How many are allowed.
         limit: usize,
     },
-    /// More cells of tables and selectors than the limit.
-    #[error("the circuit's tables would fill {actual} cells, the limit is {limit}")]
-    TooManyFixedCells {
-        /// How many they would fill.
+    /// More lookups or gates than the argument takes.
+    #[error("lookups or gates of 2^{actual} rows in all, the limit is 2^{limit}")]
+    TooManySlots {
+        /// Bits of their number.
+        actual: usize,
+        /// Bits allowed.
+        limit: usize,
+    },
+    /// More rows of tables than the limit.
+    #[error("the lookup tables would have {actual} rows, the limit is {limit}")]
+    TooManyTableRows {
+        /// How many they would have.
         actual: usize,
         /// How many are allowed.
         limit: usize,
     },
+    /// A column that no lookup and no gate binds, or that is looked up twice. No graph leads to one.
+    #[error("column {0} is not bound as its kind asks")]
+    Coverage(usize),
     /// More columns than the limit.
     #[error("the circuit would have {actual} columns, the limit is {limit}: choose a larger k")]
     TooManyColumns {
@@ -146,6 +157,22 @@ pub const MAX_WORDS: usize = 1 << 17;
 
 /// Absolute values on both sides of a relation stay below `2^126`: far below half the field's size.
 const SIDE_LIMIT: i128 = 1 << 126;
+
+/// Forms in product gates stay below `2^100`, so products of two and the numerator of a division are below `2^202`.
+const FORM_LIMIT: i128 = 1 << 100;
+
+/// One more than the largest value of a word.
+///
+/// Cells that are not looked up count nothing: a numerator `x` is `q·d + r` by its gate, below `2^202`, and is the whole left side of its
+/// relation; selectors are read by their gate and their sum alone, whose lemma holds for all elements of the field.
+fn capacity(limbs: &[Limb]) -> i128 {
+    limbs.iter().fold(0_i128, |sum, limb| match limb.kind {
+        CellKind::Range { bits } => sum.saturating_add(1_i128 << (u32::from(bits) + u32::from(limb.shift)).min(120)),
+        // Table indices and entries are 32-bit integers at most, relative to the smallest.
+        CellKind::Argument { .. } | CellKind::Value => sum.saturating_add(1 << 40),
+        CellKind::Unchecked => sum,
+    })
+}
 
 /// Lowers a valid graph.
 ///
@@ -217,6 +244,7 @@ pub fn lower(graph: &Graph, modes: &Modes, limb_bits: u8) -> Result<Lowered, Low
             Mode::Hidden => None,
         };
         builder.relations.extend(left.map(|left| Relation {
+            kind: RelationKind::Define,
             shape: output.form.shape.clone(),
             left,
             right: Right::Form(FormRef::Output(i)),
@@ -237,13 +265,9 @@ impl Lowered {
         let size = |terms: &[crate::relations::WordTerm]| {
             terms.iter().fold(0_i128, |sum, term| {
                 let limbs = &self.words[term.word.0].1;
-                let capacity = limbs.iter().fold(0_i128, |c, l| match l.kind {
-                    CellKind::Range { bits } => {
-                        c.saturating_add(1_i128 << (u32::from(bits) + u32::from(l.shift)).min(120))
-                    }
-                    _ => c.saturating_add(1 << 80),
-                });
-                sum.saturating_add(capacity.saturating_mul(i128::from(term.coef).abs()))
+                let count = term.sums.iter().fold(1_i128, |n, size| n.saturating_mul(i128::from(*size)));
+                let factor = i128::from(term.coef).abs().saturating_mul(count);
+                sum.saturating_add(capacity(limbs).saturating_mul(factor))
             })
         };
         for relation in &self.relations {
@@ -257,6 +281,19 @@ impl Lowered {
             };
             if left.saturating_add(right) >= SIDE_LIMIT {
                 return Err(LowerError::Overflow(relation.name.clone()));
+            }
+        }
+        for block in &self.blocks {
+            for gate in block.lane.gates() {
+                for form in gate.forms() {
+                    let size = form.words.iter().fold(i128::from(form.constant).abs(), |sum, (word, coef)| {
+                        let limbs = block.words.get(*word).map_or(&[][..], |id| &self.words[id.0].1);
+                        sum.saturating_add(capacity(limbs).saturating_mul(i128::from(*coef).abs()))
+                    });
+                    if size >= FORM_LIMIT {
+                        return Err(LowerError::Overflow(format!("{:?}", block.lane)));
+                    }
+                }
             }
         }
         Ok(())

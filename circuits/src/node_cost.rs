@@ -5,8 +5,7 @@
 
 use crate::{
     compiled::CompiledModel,
-    cost::{predict, Constants, Cost},
-    shape::GROUP_DEGREE,
+    cost::{is_looked_up, predict, Constants, Cost},
     words::{CellKind, Word},
 };
 use zkonnx_quantize::graph::{Form, Graph, Op, Source};
@@ -33,19 +32,11 @@ pub struct NodeCosts {
     pub inputs: NodeCost,
 }
 
-/// Seconds of a word's cells in columns of so many rows, without what is shared.
+/// Seconds of a word's cells, without what is shared.
 #[allow(clippy::cast_precision_loss)] // counts are far below 2^52
-fn weight(word: &Word, rows: usize) -> f64 {
-    let Constants { column, full_cell, word_cell, .. } = Constants::REFERENCE;
-    let column = column / rows as f64;
-    let limb = |kind: CellKind| {
-        let degree = match kind {
-            CellKind::Range { .. } => 1.0,
-            CellKind::Argument { .. } => 2.0,
-            CellKind::Value | CellKind::Defined => 0.0,
-        };
-        word_cell + column + (full_cell + column) * degree / GROUP_DEGREE as f64
-    };
+fn weight(word: &Word) -> f64 {
+    let Constants { cell, leaf, .. } = Constants::REFERENCE;
+    let limb = |kind: CellKind| cell + if is_looked_up(kind) { leaf } else { 0.0 };
     word.len as f64 * word.limbs.iter().map(|l| limb(l.kind)).sum::<f64>()
 }
 
@@ -93,7 +84,7 @@ pub fn node_costs(model: &CompiledModel) -> NodeCosts {
     }
     for (word, owner) in model.placement.words.iter().zip(owner) {
         let part = &mut parts[owner];
-        part.0 += weight(word, model.shape.num_active_rows());
+        part.0 += weight(word);
         part.1 += word.len as f64 * Constants::REFERENCE.linear;
         part.2 += word.len * word.limbs.len();
     }

@@ -1,4 +1,4 @@
-//! Which contractions go through the sumcheck, and where its hidden messages stand.
+//! Which contractions go through the sumcheck.
 
 use crate::{
     field::index_bits,
@@ -38,22 +38,11 @@ pub struct SumcheckProduct {
 }
 
 impl SumcheckProduct {
-    /// Whether both sides are hidden: then the prover sends masked evaluations.
+    /// Whether both sides are hidden: then their product is one of the quadratic checks.
     #[must_use]
-    pub fn is_masked(&self) -> bool {
+    pub fn is_hidden(&self) -> bool {
         self.left == Side::Hidden && self.right == Side::Hidden
     }
-}
-
-/// Positions of one committed piece of messages: one column, consecutive rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// Message column.
-    pub column: usize,
-    /// First row.
-    pub start: usize,
-    /// Number of rows.
-    pub len: usize,
 }
 
 /// The sumcheck of a model.
@@ -63,16 +52,12 @@ pub struct SumcheckShape {
     pub products: Vec<SumcheckProduct>,
     /// Contractions of a parameter with a public input, which are linear: (relation, product).
     pub linear: Vec<(usize, usize)>,
-    /// Number of rounds: the largest number of variables.
-    pub num_rounds: usize,
+    /// The largest number of variables of these products.
+    pub num_variables: usize,
     /// The largest number of index bits of any contraction, linear ones included.
     pub widest: usize,
     /// Number of contractions with two hidden sides.
-    pub num_masked: usize,
-    /// Pieces: one of two messages per round, then those of the masks.
-    pub pieces: Vec<Piece>,
-    /// Number of message columns.
-    pub num_message_columns: usize,
+    pub num_hidden: usize,
     /// Number of combined parameter columns.
     pub num_combined: usize,
 }
@@ -116,7 +101,7 @@ pub(crate) fn num_combined_of(place: &ParamPlace) -> usize {
     }
 }
 
-/// Finds the contractions of all relations, and places the messages in columns of `num_rows` rows.
+/// Finds the contractions of all relations, with parameters in columns of `num_rows` rows.
 #[must_use]
 pub fn collect_products(graph: &Graph, lowered: &Lowered, num_rows: usize) -> SumcheckShape {
     let mut shape = SumcheckShape::default();
@@ -139,28 +124,7 @@ pub fn collect_products(graph: &Graph, lowered: &Lowered, num_rows: usize) -> Su
             shape.products.push(SumcheckProduct { relation: r, product: p, inner, num_variables, left, right });
         }
     }
-    shape.num_rounds = shape.products.iter().map(|p| p.num_variables).max().unwrap_or(0);
-    shape.num_masked = shape.products.iter().filter(|p| p.is_masked()).count();
-    let mut next = (0, 0);
-    let mut piece = |len: usize| {
-        if next.1 + len > num_rows {
-            next = (next.0 + 1, 0);
-        }
-        let piece = Piece { column: next.0, start: next.1, len };
-        next.1 += len;
-        piece
-    };
-    let mut pieces: Vec<Piece> = (0..shape.num_rounds).map(|_| piece(2)).collect();
-    if shape.num_masked > 0 {
-        // Masks a_s, b_s of every product, then t1, t0: split where a column ends.
-        let mut rest = 2 * shape.num_masked + 2;
-        while rest > 0 {
-            let len = rest.min(num_rows / 2);
-            pieces.push(piece(len));
-            rest -= len;
-        }
-    }
-    shape.num_message_columns = pieces.iter().map(|p| p.column + 1).max().unwrap_or(0);
-    shape.pieces = pieces;
+    shape.num_variables = shape.products.iter().map(|p| p.num_variables).max().unwrap_or(0);
+    shape.num_hidden = shape.products.iter().filter(|p| p.is_hidden()).count();
     shape
 }

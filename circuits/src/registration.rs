@@ -11,7 +11,7 @@ use crate::{
     lower::{LowerError, Lowered, Modes},
     params::{ParamLayout, ParamPlace},
     products::{num_combined_of, SumcheckShape},
-    relations::{Left, Relation, Right},
+    relations::{Left, Relation, RelationKind, Right},
     witness::Cells,
 };
 use std::sync::Arc;
@@ -38,6 +38,7 @@ pub fn registration_model(graph: Arc<Graph>, layout: LayoutChoice) -> Result<Com
         };
         let shape = vec![rows.map_err(|_| LowerError::TooWide)?, param.cols];
         builder.relations.push(Relation {
+            kind: RelationKind::Define,
             left: Left::Weights(ParamId(id)),
             right: Right::Weights(ParamId(id)),
             name: format!("weights of parameter {id}"),

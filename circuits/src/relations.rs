@@ -6,10 +6,11 @@
 //! left_constant + Σ c·P[map(e)]  =  right(e)
 //! ```
 //!
-//! The left side reads words of one gadget only; the right side is a form of the graph, or words of
-//! lower rank. Every input form of every used row of every gadget, and every element of every public
-//! output, is the left side of exactly one pair (relation, index): lowering emits one relation per
-//! gadget input form, over the gadget's whole index space.
+//! A relation is one of two kinds, and none is both. A *definition* has on its left side words of one gadget only; its right side is a form of
+//! the graph, or words of lower rank. Every input form of every used row of every gadget, and every element of every public
+//! output, is the left side of exactly one pair (definition, index): lowering emits one definition per
+//! gadget input form, over the gadget's whole index space. A *constraint* reads words of one gadget and defines nothing: it belongs to the
+//! gadget's lemma, as row gates do.
 
 use crate::words::WordId;
 use zkonnx_quantize::{
@@ -17,15 +18,34 @@ use zkonnx_quantize::{
     index::IndexMap,
 };
 
-/// `coef · word[map(e)]`.
+/// `coef · Σ_s word[map(e, s)]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WordTerm {
     /// The factor.
     pub coef: i64,
     /// The word.
     pub word: WordId,
+    /// Sizes of axes of its own, after those of the relation, that are summed over.
+    pub sums: Vec<u32>,
     /// Where it is read.
     pub map: IndexMap,
+}
+
+impl WordTerm {
+    /// A term without sums.
+    #[must_use]
+    pub fn plain(coef: i64, word: WordId, map: IndexMap) -> Self {
+        Self { coef, word, sums: Vec::new(), map }
+    }
+}
+
+/// What a relation is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelationKind {
+    /// Its left side is defined by its right side.
+    Define,
+    /// It binds words of one gadget to each other.
+    Constrain,
 }
 
 /// A form of the graph.
@@ -83,6 +103,8 @@ pub enum Right {
 /// One relation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relation {
+    /// Definition or constraint.
+    pub kind: RelationKind,
     /// Sizes of the axes of its index space.
     pub shape: Vec<u32>,
     /// The left side.

@@ -1,55 +1,30 @@
-//! The shape of a circuit: everything that its constraint system depends on.
+//! The shape of a circuit: columns, lanes, tables, and the slots that follow from them.
 
 use crate::{
-    table_rows::{tag, TableRow},
-    words::{CellKind, Column, PlacedLane},
+    lower::LowerError,
+    slots::{slot_bits, Slots, MAX_SLOT_BITS},
+    table_rows::TableRow,
+    words::{Column, PlacedLane},
 };
+use zkonnx_quantize::model::Gates;
 
-/// Shape of the one circuit; equal shapes have equal verifying keys.
+/// Shape of the one circuit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CircuitShape {
     /// `2^k` rows.
     pub k: u32,
-    /// Columns of words, in order of declaration.
+    /// How gates are proven.
+    pub gates: Gates,
+    /// Columns of words, in order of placement.
     pub columns: Vec<Column>,
     /// Lanes with gates.
     pub lanes: Vec<PlacedLane>,
-    /// Rows of the joint table; see [`CircuitShape::num_table_groups`].
+    /// Rows of the joint table; see [`CircuitShape::table_group`].
     pub table: Vec<TableRow>,
-    /// Lookups that share a helper column.
-    pub groups: Vec<Vec<Lookup>>,
-}
-
-/// One lookup on each active row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lookup {
-    /// `(tag, cell, 0)`; fingerprint of degree 1.
-    Single {
-        /// The column.
-        column: usize,
-        /// The table.
-        tag: u64,
-    },
-    /// `(tag, x, y)`; fingerprint of degree 2.
-    Pair {
-        /// The argument's column.
-        x: usize,
-        /// The value's column.
-        y: usize,
-        /// The table.
-        tag: u64,
-    },
-}
-
-impl Lookup {
-    /// Degree of its fingerprint.
-    #[must_use]
-    pub fn degree(&self) -> usize {
-        match self {
-            Self::Single { .. } => 1,
-            Self::Pair { .. } => 2,
-        }
-    }
+    /// Lookups and gates in the order of the argument.
+    pub slots: Slots,
+    /// Word columns that are advice columns of a halo2 circuit, in order.
+    pub gated: Vec<usize>,
 }
 
 /// Rows of a column that halo2 keeps for itself at the end: blinding rows and one more.
@@ -58,36 +33,37 @@ impl Lookup {
 /// asserts that this is what halo2 counts.
 pub const UNUSABLE_ROWS: usize = 6;
 
-/// Sum of the degrees of the fingerprints in one group.
-pub(crate) const GROUP_DEGREE: usize = 3;
+/// Active rows of a circuit of `2^k` rows.
+#[must_use]
+pub fn active_rows(k: u32, gates: Gates) -> usize {
+    match gates {
+        Gates::Relations => 1 << k,
+        Gates::Halo2 => (1 << k) - UNUSABLE_ROWS,
+    }
+}
 
 impl CircuitShape {
-    /// Puts lookups into groups: three singles, or a pair and a single.
-    #[must_use]
-    pub fn new(k: u32, columns: Vec<Column>, lanes: Vec<PlacedLane>, table: Vec<TableRow>) -> Self {
-        let mut singles = Vec::new();
-        let mut pairs = Vec::new();
-        for (column, own) in columns.iter().enumerate() {
-            match (own.kind, tag(own.kind)) {
-                (CellKind::Range { .. }, Some(tag)) => singles.push(Lookup::Single { column, tag }),
-                // A lane of a function has its value's column right after its argument's.
-                (CellKind::Argument { .. }, Some(tag)) => {
-                    pairs.push(Lookup::Pair { x: column, y: column + 1, tag });
-                }
-                _ => {}
-            }
+    /// The shape of placed columns and lanes with the tables that they look up.
+    ///
+    /// # Errors
+    /// [`LowerError`] when there are more slots than the argument takes, or a column is bound by nothing.
+    pub fn new(
+        (k, gates): (u32, Gates),
+        columns: Vec<Column>,
+        lanes: Vec<PlacedLane>,
+        table: Vec<TableRow>,
+    ) -> Result<Self, LowerError> {
+        let slots = Slots::new(&columns, &lanes)?;
+        let gated = match gates {
+            Gates::Relations => Vec::new(),
+            Gates::Halo2 => slots.gated(),
+        };
+        let shape = Self { k, gates, columns, lanes, table, slots, gated };
+        let most = shape.num_layers().max(shape.product_variables());
+        if most > MAX_SLOT_BITS {
+            return Err(LowerError::TooManySlots { actual: most, limit: MAX_SLOT_BITS });
         }
-        let mut groups: Vec<Vec<Lookup>> = Vec::new();
-        for lookup in pairs.into_iter().chain(singles) {
-            let fits = groups
-                .iter_mut()
-                .find(|g| g.iter().map(Lookup::degree).sum::<usize>() + lookup.degree() <= GROUP_DEGREE);
-            match fits {
-                Some(group) => group.push(lookup),
-                None => groups.push(vec![lookup]),
-            }
-        }
-        Self { k, columns, lanes, table, groups }
+        Ok(shape)
     }
 
     /// Number of rows, `n = 2^k`.
@@ -99,85 +75,82 @@ impl CircuitShape {
     /// Number of active rows, `u`.
     #[must_use]
     pub fn num_active_rows(&self) -> usize {
-        self.num_rows() - UNUSABLE_ROWS
+        active_rows(self.k, self.gates)
     }
 
-    /// How many columns the joint table spans.
+    /// How many multiplicity columns the joint table needs.
     #[must_use]
     pub fn num_table_groups(&self) -> usize {
         self.table.len().div_ceil(self.num_active_rows())
     }
 
-    /// Phase-1 advice columns: words, then multiplicities.
+    /// The table rows that stand on the first rows of a group.
     #[must_use]
-    pub fn num_phase1_columns(&self) -> usize {
-        self.columns.len() + self.num_table_groups()
+    pub fn table_group(&self, group: usize) -> &[TableRow] {
+        let rows = self.num_active_rows();
+        let start = (group * rows).min(self.table.len());
+        &self.table[start..(start + rows).min(self.table.len())]
     }
 
-    /// Whether a value is looked up together with its argument.
+    /// Slots of the lookup argument: lookups, then table groups.
     #[must_use]
-    pub fn has_pairs(&self) -> bool {
-        self.groups.iter().flatten().any(|lookup| matches!(lookup, Lookup::Pair { .. }))
+    pub fn num_lookup_slots(&self) -> usize {
+        self.slots.lookups.len() + self.num_table_groups()
     }
 
-    /// Whether there is more than one table, so that tuples carry a tag.
+    /// Layers of the lookup argument, `ν`: no more than variables of its leaves. None without lookups.
     #[must_use]
-    pub fn has_tags(&self) -> bool {
-        self.table.iter().any(|row| Some(row.tag) != self.table.first().map(|first| first.tag))
+    pub fn num_layers(&self) -> usize {
+        match self.num_lookup_slots() {
+            0 => 0,
+            count => slot_bits(count).saturating_add(self.k as usize),
+        }
     }
 
-    /// Whether the circuit has a column for `θ`: it multiplies values, or tags where there are no pairs.
+    /// Whether gates are proven by halo2, and there is one.
     #[must_use]
-    pub fn has_theta(&self) -> bool {
-        self.has_pairs() || self.has_tags()
+    pub fn has_halo2(&self) -> bool {
+        !self.gated.is_empty()
     }
 
-    /// Whether the circuit has a column for `θ²`: it multiplies tags where there are pairs.
-    #[must_use]
-    pub fn has_theta_squared(&self) -> bool {
-        self.has_pairs() && self.has_tags()
+    /// Whether gates are relations of the linear part.
+    fn gates_are_relations(&self) -> bool {
+        self.gates == Gates::Relations
     }
 
-    /// Columns of constants: φ, and θ, θ² where they are needed.
+    /// Product slots of the relation of gates: none where halo2 proves them.
     #[must_use]
-    pub fn num_constants(&self) -> usize {
-        1 + usize::from(self.has_theta()) + usize::from(self.has_theta_squared())
+    pub fn num_product_slots(&self) -> usize {
+        if self.gates_are_relations() { self.slots.products.len() } else { 0 }
     }
 
-    /// Fixed columns of one table group: x, and tag and y where they are needed.
+    /// Linear slots of the relation of linear gates: none where halo2 proves them.
     #[must_use]
-    pub fn num_table_columns(&self) -> usize {
-        1 + usize::from(self.has_tags()) + usize::from(self.has_pairs())
+    pub fn num_linear_slots(&self) -> usize {
+        if self.gates_are_relations() { self.slots.linear.len() } else { 0 }
     }
 
-    /// All fixed columns: four selectors of rows, one more for θ, and the tables.
+    /// Variables of the contraction of gates; none without product slots.
     #[must_use]
-    pub fn num_fixed_columns(&self) -> usize {
-        4 + usize::from(self.has_theta()) + self.num_table_columns() * self.num_table_groups()
+    pub fn product_variables(&self) -> usize {
+        self.variables_of(self.num_product_slots())
     }
 
-    /// Whether a gate reads an advice column at the next row too: φ, θ and the sum `s`.
+    /// Index bits that the relations of gates need.
     #[must_use]
-    pub fn is_queried_at_next(&self, column: usize) -> bool {
-        let constant = column.checked_sub(self.num_phase1_columns());
-        constant.is_some_and(|c| c <= usize::from(self.has_theta())) || column + 1 == self.num_advice_columns()
+    pub fn gate_index_bits(&self) -> usize {
+        self.product_variables().max(self.variables_of(self.num_linear_slots()))
     }
 
-    /// All advice columns: phase 1, constants, helpers `h`, `h_t`, the sum `s`.
-    #[must_use]
-    pub fn num_advice_columns(&self) -> usize {
-        self.num_phase1_columns() + self.num_constants() + self.groups.len() + self.num_table_groups() + 1
+    fn variables_of(&self, slots: usize) -> usize {
+        match slots {
+            0 => 0,
+            count => slot_bits(count).saturating_add(self.k as usize),
+        }
     }
-}
 
-impl CircuitShape {
-    /// The table row that stands in row `row` of table group `group`; past the end, the first one again.
-    ///
-    /// # Panics
-    /// When the table is empty.
-    #[must_use]
-    pub fn table_row(&self, group: usize, row: usize) -> TableRow {
-        let index = group * self.num_active_rows() + row;
-        *self.table.get(index).unwrap_or(&self.table[0])
+    /// Word columns whose points are sent before everything else, in order: all but the gated ones.
+    pub fn free_columns(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.columns.len()).filter(|column| self.gated.binary_search(column).is_err())
     }
 }

@@ -27,8 +27,20 @@ pub fn tag(kind: CellKind) -> Option<u64> {
     match kind {
         CellKind::Range { bits } => Some(u64::from(bits)),
         CellKind::Argument { table } => Some(FUNCTION_TAG + u64::from(table)),
-        CellKind::Value | CellKind::Defined => None,
+        CellKind::Value | CellKind::Unchecked => None,
     }
+}
+
+/// How many rows the columns look up, without making them.
+#[must_use]
+pub fn num_table_rows(graph: &Graph, columns: &[Column]) -> usize {
+    let kinds: BTreeSet<CellKind> = columns.iter().map(|c| c.kind).collect();
+    let rows = kinds.into_iter().map(|kind| match kind {
+        CellKind::Range { bits } => 1_usize.checked_shl(bits.into()).unwrap_or(usize::MAX),
+        CellKind::Argument { table } => graph.tables.get(table as usize).map_or(0, |t| t.entries.len()),
+        CellKind::Value | CellKind::Unchecked => 0,
+    });
+    rows.fold(0, usize::saturating_add)
 }
 
 /// All rows that the columns look up, each table once, in order of tags.

@@ -1,16 +1,12 @@
 //! The honest assignment: from the trace of an evaluation to cells.
 
 use crate::{
-    circuit::{Assignment, Phase2},
     compiled::CompiledModel,
-    field::{from_i64, Fp},
     gadgets::{clamp::ClampWords, max, requantise, table},
     lower::NodeWords,
-    shape::{CircuitShape, Lookup},
-    table_rows::{TableRow, FUNCTION_TAG},
+    shape::CircuitShape,
     words::{unused_limb, WordId},
 };
-use ff::{BatchInvert, Field};
 use std::collections::HashMap;
 use zkonnx_quantize::{
     eval::Trace,
@@ -142,138 +138,32 @@ fn assign_max(cells: &mut Cells, model: &CompiledModel, words: &max::MaxNode, q:
     let window = q.len() / len;
     let maxima: Vec<i64> = q.chunks(window).map(|w| w.iter().copied().max().unwrap_or(0)).collect();
     assign_clamp(cells, model, &words.clamp, &maxima);
-    let trees: Vec<_> = q.chunks(window).map(|w| max::assign(w, words.q_lo)).collect();
-    for (l, level) in words.levels.iter().enumerate() {
-        for (c, word) in level.differences.iter().flatten().enumerate() {
-            cells.write(model, *word, trees.iter().map(|t| t[l].0[c]));
-        }
-        for (g, word) in level.maxima.iter().enumerate() {
-            cells.write(model, *word, trees.iter().map(|t| t[l].1[g]));
-        }
-    }
-}
-
-/// Finds rows of the joint table.
-#[derive(Debug)]
-struct TableIndex {
-    /// First row of each range table, by tag.
-    ranges: HashMap<u64, (usize, usize)>,
-    /// First row of each function table, by tag.
-    functions: HashMap<u64, (usize, usize)>,
-}
-
-impl TableIndex {
-    fn new(table: &[TableRow]) -> Self {
-        let mut index = Self { ranges: HashMap::new(), functions: HashMap::new() };
-        for (row, entry) in table.iter().enumerate() {
-            let map = if entry.tag < FUNCTION_TAG { &mut index.ranges } else { &mut index.functions };
-            map.entry(entry.tag).or_insert((row, 0)).1 += 1;
-        }
-        index
-    }
-
-    /// The row that holds the tuple.
-    fn find(&self, table: &[TableRow], tag: u64, x: i64, y: i64) -> Option<usize> {
-        let map = if tag < FUNCTION_TAG { &self.ranges } else { &self.functions };
-        let (first, len) = map.get(&tag)?;
-        let row = first + usize::try_from(x).ok().filter(|x| x < len)?;
-        (table[row].y == y).then_some(row)
-    }
+    let (differences, selectors): (Vec<_>, Vec<_>) = q.chunks(window).map(max::assign).unzip();
+    cells.write(model, words.difference, differences.into_iter().flatten());
+    cells.write(model, words.selector, selectors.into_iter().flatten());
 }
 
 /// How often each table row is looked up, one column per table group. Tuples that are in no table are left out.
 #[must_use]
-pub fn multiplicities(shape: &CircuitShape, columns: &[Vec<i64>]) -> Vec<Vec<u64>> {
+pub fn multiplicities(shape: &CircuitShape, columns: &[Vec<i64>]) -> Vec<Vec<i64>> {
     let rows = shape.num_active_rows();
-    let index = TableIndex::new(&shape.table);
-    let mut counts = vec![0_u64; shape.num_table_groups() * rows];
-    for lookup in shape.groups.iter().flatten() {
-        for row in 0..rows {
-            let (tag, x, y) = tuple(lookup, columns, row);
-            if let Some(found) = index.find(&shape.table, tag, x, y) {
+    // First row and length of every table, by its tag: rows of a table have `x = 0, 1, 2, …`.
+    let mut tables: HashMap<u64, (usize, usize)> = HashMap::new();
+    for (row, entry) in shape.table.iter().enumerate() {
+        tables.entry(entry.tag).or_insert((row, 0)).1 += 1;
+    }
+    let mut counts = vec![0_i64; shape.num_table_groups() * rows];
+    for lookup in &shape.slots.lookups {
+        let Some((first, len)) = tables.get(&lookup.tag) else { continue };
+        let x = columns[lookup.x].iter().take(rows);
+        let mut count = |row: usize, x: i64| {
+            let found = usize::try_from(x).ok().filter(|x| x < len).map(|x| first + x);
+            let y = lookup.y.map_or(0, |y| columns[y][row]);
+            if let Some(found) = found.filter(|found| shape.table[*found].y == y) {
                 counts[found] += 1;
             }
-        }
+        };
+        x.enumerate().for_each(|(row, x)| count(row, *x));
     }
-    counts.chunks(rows).map(<[u64]>::to_vec).collect()
-}
-
-fn tuple(lookup: &Lookup, columns: &[Vec<i64>], row: usize) -> (u64, i64, i64) {
-    match *lookup {
-        Lookup::Single { column, tag } => (tag, columns[column][row], 0),
-        Lookup::Pair { x, y, tag } => (tag, columns[x][row], columns[y][row]),
-    }
-}
-
-/// The phase-2 columns for challenges `φ` and `θ`; `None` when a fingerprint vanishes.
-#[must_use]
-pub fn phase2(
-    shape: &CircuitShape,
-    columns: &[Vec<i64>],
-    multiplicities: &[Vec<u64>],
-    phi: Fp,
-    theta: Fp,
-) -> Option<Phase2> {
-    let rows = shape.num_active_rows();
-    let power = match (shape.has_tags(), shape.has_pairs()) {
-        (false, _) => Fp::ZERO,
-        (true, false) => theta,
-        (true, true) => theta.square(),
-    };
-    let fingerprint = |tag: u64, x: i64, y: i64| {
-        let single = phi + power * Fp::from(tag) + from_i64(x);
-        if y == 0 {
-            single
-        } else {
-            single + theta * from_i64(y)
-        }
-    };
-    let index = TableIndex::new(&shape.table);
-    let mut inverses: Vec<Fp> = shape.table.iter().map(|row| fingerprint(row.tag, row.x, row.y)).collect();
-    if inverses.iter().any(|d| bool::from(d.is_zero())) {
-        return None;
-    }
-    inverses.iter_mut().batch_invert();
-    let mut helpers = Vec::with_capacity(shape.groups.len());
-    for group in &shape.groups {
-        let mut helper = vec![Fp::ZERO; rows];
-        for lookup in group {
-            for (row, helper) in helper.iter_mut().enumerate() {
-                let (tag, x, y) = tuple(lookup, columns, row);
-                *helper += match index.find(&shape.table, tag, x, y) {
-                    Some(found) => inverses[found],
-                    None => Option::<Fp>::from(fingerprint(tag, x, y).invert())?,
-                };
-            }
-        }
-        helpers.push(helper);
-    }
-    let table_helpers: Vec<Vec<Fp>> = multiplicities
-        .iter()
-        .enumerate()
-        .map(|(g, counts)| {
-            let inverse = |row: usize| inverses.get(g * rows + row).or(inverses.first()).copied().unwrap_or(Fp::ZERO);
-            counts
-                .iter()
-                .enumerate()
-                .map(|(row, m)| if *m == 0 { Fp::ZERO } else { inverse(row) * Fp::from(*m) })
-                .collect()
-        })
-        .collect();
-    let mut sum = Vec::with_capacity(rows);
-    let mut total = Fp::ZERO;
-    for row in 0..rows {
-        sum.push(total);
-        total += helpers.iter().map(|h| h[row]).sum::<Fp>();
-        total -= table_helpers.iter().map(|h| h[row]).sum::<Fp>();
-    }
-    Some(Phase2 { phi, theta, helpers, table_helpers, sum })
-}
-
-/// A whole assignment for given challenges: what the mock prover needs.
-#[must_use]
-pub fn complete(shape: &CircuitShape, columns: Vec<Vec<i64>>, phi: Fp, theta: Fp) -> Option<Assignment> {
-    let multiplicities = multiplicities(shape, &columns);
-    let phase2 = phase2(shape, &columns, &multiplicities, phi, theta)?;
-    Some(Assignment { columns, multiplicities, phase2 })
+    counts.chunks(rows).enumerate().map(|(g, part)| part[..shape.table_group(g).len()].to_vec()).collect()
 }

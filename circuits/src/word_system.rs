@@ -7,7 +7,7 @@
 use crate::{
     compiled::CompiledModel,
     field::{inner_product, Fp},
-    functional::LinearSystem,
+    linear_system::LinearSystem,
     separable::Functional,
     words::{Place, Word},
 };
@@ -103,12 +103,11 @@ impl WordSystem {
         &self.rest
     }
 
-    /// `Σ_j weights[j]·<rows, U_j>` over all columns in order: words, pooled, combined, messages; then committed tensors, with
-    /// `coefficients` instead of `rows`.
+    /// `Σ_j weights[j]·<rows, U_j>` over all columns in order; for committed tensors with `coefficients` instead of `rows`.
     #[must_use]
     pub fn evaluate(&self, model: &CompiledModel, weights: &[Fp], rows: &[Fp], coefficients: &[Fp]) -> Fp {
         let active = model.shape.num_active_rows();
-        let mut sum = Fp::ZERO;
+        let mut sum = self.rest.rank_one.evaluate(weights, rows);
         // Factors of shared functionals by number and first position, one for each run of rows.
         let mut shared: BTreeMap<(usize, usize), (&Place, Vec<Fp>)> = BTreeMap::new();
         for (word, functional) in model.placement.words.iter().zip(&self.words.words) {
@@ -132,10 +131,7 @@ impl WordSystem {
         for ((number, _), (place, factors)) in &shared {
             sum += evaluate_runs(place, &self.words.shared[*number], (rows, active), factors);
         }
-        let others = self.rest.pooled.iter().map(Vec::as_slice);
-        let others = others.chain(self.rest.combined.iter().map(|c| c.functional.as_slice()));
-        let others = others.chain(self.rest.messages.iter().map(Vec::as_slice));
-        let others = others.map(|functional| (functional, rows));
+        let others = self.rest.functionals().map(|functional| (functional, rows));
         let committed = self.rest.committed.iter().map(|functional| (functional.as_slice(), coefficients));
         let weights = weights.iter().skip(model.shape.columns.len());
         for ((functional, values), weight) in others.chain(committed).zip(weights) {
@@ -178,10 +174,10 @@ fn evaluate_runs(place: &Place, functional: &[Fp], (rows, active): (&[Fp], usize
     sum
 }
 
-/// From words to their limbs' columns.
+/// From words to their limbs' columns; empty where nothing is read.
 fn word_columns(model: &CompiledModel, words: &WordFunctionals) -> Vec<Vec<Fp>> {
     let rows = model.shape.num_active_rows();
-    let mut columns = vec![vec![Fp::ZERO; model.num_rows()]; model.shape.columns.len()];
+    let mut columns = vec![Vec::new(); model.shape.columns.len()];
     for (word, functional) in model.placement.words.iter().zip(&words.words) {
         let functional = words.dense(functional);
         if functional.is_empty() {
@@ -190,7 +186,11 @@ fn word_columns(model: &CompiledModel, words: &WordFunctionals) -> Vec<Vec<Fp>> 
         for (limb, place) in word.limbs.iter().zip(&word.places) {
             let weight = Fp::from(1_u64 << limb.shift);
             place.for_each_run(word.len, rows, |column, cells, elements| {
-                for (cell, value) in columns[column][cells].iter_mut().zip(&functional[elements]) {
+                let out: &mut Vec<Fp> = &mut columns[column];
+                if out.is_empty() {
+                    out.resize(model.num_rows(), Fp::ZERO);
+                }
+                for (cell, value) in out[cells].iter_mut().zip(&functional[elements]) {
                     *cell += if limb.shift == 0 { *value } else { *value * weight };
                 }
             });

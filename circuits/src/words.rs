@@ -27,8 +27,8 @@ pub enum CellKind {
     },
     /// The value of a pair lookup.
     Value,
-    /// Defined by the lane's gate as a polynomial of other cells, and not looked up.
-    Defined,
+    /// Not looked up: a product gate gives it as a polynomial of cells that are, or nothing is claimed of its size.
+    Unchecked,
 }
 
 /// One limb of a word.
@@ -65,7 +65,7 @@ pub fn bits_of(value: i128) -> u8 {
     u8::try_from(128 - value.max(0).leading_zeros()).unwrap_or(u8::MAX)
 }
 
-/// The gate of a lane; see the gadget of the same name for the polynomials and the lemma.
+/// What binds a lane's words on a row ([`Lane::gates`]); see the gadget of the same name for the lemma.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
     /// No gate: cells are only in range.
@@ -84,8 +84,8 @@ pub enum Lane {
         /// Whether there is a word `y''` with `y' + y'' = D`.
         complement: bool,
     },
-    /// Words `d_1 … d_m`, `m ≤ 4`, with `Π d_i = 0`: see [`crate::gadgets::max`].
-    ZeroProduct,
+    /// Words `d, b` with `b·d = 0`: see [`crate::gadgets::max`].
+    Select,
     /// Words `x', y` in a pair lookup, then as in `Clamp` with `x'` for `y'`: see [`crate::gadgets::table`].
     Table {
         /// Index of the function's table in the graph.

@@ -2,7 +2,8 @@
 
 use crate::{
     compiled::CompiledModel,
-    relations::{Left, Right},
+    length::num_points,
+    relations::{Left, Right, WordTerm},
 };
 use zkonnx_quantize::{
     contraction::{volume, ProductAxes},
@@ -37,7 +38,7 @@ fn volume_of(shape: &[u32]) -> usize {
     shape.iter().map(|s| *s as usize).fold(1, usize::saturating_mul)
 }
 
-/// What one commitment of a parameter column costs in the multi-scalar multiplication, in field multiplications.
+/// What one point, of a parameter column or of the proof, costs in the multi-scalar multiplication, in field multiplications.
 const POINT_WORK: usize = 1 << 9;
 
 /// What one cell of a pooled parameter column costs, read or not: it is filled, copied, and multiplied.
@@ -47,10 +48,16 @@ const POOL_WORK: usize = 4;
 #[must_use]
 pub fn verification_work(model: &CompiledModel) -> usize {
     let pool = model.params.num_pooled.saturating_mul(model.num_rows()).saturating_mul(POOL_WORK);
-    let columns = pool.saturating_add(model.params.num_columns.saturating_mul(POINT_WORK));
+    let points = num_points(model).saturating_mul(POINT_WORK);
+    let shape = &model.shape;
+    // Equality polynomials of slots and rows, the rows of tables, coefficients of columns.
+    let slots = shape.num_lookup_slots() + shape.num_product_slots() + shape.num_linear_slots();
+    let lookups = slots.saturating_add(shape.table.len()).saturating_add(8 * model.num_rows()).saturating_mul(4);
+    let columns = pool.saturating_add(points).saturating_add(lookups);
     let relations = model.lowered.relations.iter().fold(columns, |work, relation| {
-        let own = |terms: &[crate::relations::WordTerm]| {
-            terms.iter().map(|t| map_work(&t.map, &relation.shape)).fold(0, usize::saturating_add)
+        let own = |terms: &[WordTerm]| {
+            let axes = |t: &WordTerm| relation.shape.iter().chain(&t.sums).copied().collect::<Vec<u32>>();
+            terms.iter().map(|t| map_work(&t.map, &axes(t))).fold(0, usize::saturating_add)
         };
         let left = match &relation.left {
             Left::Words(terms, _) => own(terms),

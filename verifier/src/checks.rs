@@ -59,26 +59,34 @@ pub enum Check {
     Expiry,
     /// The proof has the model's length.
     Length,
-    /// The commitments read ahead are points.
-    Phase1Points,
-    /// `φ` and `θ` depend on the statement.
-    LookupStatement,
-    /// `φ` and `θ` depend on the phase-1 commitments.
-    LookupPoints,
     /// The transcript starts with the statement's digest.
     Header,
+    /// `θ`, after all columns: the parts of a looked-up tuple count by themselves.
+    Theta,
+    /// `φ`, after all columns: every fraction counts by itself.
+    Phi,
+    /// `λ` of a layer, after the values that its claims come from: both claims count.
+    Lambda,
+    /// `σ_j` of a layer, after the round's message.
+    LayerSigma,
+    /// `β` of a layer, after its four values.
+    Line,
     /// `ρ`: every index of a relation counts.
     Rho,
     /// `μ`: every relation counts by itself.
     Mu,
-    /// `σ_i`, after the round's message.
+    /// The linear row gates are a relation.
+    LinearGates,
+    /// The row gates that are products are a relation.
+    Gates,
+    /// `σ_i` of the contractions, after the round's message.
     Sigma,
-    /// `γ`, after the masks.
-    Gamma,
-    /// `η`, after `p'` and `q'`.
+    /// `ω`, after every message of layers and contractions: every product counts by itself.
+    Omega,
+    /// `δ_i` of the pairs, after the round's message.
+    PairSigma,
+    /// `η`, after `l` and `r`.
     Eta,
-    /// `ζ`: every piece of messages counts by itself.
-    Zeta,
     /// `τ_i`, after the fold's cross terms.
     Tau,
     /// `z`, after the last fold.
@@ -87,7 +95,7 @@ pub enum Check {
     Xi,
     /// `u_i`, after the round's cross terms.
     U,
-    /// `r`, after everything.
+    /// `r`, after everything, where there is a halo2 proof: it and the linear part count by themselves.
     R,
     /// A challenge that is divided by is not zero.
     NonZero,
@@ -105,7 +113,7 @@ pub enum Check {
 
 impl Check {
     /// All of them, in order.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 50] = [
         Self::ParamsLength,
         Self::ParamsDigest,
         Self::CommitmentCount,
@@ -131,16 +139,20 @@ impl Check {
         Self::Digest,
         Self::Expiry,
         Self::Length,
-        Self::Phase1Points,
-        Self::LookupStatement,
-        Self::LookupPoints,
         Self::Header,
+        Self::Theta,
+        Self::Phi,
+        Self::Lambda,
+        Self::LayerSigma,
+        Self::Line,
         Self::Rho,
         Self::Mu,
+        Self::LinearGates,
+        Self::Gates,
         Self::Sigma,
-        Self::Gamma,
+        Self::Omega,
+        Self::PairSigma,
         Self::Eta,
-        Self::Zeta,
         Self::Tau,
         Self::Z,
         Self::Xi,

@@ -10,9 +10,8 @@ pub mod codes;
 pub mod commitment;
 pub mod error;
 pub mod expected;
+pub mod halo2;
 pub mod json;
-pub mod known_terms;
-pub mod length;
 pub mod limits;
 pub mod metering;
 pub mod multiexp;
@@ -27,3 +26,5 @@ pub mod statement;
 pub mod transcript;
 pub mod verify;
 pub mod zkv;
+
+pub use zkonnx_circuits::length;

@@ -16,8 +16,8 @@ use zkonnx_quantize::{
 pub const STATEMENT_MAGIC: &[u8; 8] = b"zkonnxS\n";
 /// Version of statement, proof and model formats.
 pub const FORMAT_VERSION: u16 = 1;
-/// Proof system, curve, transcript and crate version: halo2 IPA over Vesta, Blake2b, halo2_proofs 0.4.1.
-pub const SUITE: u16 = 1;
+/// Proof system, curve, transcript and crate version: the argument of `docs/protocol.md` over Vesta, Blake2b, halo2_proofs 0.4.1.
+pub const SUITE: u16 = 2;
 
 /// Identity of a model: the digest of its `model.zkv`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]

@@ -1,9 +1,7 @@
 //! The transcript: one Blake2b transcript of halo2 that runs through the whole proof.
 //!
 //! Order: separator, format, suite and semantics versions, statement digest (two scalars of 128
-//! bits); then halo2's proof; then the linear part, see [`crate::argument`]. The challenges `φ`, `θ` of LogUp
-//! are *not* from this transcript: halo2 has no challenge phases, so they are a hash of the
-//! phase-1 commitments, which are the first points of halo2's proof.
+//! bits); then everything that is sent, see [`crate::argument`], with halo2's proof where there is one.
 
 use crate::statement::{StatementDigest, FORMAT_VERSION, SUITE};
 use blake2b_simd::Params as Blake2b;
@@ -18,9 +16,9 @@ use zkonnx_quantize::model::SEMANTICS_VERSION;
 pub type Challenge = Challenge255<EqAffine>;
 
 /// First scalar of every transcript.
-const SEPARATOR: &[u8; 16] = b"zkonnx.argument1";
+const SEPARATOR: &[u8; 16] = b"zkonnx.argument2";
 
-/// Absorbs everything that comes before halo2's proof.
+/// Absorbs everything that comes before the first message.
 ///
 /// # Errors
 /// None in practice; the transcript's writer may fail.
@@ -46,37 +44,24 @@ pub fn squeeze<T: Transcript<EqAffine, Challenge>>(transcript: &mut T) -> Fp {
     transcript.squeeze_challenge().get_scalar()
 }
 
-/// What was read and drawn, in order.
-#[derive(Clone, Debug, Default)]
-pub struct Record {
-    /// Points.
-    pub points: Vec<EqAffine>,
-    /// Challenges.
-    pub challenges: Vec<Fp>,
-}
-
-/// A transcript whose first points were read ahead: they are absorbed, but not decompressed again. It keeps a record.
+/// A transcript that keeps the points that are read from it.
 #[derive(Debug)]
-pub struct ReadAhead<'a, T> {
-    /// The transcript; what it reads starts after those points.
-    inner: T,
-    ahead: std::slice::Iter<'a, EqAffine>,
-    /// So far.
-    pub record: Record,
+pub struct Recorder<'a, T> {
+    inner: &'a mut T,
+    /// So far, in order.
+    pub points: Vec<EqAffine>,
 }
 
-impl<'a, T> ReadAhead<'a, T> {
-    /// `inner` reads what follows `points`.
-    pub fn new(inner: T, points: &'a [EqAffine]) -> Self {
-        Self { inner, ahead: points.iter(), record: Record::default() }
+impl<'a, T> Recorder<'a, T> {
+    /// Nothing is read yet.
+    pub fn new(inner: &'a mut T) -> Self {
+        Self { inner, points: Vec::new() }
     }
 }
 
-impl<T: Transcript<EqAffine, Challenge>> Transcript<EqAffine, Challenge> for ReadAhead<'_, T> {
+impl<T: Transcript<EqAffine, Challenge>> Transcript<EqAffine, Challenge> for Recorder<'_, T> {
     fn squeeze_challenge(&mut self) -> Challenge {
-        let challenge = self.inner.squeeze_challenge();
-        self.record.challenges.push(challenge.get_scalar());
-        challenge
+        self.inner.squeeze_challenge()
     }
     fn common_point(&mut self, point: EqAffine) -> io::Result<()> {
         self.inner.common_point(point)
@@ -86,16 +71,10 @@ impl<T: Transcript<EqAffine, Challenge>> Transcript<EqAffine, Challenge> for Rea
     }
 }
 
-impl<T: TranscriptRead<EqAffine, Challenge>> TranscriptRead<EqAffine, Challenge> for ReadAhead<'_, T> {
+impl<T: TranscriptRead<EqAffine, Challenge>> TranscriptRead<EqAffine, Challenge> for Recorder<'_, T> {
     fn read_point(&mut self) -> io::Result<EqAffine> {
-        let point = match self.ahead.next() {
-            Some(point) => {
-                self.inner.common_point(*point)?;
-                *point
-            }
-            None => self.inner.read_point()?,
-        };
-        self.record.points.push(point);
+        let point = self.inner.read_point()?;
+        self.points.push(point);
         Ok(point)
     }
     fn read_scalar(&mut self) -> io::Result<Fp> {
@@ -128,31 +107,6 @@ pub fn batch_weights(final_states: &[[u8; 64]]) -> Vec<Fp> {
         .take(final_states.len())
         .map(|i| Fp::from_uniform_bytes(state.clone().update(&i.to_le_bytes()).finalize().as_array()))
         .collect()
-}
-
-/// The challenges `(θ, φ)` of LogUp: a wide reduction of BLAKE2b over everything that is fixed by then.
-#[must_use]
-pub fn lookup_challenges(digest: &StatementDigest, vk_digest: Fp, shard: u32, points: &[[u8; 32]]) -> (Fp, Fp) {
-    let mut state = Blake2b::new().hash_length(64).personal(b"zkonnx.logup.v1_").to_state();
-    state.update(&digest.0);
-    state.update(&vk_digest.to_repr());
-    state.update(&shard.to_le_bytes());
-    state.update(&u64::try_from(points.len()).unwrap_or(u64::MAX).to_le_bytes());
-    for point in points {
-        state.update(point);
-    }
-    let [theta, phi] = [0_u8, 1].map(|which| {
-        let mut state = state.clone();
-        state.update(&[which]);
-        Fp::from_uniform_bytes(state.finalize().as_array())
-    });
-    (theta, phi)
-}
-
-/// Compressed points.
-#[must_use]
-pub fn compress(points: &[EqAffine]) -> Vec<[u8; 32]> {
-    points.iter().map(GroupEncoding::to_bytes).collect()
 }
 
 /// Records the one scalar that `VerifyingKey::hash_into` absorbs: the digest of the key.

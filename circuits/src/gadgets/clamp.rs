@@ -10,7 +10,7 @@
 //! | both | `y'` in `[0, D]`, words `v, w` | `v·y' = 0`, `w·(D − y') = 0` | `lo + y' − v + w` | `y = lo + y'` |
 //!
 //! with `D = hi − lo ≥ 1`. `y'` in `[0, D]` is a word of exactly `b` bits for `D = 2^b − 1`, and otherwise
-//! two words `y', y''` with the gate `y' + y'' = D`. Gates have degree 3 with their selector.
+//! two words `y', y''` with the gate `y' + y'' = D`.
 //!
 //! *Lemma.* Let `q` be given. One bound: `q − lo = y' − v` with `y', v ≥ 0` and one of them zero has the
 //! single solution `y' = max(q − lo, 0)`, `v = max(lo − q, 0)`. Both: if `v ≠ 0` then `y' = 0`, so

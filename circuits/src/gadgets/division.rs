@@ -2,12 +2,12 @@
 //!
 //! | cells | gate | input forms |
 //! |---|---|---|
-//! | `x`, word `q'`, words `r`, `r'` | `x = (q_lo + q')·(1 + r + r') + r` (degree 3) | `x`, and `d = 1 + r + r'` |
+//! | `x`, word `q'`, words `r`, `r'` | `(q_lo + q')·(1 + r + r') = x − r` | `x`, and `d = 1 + r + r'` |
 //!
-//! *Lemma.* `r' ≥ 0` gives `0 ≤ r ≤ d − 1`; with `x = q·d + r` over the integers (all words are
-//! range-checked and products stay below 2^124) Euclid makes `q` and `r` unique. `x` is defined by the gate
-//! as a polynomial of range-checked cells; `q`, `r` and `r'` are range-checked, never found by dividing
-//! in the field.
+//! *Lemma.* `r' ≥ 0` gives `0 ≤ r ≤ d − 1`. `x` has no range: the gate says `x = q·d + r` in the field, the relation says that `x` is the
+//! numerator. Both the numerator (below 2^62) and `q·d + r` (below 2^202, from the words' ranges) are far below the
+//! field's size, so they are equal integers, and Euclid makes `q` and `r` unique. `q`, `r` and `r'` are range-checked, never
+//! found by dividing in the field.
 
 use super::{width, Builder, WordForm};
 use crate::{
@@ -45,7 +45,7 @@ pub fn lower(
 ) -> Result<DivisionNode, LowerError> {
     let shape = &node.form.shape;
     let len = node.form.len();
-    let numerator = builder.word(len, vec![Limb { shift: 0, kind: CellKind::Defined }]);
+    let numerator = builder.word(len, vec![Limb { shift: 0, kind: CellKind::Unchecked }]);
     let quotient = builder.loose_word(len, width(output)?);
     let remainder = builder.loose_word(len, denominator.bounds.hi - 1);
     let rest = builder.loose_word(len, denominator.bounds.hi - 1);

@@ -2,7 +2,8 @@
 //!
 //! Each gadget declares its cells, its gates (with the lemma that makes its output unique), the input
 //! forms that relations must define, and how an honest prover assigns it. Rule: every cell is
-//! range-checked, or a gate defines it as a polynomial of range-checked cells.
+//! range-checked, or a product gate gives it as a polynomial of range-checked cells, or the gadget's lemma holds whatever
+//! element of the field it is.
 
 pub mod clamp;
 pub mod division;
@@ -13,7 +14,7 @@ pub mod table;
 
 use crate::{
     lower::LowerError,
-    relations::{Left, Relation, Right, TensorCells, WordTerm},
+    relations::{Left, Relation, RelationKind, Right, TensorCells, WordTerm},
     words::{bits_of, loose_limbs, Block, Lane, Limb, WordId},
 };
 use zkonnx_quantize::{graph::Interval, index::IndexMap};
@@ -58,9 +59,20 @@ impl Builder {
         self.blocks.push(Block { lane, words: words.to_vec() });
     }
 
-    /// A relation with words of a gadget on its left side.
+    /// A definition of an input form of a gadget.
     pub fn relate(&mut self, name: &str, shape: &[u32], left: WordForm, right: Right) {
+        self.push(RelationKind::Define, name, shape, left, right);
+    }
+
+    /// A constraint: words of one gadget add up to a constant.
+    pub fn constrain(&mut self, name: &str, shape: &[u32], words: Vec<WordTerm>, sum: i64) {
+        let left = WordForm { constant: 0, terms: words };
+        self.push(RelationKind::Constrain, name, shape, left, Right::Words(Vec::new(), sum));
+    }
+
+    fn push(&mut self, kind: RelationKind, name: &str, shape: &[u32], left: WordForm, right: Right) {
         self.relations.push(Relation {
+            kind,
             shape: shape.to_vec(),
             left: Left::Words(left.terms, left.constant),
             right,
@@ -88,7 +100,8 @@ impl WordForm {
     #[must_use]
     pub fn elementwise(constant: i64, terms: &[(i64, WordId)], shape: &[u32]) -> Self {
         let map = IndexMap::identity(shape, 0);
-        let terms = terms.iter().map(|(coef, word)| WordTerm { coef: *coef, word: *word, map: map.clone() }).collect();
+        let term = |(coef, word): &(i64, WordId)| WordTerm::plain(*coef, *word, map.clone());
+        let terms = terms.iter().map(term).collect();
         Self { constant, terms }
     }
 }

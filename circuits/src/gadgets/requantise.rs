@@ -39,7 +39,7 @@ pub fn lower(
     for term in &mut form.terms {
         term.coef = scaled(term.coef)?;
     }
-    form.terms.push(WordTerm { coef: 1, word: remainder, map: IndexMap::identity(shape, 0) });
+    form.terms.push(WordTerm::plain(1, remainder, IndexMap::identity(shape, 0)));
     Ok((form, Some(remainder)))
 }
 

@@ -53,7 +53,7 @@ pub fn fill_unused(graph: &Graph, columns: &mut [Column]) {
             }
             // The value's column stands right after its argument's.
             CellKind::Value => column.unused = first_value.take().unwrap_or(0),
-            CellKind::Range { .. } | CellKind::Defined => {}
+            CellKind::Range { .. } | CellKind::Unchecked => {}
         }
     }
 }

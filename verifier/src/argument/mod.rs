@@ -1,18 +1,21 @@
-//! The linear part of the proof: the verifying side of every argument, in the order of the transcript.
+//! The proof without halo2's part: the verifying side of every step, in the order of the transcript.
 //!
 //! ```text
-//! ρ, μ                          relations
-//! (M_i → σ_i) for every round   sumcheck
-//! mask pieces → γ → p', q' → η → ζ   product
-//! (X_L, X_R → τ) for every fold, z, S → ξ, (L, R → u) k times, c, f → r   opening
+//! points of free columns and multiplicities          (step 1)
+//! [halo2's proof]                                    (step 2)
+//! θ, φ, (values → β), { λ, ((c1, c2) → σ)…, values → β }…   lookup     (step 3)
+//! ρ, μ, ((c1, c2) → σ)…                              relations, contractions  (step 4)
+//! ω, ((c1, c2) → δ)…, l, r, η                        pairs      (steps 5, 6)
+//! (X_L, X_R → τ) for every fold, z, S → ξ, (L, R → u) k times, c, f [→ r]   opening    (step 7)
 //! ```
 //!
-//! The prover's side of each has the same name and the same steps. Nothing may follow `r`'s state.
+//! The prover's side of each has the same name and the same steps. Nothing may follow.
 
+pub mod contractions;
+pub mod lookup;
 pub mod opening;
-pub mod product;
+pub mod pairs;
 pub mod relations;
-pub mod sumcheck;
 
 use crate::{
     checks::{drawn, fails, Check},
@@ -20,24 +23,25 @@ use crate::{
 };
 use halo2_proofs::transcript::{Transcript, TranscriptRead};
 use pasta_curves::{EqAffine, Fp};
+use zkonnx_circuits::messages::Challenges;
 
-/// Challenges of the linear part up to ζ, with what was sent between them.
+/// Challenges up to η, with what was sent between them.
 #[derive(Clone, Debug, Default)]
-pub struct LinearMessages {
+pub struct Messages {
     /// The challenges.
-    pub challenges: zkonnx_circuits::functional::LinearChallenges,
-    /// Commitments of the pieces of messages: one per round, then the masks'.
+    pub challenges: Challenges,
+    /// Commitments of the pieces, in order.
     pub pieces: Vec<EqAffine>,
-    /// `(p', q')` of every contraction with two hidden sides.
-    pub masked: Vec<(Fp, Fp)>,
+    /// The scalars `l`, `r`; zero where there are no pairs.
+    pub clear: (Fp, Fp),
 }
 
-/// Why the linear part could not be read.
+/// Why the proof could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// A point or a scalar is malformed.
-    #[error("element {0} of the linear part is no canonical point or scalar")]
+    #[error("element {0}, not counting halo2's, is no canonical point or scalar")]
     Element(usize),
     /// A challenge that is divided by was zero.
     #[error("a challenge was zero")]
@@ -61,6 +65,14 @@ impl<T: TranscriptRead<EqAffine, Challenge>> Reader<'_, T> {
     pub fn point(&mut self) -> Result<EqAffine, ReadError> {
         self.count += 1;
         self.transcript.read_point().map_err(|_| ReadError::Element(self.count - 1))
+    }
+
+    /// The next points.
+    ///
+    /// # Errors
+    /// As [`Reader::point`].
+    pub fn points(&mut self, count: usize) -> Result<Vec<EqAffine>, ReadError> {
+        (0..count).map(|_| self.point()).collect()
     }
 
     /// The next scalar.
