@@ -30,6 +30,7 @@ pub mod shape;
 pub mod slots;
 pub mod system;
 pub mod table_rows;
+pub mod weighted;
 pub mod witness;
 pub mod word_system;
 pub mod words;
