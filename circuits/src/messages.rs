@@ -135,7 +135,10 @@ impl Challenges {
     /// The point at which layer `layer` is claimed; the leaves are layer `ν`.
     #[must_use]
     pub fn layer_point(&self, layer: usize) -> Vec<Fp> {
-        layer.checked_sub(1).and_then(|before| self.layers.get(before)).map_or_else(Vec::new, LayerChallenges::next_point)
+        layer
+            .checked_sub(1)
+            .and_then(|before| self.layers.get(before))
+            .map_or_else(Vec::new, LayerChallenges::next_point)
     }
 }
 

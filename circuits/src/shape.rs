@@ -121,13 +121,21 @@ impl CircuitShape {
     /// Product slots of the relation of gates: none where halo2 proves them.
     #[must_use]
     pub fn num_product_slots(&self) -> usize {
-        if self.gates_are_relations() { self.slots.products.len() } else { 0 }
+        if self.gates_are_relations() {
+            self.slots.products.len()
+        } else {
+            0
+        }
     }
 
     /// Linear slots of the relation of linear gates: none where halo2 proves them.
     #[must_use]
     pub fn num_linear_slots(&self) -> usize {
-        if self.gates_are_relations() { self.slots.linear.len() } else { 0 }
+        if self.gates_are_relations() {
+            self.slots.linear.len()
+        } else {
+            0
+        }
     }
 
     /// Variables of the contraction of gates; none without product slots.

@@ -68,6 +68,7 @@ pub fn word_system(
     let Accumulator { words, pool, combined, committed, constant, .. } = acc;
     let pooled = pool.chunks(model.num_rows()).map(<[Fp]>::to_vec).collect();
     let committed = committed.iter().flat_map(|tensor| tensor.chunks(POINT_LEN)).map(<[Fp]>::to_vec).collect();
-    let rest = LinearSystem { rank_one, words: Vec::new(), multiplicities, pooled, combined, pieces, committed, constant };
+    let rest =
+        LinearSystem { rank_one, words: Vec::new(), multiplicities, pooled, combined, pieces, committed, constant };
     WordSystem::new(words, rest)
 }

@@ -7,8 +7,25 @@
 use halo2_proofs::transcript::{Transcript, TranscriptWrite};
 use pasta_curves::{EqAffine, Fp};
 use std::io;
-use zkonnx_circuits::{circuit::Assignment, compiled::CompiledModel, functional::LinearChallenges, witness::Cells};
+use zkonnx_circuits::{
+    compiled::CompiledModel,
+    messages::{Challenges, Piece},
+    witness::Cells,
+};
 use zkonnx_verifier::{checks::Check, statement::StatementDigest, transcript::Challenge};
+
+/// What a prover who wants to cheat with a piece looks at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PieceView {
+    /// The claim that what was sent so far leaves. For the contractions: what it moved the true one to.
+    pub claim: Fp,
+    /// The same of the true values.
+    pub truth: Fp,
+    /// The coordinate of the claim's point that this round is about; ½ for averages.
+    pub z: Fp,
+    /// `λ` of the layer.
+    pub lambda: Fp,
+}
 
 /// What a prover who wants to cheat in the fold of columns looks at.
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +46,14 @@ pub trait Deviation {
     /// The word cells, before anything is committed.
     fn cells(&mut self, model: &CompiledModel, cells: &mut Cells) {}
     /// Multiplicities, before they are committed.
-    fn multiplicities(&mut self, counts: &mut Vec<Vec<u64>>) {}
-    /// The assignment given to halo2, after the LogUp challenges are known.
-    fn assignment(&mut self, assignment: &mut Assignment) {}
-    /// A point of halo2's proof, by its number, before it is sent. Phase-1 commitments are shown twice: once before the LogUp
-    /// challenges, once when halo2 sends them.
+    fn multiplicities(&mut self, counts: &mut Vec<Vec<i64>>) {}
+    /// What word and multiplicity columns hold beside their integers, whatever field elements: (column, row, value).
+    fn strays(&mut self, model: &CompiledModel) -> Vec<(usize, usize, Fp)> {
+        Vec::new()
+    }
+    /// The commitment of a word or multiplicity column that is sent first, before it is sent.
+    fn free_point(&mut self, column: usize, point: &mut EqAffine) {}
+    /// A point of halo2's proof, by its number, before it is sent.
     fn halo2_point(&mut self, index: usize, point: &mut EqAffine) {}
     /// A scalar of halo2's proof, by its number, before it is sent.
     fn halo2_scalar(&mut self, index: usize, scalar: &mut Fp) {}
@@ -46,29 +66,23 @@ pub trait Deviation {
     fn committed(&mut self) -> Vec<(usize, usize, Fp)> {
         Vec::new()
     }
-    /// A challenge of the linear part was drawn. Changing it is proving for another protocol, one whose verifier
+    /// The digest that starts the transcript. Changing it is proving for another protocol.
+    fn header(&mut self, digest: &mut StatementDigest) {}
+    /// A challenge was drawn. Changing it is proving for another protocol, one whose verifier
     /// draws it otherwise.
     fn challenge(&mut self, name: Check, challenge: &mut Fp) {}
-    /// The digest that θ and φ depend on, and then the one that starts the transcript. Changing it is proving for
-    /// another protocol.
-    fn statement(&mut self, bound_by: Check, digest: &mut StatementDigest) {}
-    /// θ and φ were drawn. Changing them is proving for another protocol.
-    fn lookup(&mut self, theta: &mut Fp, phi: &mut Fp) {}
     /// ρ and μ are known.
-    fn relations(&mut self, challenges: &LinearChallenges) {}
-    /// The round message `(c0, c2)` before it is committed; `sigma` are the challenges so far.
-    fn round(&mut self, round: usize, sigma: &[Fp], message: &mut [Fp; 2]) {}
-    /// Extra values `(column row, value)` that a piece's commitment contains beside its own, given the
-    /// challenges drawn so far (for a mask piece: all σ).
-    fn piece(&mut self, piece: usize, sigma: &[Fp]) -> Vec<(usize, Fp)> {
-        Vec::new()
+    fn relations(&mut self, challenges: &Challenges) {}
+    /// A piece before it is committed.
+    fn piece(&mut self, piece: Piece, view: &PieceView, values: &mut [Fp]) {}
+    /// What a piece's commitment contains beside its values: on rows, and on `U`.
+    fn beside_piece(&mut self, piece: Piece) -> (Vec<(usize, Fp)>, Fp) {
+        (Vec::new(), Fp::zero())
     }
-    /// Masks and cross terms before they are committed.
-    fn masks(&mut self, masks: &mut [Fp]) {}
-    /// The masked evaluations before they are sent.
-    fn masked(&mut self, gamma: Fp, masked: &mut [(Fp, Fp)]) {}
-    /// All challenges up to ζ are known.
-    fn linear(&mut self, challenges: &LinearChallenges) {}
+    /// `l` and `r` before they are sent; `claim` is what the rounds leave.
+    fn clear(&mut self, claim: Fp, clear: &mut (Fp, Fp)) {}
+    /// All challenges up to η are known, and what was sent in the clear.
+    fn linear(&mut self, challenges: &Challenges, clear: (Fp, Fp)) {}
     /// The cross terms `(c_L, c_R)` of a fold before they are sent.
     fn fold(&mut self, view: &FoldView<'_>, cross: &mut (Fp, Fp)) {}
     /// A value that `X_L` (first) or `X_R` (second) contains on `G_0`.

@@ -30,11 +30,6 @@ pub enum ProveError {
     /// The parameters do not encode as expected.
     #[error("the parameters are not those of halo2_proofs 0.4.1")]
     Generators,
-    /// halo2 drew its randomness in another order than 0.4.1 does.
-    #[error(
-        "the replayed commitments differ from those in the proof: this halo2 draws its randomness in another order"
-    )]
-    Replay,
     /// halo2's prover and its verifier have other keys.
     #[error("halo2 makes another key for proving than for verifying")]
     Key,
@@ -47,9 +42,6 @@ pub enum ProveError {
     /// An opening without blinds, or without generators.
     #[error(transparent)]
     Commitment(#[from] zkonnx_verifier::commitment::OpenError),
-    /// A challenge hit a forbidden value again and again.
-    #[error("a challenge was degenerate {0} times: this does not happen by chance")]
-    Degenerate(usize),
     /// Writing to the transcript failed.
     #[error("transcript: {0}")]
     Transcript(#[from] std::io::Error),

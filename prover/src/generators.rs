@@ -2,14 +2,15 @@
 
 use crate::{
     fixed_base::FixedBases,
-    multiexp::small_multiexp,
     vartime::{Affine, Point},
 };
 use group::{Curve as _, GroupEncoding};
 use halo2_proofs::poly::commitment::Params;
 use pasta_curves::{EqAffine, Fp};
 use rayon::prelude::*;
-use zkonnx_circuits::shape::UNUSABLE_ROWS;
+
+/// Field elements of a piece, at most.
+const PIECE: usize = 4;
 
 /// All generators for one `k`.
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ pub struct Generators {
     pub blinding: Affine,
     /// The inner-product generator, `U`.
     pub value: Affine,
-    /// Tables of the last rows, which hold randomness in every column, of `W` and of `U`.
+    /// Tables of the first rows, which hold the values of pieces, of `W` and of `U`.
     tables: FixedBases,
 }
 
@@ -42,29 +43,27 @@ impl Generators {
         let (row, [blinding, value]) = points.split_at_checked(n).map(|(row, rest)| (row.to_vec(), rest))? else {
             return None;
         };
-        let last = row.get(n.checked_sub(UNUSABLE_ROWS)?..)?;
-        let tables = FixedBases::new(&[last, &[*blinding, *value]].concat());
+        let tables = FixedBases::new(&[row.get(..PIECE)?, &[*blinding, *value]].concat());
         let coefficient = params.get_g().into_iter().map(Affine::from).collect();
         Some(Self { coefficient, row, blinding: *blinding, value: *value, tables })
     }
 
-    /// `Σ values_i·L_i + Σ tail_i·L_(u + i) + blind·W`: a column of small integers on its active rows, and of field elements on those
-    /// that halo2 keeps for itself.
+    /// `Σ values_i·L_i + blind·W` of field elements on the first rows, at most four.
     #[must_use]
-    pub fn commit_column(&self, values: &[i64], tail: &[Fp; UNUSABLE_ROWS], blind: Fp) -> Point {
-        small_multiexp(values, &self.row) + self.tables.multiexp(0, tail) + self.blind(blind)
+    pub fn commit_piece(&self, values: &[Fp], blind: Fp) -> Point {
+        self.tables.multiexp(0, values) + self.blind(blind)
     }
 
     /// `blind·W`.
     #[must_use]
     pub fn blind(&self, blind: Fp) -> Point {
-        self.tables.multiexp(UNUSABLE_ROWS, &[blind])
+        self.tables.multiexp(PIECE, &[blind])
     }
 
     /// `blind·W + value·U`.
     #[must_use]
     pub fn blind_value(&self, blind: Fp, value: Fp) -> Point {
-        self.tables.multiexp(UNUSABLE_ROWS, &[blind, value])
+        self.tables.multiexp(PIECE, &[blind, value])
     }
 }
 

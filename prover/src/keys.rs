@@ -3,26 +3,17 @@
 use crate::{
     error::ProveError,
     generators::{normalise, Generators},
+    halo2::Halo2Prover,
     multiexp::small_multiexp,
-    vartime::{self, Affine, Bridge},
 };
 use blake2b_simd::Params as Blake2b;
 use ff::{Field, FromUniformBytes};
 use group::GroupEncoding;
-use halo2_proofs::{
-    plonk::{keygen_pk, keygen_vk, ProvingKey},
-    poly::commitment::Params,
-};
+use halo2_proofs::poly::commitment::Params;
 use pasta_curves::{EqAffine, Fp};
 use rayon::prelude::*;
 use std::sync::Arc;
-use zkonnx_circuits::{
-    circuit::{with_shape, ModelCircuit},
-    compiled::CompiledModel,
-    field::from_i64,
-    lower::Modes,
-    params::ParamLayout,
-};
+use zkonnx_circuits::{compiled::CompiledModel, field::from_i64, lower::Modes, params::ParamLayout};
 use zkonnx_quantize::{
     graph::Graph,
     model::{LayoutChoice, QuantizedModel, WeightPrivacy},
@@ -32,7 +23,6 @@ use zkonnx_verifier::{
     registration::registration_keys,
     registry::{ModelHandle, ModelKeys},
     statement::ModelId,
-    transcript::KeyDigest,
     zkv::{DeclaredWeights, VerifierModel},
 };
 
@@ -106,18 +96,6 @@ pub fn verifier_model(model: &QuantizedModel, params: &ParamColumns) -> Verifier
     }
 }
 
-/// halo2's proving key, which must be of the verifier's verifying key.
-fn proving_key(keys: &ModelKeys, params: &Params<Affine>) -> Result<ProvingKey<Affine>, ProveError> {
-    let circuit = ModelCircuit { shape: &keys.compiled.shape, assignment: None };
-    let pk = with_shape(&keys.compiled.shape, || keygen_pk(params, keygen_vk(params, &circuit)?, &circuit))?;
-    let mut digest = KeyDigest::default();
-    pk.get_vk().hash_into(&mut Bridge(&mut digest))?;
-    match digest.0 == Some(keys.vk_digest) {
-        true => Ok(pk),
-        false => Err(ProveError::Key),
-    }
-}
-
 /// Everything that proving a model needs besides inputs, for one choice of modes.
 #[derive(Debug)]
 pub struct ProverModel {
@@ -133,10 +111,8 @@ pub struct ProverModel {
     pub generators: Generators,
     /// Compiled model and verifying key.
     pub keys: ModelKeys,
-    /// The parameters as halo2's prover uses them.
-    pub proving_params: Params<Affine>,
-    /// halo2's proving key.
-    pub pk: ProvingKey<Affine>,
+    /// halo2's prover, where gates are proven by it and there is one.
+    pub halo2: Option<Halo2Prover>,
     /// The parameter columns.
     pub columns: ParamColumns,
 }
@@ -190,10 +166,12 @@ impl ProverModel {
         let verifier = verifier_model(&model, &columns);
         let _span = tracing::info_span!("keys").entered();
         let keys = keys(Arc::new(model.graph.clone()), model.layout, &params)?;
-        let proving_params = vartime::params(params.k(), &generators)?;
-        let pk = proving_key(&keys, &proving_params)?;
+        let halo2 = match &keys.halo2 {
+            Some(key) => Some(Halo2Prover::new(&keys.compiled.shape, key, &generators)?),
+            None => None,
+        };
         let (id, zkv) = (verifier.id(), verifier.to_bytes());
-        Ok(Self { model, id, zkv, params, generators, keys, proving_params, pk, columns })
+        Ok(Self { model, id, zkv, params, generators, keys, halo2, columns })
     }
 
     /// The verifier's side of the same model, registered from its file.

@@ -7,14 +7,16 @@ pub mod batch;
 pub mod bench;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod columns;
 pub mod deviation;
 pub mod error;
 pub mod fixed_base;
 pub mod generators;
-mod halo2_stages;
+pub mod halo2;
 #[cfg(feature = "jobs")]
 pub mod jobs;
 pub mod keys;
+pub mod layers;
 pub mod multiexp;
 pub mod params_cache;
 pub mod prove;

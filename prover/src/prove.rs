@@ -1,44 +1,45 @@
 //! Proving one inference.
 
 use crate::{
-    argument::{opening, product, relations, sumcheck, LinearProver},
-    deviation::{Deviation, Honest, Tampered},
+    argument::{contractions, lookup, opening, pairs, relations, Prover},
+    columns::Column,
+    deviation::{Deviation, Honest},
     error::ProveError,
     generators::normalise,
-    halo2_stages::Staged,
+    halo2::AdviceRandomness,
     keys::ProverModel,
-    randomness::{AdviceRandomness, Attempt},
-    vartime::Bridge,
+    multiexp::{multiexp, small_multiexp},
+    randomness::Seeds,
+    vartime::Point,
 };
 use ff::{Field, FromUniformBytes, PrimeField};
-use halo2_proofs::{plonk::create_proof, poly::commitment::Params, transcript::Blake2bWrite};
+use halo2_proofs::{
+    poly::commitment::Params,
+    transcript::{Blake2bWrite, TranscriptWrite},
+};
 use pasta_curves::{EqAffine, Fp};
 use rayon::prelude::*;
 use std::sync::Arc;
 use zkonnx_circuits::{
-    circuit::{with_shape, Assignment, ModelCircuit},
     committed::{CommittedRef, POINT_LEN},
-    field::from_i64,
-    functional::{linear_system, PublicTensors},
+    functional::PublicTensors,
+    messages::{Challenges, Rounds},
     registration::assign_weights,
+    system::linear_system,
     witness::{self, Cells},
 };
 use zkonnx_quantize::{
     eval::{evaluate, Trace},
+    integers::Integers,
     model::QuantizedModel,
 };
 use zkonnx_verifier::{
-    argument::LinearMessages,
-    checks::Check,
     commitment::Opening,
     registration::registration_digest,
     statement::{Context, Statement, StatementDigest},
-    transcript::{absorb_header, compress, lookup_challenges, Challenge},
+    transcript::{absorb_header, Challenge},
     verify::public_values,
 };
-
-/// Attempts before a degenerate challenge is taken for a fault.
-const MAX_ATTEMPTS: usize = 4;
 
 /// A statement with its proof, and what opens its committed tensors.
 #[derive(Clone, Debug)]
@@ -188,112 +189,98 @@ struct Claim<'a> {
     committed: Vec<(Vec<i64>, Fp)>,
 }
 
-fn prove_claim(model: &ProverModel, claim: &Claim<'_>, deviation: &mut dyn Deviation) -> Result<Vec<u8>, ProveError> {
-    for _ in 0..MAX_ATTEMPTS {
-        if let Some(proof) = attempt(model, claim, deviation)? {
-            return Ok(proof);
-        }
-    }
-    Err(ProveError::Degenerate(MAX_ATTEMPTS))
-}
-
-/// One attempt, with seeds of its own; `None` when a fingerprint vanishes.
-fn attempt(
-    model: &ProverModel,
-    claim: &Claim<'_>,
-    deviation: &mut dyn Deviation,
-) -> Result<Option<Vec<u8>>, ProveError> {
+/// The columns of a witness: words, then multiplicities.
+fn columns(model: &ProverModel, claim: &Claim<'_>, deviation: &mut dyn Deviation) -> Vec<Column> {
+    let _span = tracing::info_span!("witness").entered();
     let compiled = &model.keys.compiled;
-    let shape = &compiled.shape;
-    let digest = claim.digest;
-    let span = tracing::info_span!("witness").entered();
     let mut cells = (claim.cells)();
     deviation.cells(compiled, &mut cells);
-    let columns = cells.columns;
-    let mut multiplicities = witness::multiplicities(shape, &columns);
+    let words = cells.columns;
+    let mut multiplicities = witness::multiplicities(&compiled.shape, &words);
     deviation.multiplicities(&mut multiplicities);
-    drop(span);
-
-    // Phase 1: replay halo2's randomness, and with it its first commitments.
-    let span = tracing::info_span!("phase-1 commitments").entered();
-    let Attempt { halo2, linear } = Attempt::new(0, &digest, &columns)?;
-    let randomness = AdviceRandomness::replay(halo2.clone(), shape);
-    let counts: Vec<Vec<i64>> =
-        multiplicities.iter().map(|m| m.iter().map(|v| i64::try_from(*v).unwrap_or(i64::MAX)).collect()).collect();
-    let phase1: Vec<&Vec<i64>> = columns.iter().chain(&counts).collect();
-    let points: Vec<_> = phase1
-        .par_iter()
-        .enumerate()
-        .map(|(i, column)| model.generators.commit_column(column, &randomness.tails[i], randomness.blinds[i]))
-        .collect();
-    let mut points = normalise(&points);
-    for (i, point) in points.iter_mut().enumerate() {
-        deviation.halo2_point(i, point);
+    let pack = |values: &Vec<i64>| Column::Integers(Integers::new(values));
+    let mut columns: Vec<Column> = words.par_iter().chain(&multiplicities).map(pack).collect();
+    for (column, row, value) in deviation.strays(compiled) {
+        columns[column].add(row, value);
     }
-    drop(span);
+    columns
+}
 
-    // Phase 2: the challenges of LogUp.
-    let [mut bound, mut header] = [digest; 2];
-    deviation.statement(Check::LookupStatement, &mut bound);
-    deviation.statement(Check::Header, &mut header);
-    let (mut theta, mut phi) = lookup_challenges(&bound, model.keys.vk_digest, 0, &compress(&points));
-    deviation.lookup(&mut theta, &mut phi);
-    let Some(phase2) = witness::phase2(shape, &columns, &multiplicities, phi, theta) else {
-        return Ok(None);
-    };
-    let mut assignment = Assignment { columns, multiplicities, phase2 };
-    deviation.assignment(&mut assignment);
+/// `Σ_i values_i·L_i`.
+fn commit(model: &ProverModel, column: &Column) -> Point {
+    match column {
+        Column::Integers(values) => small_multiexp(&values.to_vec(), &model.generators.row),
+        Column::Field(values) => multiexp(values, &model.generators.row),
+    }
+}
 
-    // halo2's proof.
-    let span = tracing::info_span!("halo2 proof").entered();
+fn prove_claim(model: &ProverModel, claim: &Claim<'_>, deviation: &mut dyn Deviation) -> Result<Vec<u8>, ProveError> {
+    let compiled = &model.keys.compiled;
+    let shape = &compiled.shape;
+    let rounds = Rounds::of(compiled);
+    let mut columns = columns(model, claim, deviation);
+    let Seeds { halo2, mut own } = Seeds::new(&claim.digest, &columns)?;
+    let mut blinds: Vec<Fp> = columns.iter().map(|_| Fp::random(&mut own)).collect();
+
+    // 1. The header; the points of free columns and multiplicities.
+    let mut header = claim.digest;
+    deviation.header(&mut header);
     let mut transcript = Blake2bWrite::<_, EqAffine, Challenge>::init(Vec::with_capacity(model.keys.proof_length));
     absorb_header(&mut transcript, &header)?;
-    let circuit = ModelCircuit { shape, assignment: Some(&assignment) };
-    let instance: [&[Fp]; 1] = [&[phi, theta]];
-    let mut shown = Tampered { inner: &mut transcript, deviation, points: 0, scalars: 0 };
-    let mut staged = Staged::new(&mut shown);
-    let mut bridge = Bridge(&mut staged);
-    with_shape(shape, || create_proof(&model.proving_params, &model.pk, &[circuit], &[&instance], halo2, &mut bridge))?;
-    drop(staged);
-    drop(span);
+    {
+        let _span = tracing::info_span!("commitments").entered();
+        let free: Vec<usize> = shape.free_columns().chain(shape.columns.len()..columns.len()).collect();
+        let points: Vec<Point> = free
+            .par_iter()
+            .map(|column| commit(model, &columns[*column]) + model.generators.blind(blinds[*column]))
+            .collect();
+        for (column, mut point) in free.into_iter().zip(normalise(&points)) {
+            deviation.free_point(column, &mut point);
+            transcript.write_point(point)?;
+        }
+    }
 
-    // The linear part.
-    let mut prover = LinearProver {
+    // 2. halo2's proof of the gates.
+    if let Some(prover) = &model.halo2 {
+        let _span = tracing::info_span!("halo2 proof").entered();
+        let randomness = AdviceRandomness::replay(halo2.clone(), shape);
+        prover.prove(shape, &columns, halo2, &mut transcript, deviation)?;
+        randomness.extend(shape, &mut columns);
+        for (column, blind) in shape.gated.iter().zip(&randomness.blinds) {
+            blinds[*column] = *blind;
+        }
+    }
+
+    let mut prover = Prover {
         model,
         tensors: claim.tensors,
-        weights: &model.model.weights,
-        messages: LinearMessages::default(),
-        message_columns: vec![vec![Fp::ZERO; compiled.num_rows()]; compiled.sumcheck.num_message_columns],
-        piece_blinds: Vec::new(),
-        strays: Vec::new(),
+        columns: &columns,
+        blinds: &blinds,
+        challenges: Challenges::default(),
+        clear: (Fp::ZERO, Fp::ZERO),
+        pieces: Vec::with_capacity(rounds.num_pieces()),
         committed: claim.committed.clone(),
-        rng: linear,
+        rng: own,
         transcript: &mut transcript,
     };
-    let span = tracing::info_span!("sumcheck").entered();
-    relations::prove(&mut prover, deviation);
-    deviation.relations(&prover.messages.challenges);
-    let tables = sumcheck::prove(&mut prover, deviation)?;
-    product::prove(&mut prover, &tables, deviation)?;
-    deviation.linear(&prover.messages.challenges);
+    // 3. Lookups.
+    let span = tracing::info_span!("lookups").entered();
+    let layers = lookup::prove(&rounds, &mut prover, deviation)?;
     drop(span);
+    // 4. Relations and gates.
+    let span = tracing::info_span!("contractions").entered();
+    relations::prove(&mut prover, deviation);
+    let (contractions, left) = contractions::prove(&rounds, &mut prover, deviation)?;
+    drop(span);
+    // 5., 6. Products.
+    let span = tracing::info_span!("pairs").entered();
+    pairs::prove(&rounds, &mut prover, &layers, (&contractions, left), deviation)?;
+    drop(span);
+    // 7. The opening of the one equation.
     let span = tracing::info_span!("relations").entered();
-    let system = linear_system(compiled, claim.public, &prover.messages.challenges, &prover.messages.masked);
+    let system = linear_system(compiled, claim.public, &prover.challenges, prover.clear);
     drop(span);
     let _span = tracing::info_span!("opening").entered();
-    let words = assignment
-        .columns
-        .iter()
-        .zip(&randomness.tails)
-        .map(|(column, tail)| column.iter().map(|v| from_i64(*v)).chain(tail.iter().copied()).collect())
-        .collect();
-    opening::prove(&mut prover, system, words, &randomness, deviation)?;
-    let proof = transcript.finalize();
-
-    // The challenges were drawn for these commitments: halo2 must have made the same.
-    let sent = proof.chunks_exact(32);
-    if !compress(&points).iter().zip(sent).all(|(ours, theirs)| ours == theirs) {
-        return Err(ProveError::Replay);
-    }
-    Ok(Some(proof))
+    opening::prove(&mut prover, system, deviation)?;
+    Ok(transcript.finalize())
 }

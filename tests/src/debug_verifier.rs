@@ -8,7 +8,6 @@ use zkonnx_circuits::{
     committed::CommittedRef,
     compiled::CompiledModel,
     relations::{Left, Right, TensorCells, WordTerm},
-    shape::Lookup,
     witness::Cells,
     words::{CellKind, Lane},
 };
@@ -109,25 +108,25 @@ impl Witness<'_> {
         let columns = &self.cells.columns;
         let mut faults = Vec::new();
         for row in 0..shape.num_active_rows() {
-            for lookup in shape.groups.iter().flatten() {
-                match *lookup {
-                    Lookup::Single { column, .. } => {
+            for (column, own) in shape.columns.iter().enumerate() {
+                match own.kind {
+                    CellKind::Range { bits } => {
                         let value = columns[column][row];
-                        let CellKind::Range { bits } = shape.columns[column].kind else { unreachable!("a range") };
                         if value < 0 || value >= 1 << bits {
                             faults.push(Fault::Range { column, row, value });
                         }
                     }
-                    Lookup::Pair { x, y, .. } => {
-                        let pair = (columns[x][row], columns[y][row]);
-                        let CellKind::Argument { table } = shape.columns[x].kind else { unreachable!("an argument") };
+                    CellKind::Argument { table } => {
+                        // The value's column stands right after the argument's.
+                        let pair = (columns[column][row], columns[column + 1][row]);
                         let table = &self.model.graph.tables[table as usize];
                         let floor = i64::from(*table.entries.iter().min().expect("entries"));
                         let entry = usize::try_from(pair.0).ok().and_then(|x| table.entries.get(x));
                         if entry.map(|e| i64::from(*e) - floor) != Some(pair.1) {
-                            faults.push(Fault::Pair { column: x, row, pair });
+                            faults.push(Fault::Pair { column, row, pair });
                         }
                     }
+                    CellKind::Value | CellKind::Unchecked => {}
                 }
             }
             for (lane, placed) in shape.lanes.iter().enumerate() {
@@ -191,9 +190,12 @@ impl Witness<'_> {
     }
 
     fn words(&self, terms: &[WordTerm], constant: i64, point: &[u32]) -> i128 {
-        terms.iter().fold(i128::from(constant), |sum, term| match address(&term.map, point) {
-            Some(element) => sum + i128::from(term.coef) * self.cells.read(self.model, term.word, element),
-            None => sum,
+        let read = |term: &WordTerm, point: &[u32]| {
+            address(&term.map, point).map_or(0, |element| self.cells.read(self.model, term.word, element))
+        };
+        terms.iter().fold(i128::from(constant), |sum, term| {
+            let own = points(&term.sums).map(|tail| read(term, &[point, &tail].concat())).sum::<i128>();
+            sum + i128::from(term.coef) * own
         })
     }
 
@@ -252,8 +254,7 @@ fn gate(lane: Lane, words: &[i128]) -> Vec<i128> {
             values
         }
         Lane::Table { under, over, .. } => saturation(2, under, over).0,
-        // Only whether it vanishes matters, and the product itself may overflow.
-        Lane::ZeroProduct => vec![i128::from(!words.contains(&0))],
+        Lane::Select => vec![words[0] * words[1]],
         Lane::Division { q_lo } => {
             vec![words[0] - (i128::from(q_lo) + words[1]) * (1 + words[2] + words[3]) - words[2]]
         }

@@ -9,8 +9,9 @@ use group::Curve;
 use pasta_curves::{EqAffine, Fp};
 use zkonnx_circuits::{
     compiled::CompiledModel,
-    functional::{axis_vectors, relation_weights, LinearChallenges},
+    functional::{axis_vectors, relation_weights},
     lower::Modes,
+    messages::Challenges,
     params::ParamPlace,
     witness::{assign, Cells},
     words::WordId,
@@ -224,15 +225,9 @@ impl Deviation for Strays {
     }
 }
 
-/// By how much the claim of the sumcheck is off when one element of one relation is off by `by`.
+/// By how much the claim of the relations is off when one element of one relation is off by `by`.
 #[must_use]
-pub fn claim_excess(
-    model: &CompiledModel,
-    challenges: &LinearChallenges,
-    relation: usize,
-    element: usize,
-    by: i64,
-) -> Fp {
+pub fn claim_excess(model: &CompiledModel, challenges: &Challenges, relation: usize, element: usize, by: i64) -> Fp {
     let shape = &model.lowered.relations[relation].shape;
     let chi = axis_vectors(&challenges.rho, shape);
     let mut rest = element;
@@ -254,6 +249,16 @@ pub fn faults_of(case: &Case, trace: &Trace, statement: &Statement, lie: &mut dy
     Witness { model: case.model(), cells: &cells, weights, inputs: &inputs, outputs: &outputs }.faults()
 }
 
+/// The step that rejects a witness with these faults: halo2 where it proves the gates and one of them fails.
+#[must_use]
+pub fn step_of(model: &CompiledModel, faults: &[Fault]) -> Step {
+    let is_gate = |fault: &Fault| matches!(fault, Fault::Gate { .. });
+    match model.shape.has_halo2() && faults.iter().any(is_gate) {
+        true => Step::Halo2,
+        false => Step::Linear,
+    }
+}
+
 /// Claims what `trace` says, with `lie`; gives the faults. The step that rejects it must be that of the faults.
 ///
 /// # Panics
@@ -264,8 +269,7 @@ pub fn reject(case: &Case, trace: &Trace, lie: &mut dyn Deviation) -> Vec<Fault>
     let proof = prove_trace(&case.sides.prover, trace, &statement, lie).expect("a proof, if a wrong one");
     let expected = match faults.as_slice() {
         [] => panic!("the debug verifier sees nothing wrong"),
-        faults if faults.iter().all(|f| matches!(f, Fault::Relation { .. })) => Step::Linear,
-        _ => Step::Halo2,
+        faults => step_of(case.model(), faults),
     };
     assert_eq!(rejected_at(&case.sides, &statement, &proof), expected, "{faults:?}");
     faults

@@ -58,7 +58,8 @@ fn no_decoder_allocates_much() {
     let name = "y".to_owned();
     let scale = zkonnx_quantize::scale::Scale::ONE;
     b.graph.outputs.push(zkonnx_quantize::graph::Output { name, shape: wide.shape.clone(), form: wide, scale });
-    let layout = zkonnx_quantize::model::LayoutChoice { k: 5, limb_bits: 4, gates: zkonnx_quantize::model::Gates::Relations };
+    let layout =
+        zkonnx_quantize::model::LayoutChoice { k: 5, limb_bits: 4, gates: zkonnx_quantize::model::Gates::Relations };
     let model = VerifierModel {
         graph: b.graph,
         layout,

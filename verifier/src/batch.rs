@@ -3,25 +3,26 @@
 //! Every check that is no multi-scalar multiplication comes first, proof by proof; one that fails is reported and left
 //! out. What remains of proof `i` is an equation `E_i = 0` in the group. With weights `w_i` from the final transcript states
 //! of *all* proofs ([`batch_weights`]) one multi-scalar multiplication per `k` checks `Σ w_i·E_i = 0`: generators and the
-//! parameter commitments of one model occur once, however many proofs use them; most points of the proofs are
-//! multiplied by [`multiexp`], which is faster than halo2's own for that many (see [`crate::known_terms`]). Soundness error: `1/|F|` for each sum that is evaluated, as all
+//! parameter commitments of one model occur once, however many proofs use them. Soundness error: `1/|F|` for each sum that is evaluated, as all
 //! `E_i` are fixed before any `w_i`. When a sum does not vanish its halves are looked at, down to single proofs,
 //! which [`verify`] decides alone: every verdict is the one that [`verify`] gives, and a bad proof never makes a
 //! good one fail. There is no randomness of the verifier, and threads change nothing.
 
 use crate::{
+    argument::opening::Equation,
     checks::{drawn, Check},
     error::VerifyError,
+    generators::generator_terms,
     limits::Limits,
     multiexp::multiexp,
     parallel::{self, map},
     registry::ModelHandle,
     statement::{ModelId, Statement},
     transcript::batch_weights,
-    verify::{prepare, verify, Terms, Verified},
+    verify::{prepare, verify, Deferred, Verified},
 };
 use ff::Field;
-use group::Curve;
+use group::{Curve as _, Group as _};
 use halo2_proofs::poly::commitment::{Params, MSM};
 use pasta_curves::{EqAffine, Fp};
 use std::{collections::BTreeMap, sync::Arc};
@@ -71,7 +72,8 @@ struct Pending<'p> {
     index: usize,
     verified: Verified,
     handle: &'p ModelHandle,
-    equation: Terms<'p>,
+    equation: Equation,
+    halo2: Option<MSM<'p, EqAffine>>,
 }
 
 /// Parameters, and proofs that share them, with their weights.
@@ -79,12 +81,9 @@ type Group<'p> = (&'p Arc<Params<EqAffine>>, Vec<(Fp, Pending<'p>)>);
 
 fn verify_part(items: &[BatchItem<'_>], now: Option<u64>) -> Vec<Result<Verified, VerifyError>> {
     let prepared = map(items.to_vec(), |item| {
-        prepare(item.handle, item.statement, item.proof, now).map(|p| {
-            let state = p.deferred.final_state;
-            (p.verified, p.deferred.into_terms(), state)
-        })
+        prepare(item.handle, item.statement, item.proof, now).map(|p| (p.verified, p.deferred))
     });
-    let states: Vec<[u8; 64]> = prepared.iter().flatten().map(|p| p.2).collect();
+    let states: Vec<[u8; 64]> = prepared.iter().flatten().map(|p| p.1.final_state).collect();
     let weights = drawn(Check::Batch, batch_weights(&states), || vec![Fp::from(7); states.len()]);
     let mut weights = weights.into_iter();
     // Nothing is accepted before its equation is decided.
@@ -92,8 +91,8 @@ fn verify_part(items: &[BatchItem<'_>], now: Option<u64>) -> Vec<Result<Verified
     // One group per set of parameters, in order of first appearance.
     let mut groups: Vec<Group<'_>> = Vec::new();
     for (index, (item, prepared)) in items.iter().zip(prepared).enumerate() {
-        let (verified, equation) = match prepared {
-            Ok((verified, equation, _)) => (verified, equation),
+        let (verified, Deferred { halo2, opening: equation, .. }) = match prepared {
+            Ok(prepared) => prepared,
             Err(error) => {
                 verdicts.push(Some(Err(error)));
                 continue;
@@ -103,7 +102,7 @@ fn verify_part(items: &[BatchItem<'_>], now: Option<u64>) -> Vec<Result<Verified
         // A weight of zero would accept anything: such a proof is verified alone, like those that fail.
         if let Some(weight) = weights.next().filter(|w| *w != Fp::ZERO) {
             let params = item.handle.params();
-            let pending = (weight, Pending { index, verified, handle: item.handle, equation });
+            let pending = (weight, Pending { index, verified, handle: item.handle, equation, halo2 });
             match groups.iter_mut().find(|g| Arc::ptr_eq(g.0, params)) {
                 Some(group) => group.1.push(pending),
                 None => groups.push((params, vec![pending])),
@@ -112,9 +111,10 @@ fn verify_part(items: &[BatchItem<'_>], now: Option<u64>) -> Vec<Result<Verified
     }
     for (params, group) in groups {
         let group = map(group, |(weight, mut pending)| {
-            let Terms { points, params, rest } = &mut pending.equation;
-            points.iter_mut().map(|(scalar, _)| scalar).chain(params).for_each(|scalar| *scalar *= weight);
-            rest.scale(weight);
+            pending.equation.scale(weight);
+            if let Some(equation) = &mut pending.halo2 {
+                equation.scale(weight);
+            }
             pending
         });
         let mut holding = Vec::new();
@@ -160,25 +160,21 @@ fn vanishes(params: &Params<EqAffine>, group: &[Pending<'_>]) -> bool {
         sums.iter_mut().zip(&equation.params).for_each(|(sum, scalar)| *sum += scalar);
     }
     terms.extend(models.into_values().flat_map(|(points, sums)| sums.into_iter().zip(points.iter().copied())));
-    let (mut sum, own) = parallel::join(|| sum(params, group), || multiexp(&terms).to_affine());
-    sum.append_term(Fp::ONE, own);
-    sum.eval()
-}
-
-/// The sum of what remains of equations.
-fn sum<'p>(params: &'p Params<EqAffine>, group: &[Pending<'p>]) -> MSM<'p, EqAffine> {
-    // Parts in parallel: the terms of every equation are sorted into a map.
-    const PART: usize = 8;
-    let parts = map(group.chunks(PART).collect(), |part: &[Pending<'p>]| {
-        let mut sum = params.empty_msm();
-        for pending in part {
-            sum.add_msm(&pending.equation.rest);
-        }
-        sum
-    });
-    let mut sum = params.empty_msm();
-    for part in &parts {
-        sum.add_msm(part);
+    // Generators once.
+    let (mut g, mut u, mut w) = (vec![Fp::ZERO; 1 << params.k()], Fp::ZERO, Fp::ZERO);
+    for Pending { equation, .. } in group {
+        g.iter_mut().zip(&equation.g).for_each(|(sum, scalar)| *sum += scalar);
+        u += equation.u;
+        w += equation.w;
     }
-    sum
+    terms.extend(generator_terms(params, &g, u, w));
+    let own = multiexp(&terms);
+    let mut halo2 = group.iter().filter_map(|pending| pending.halo2.as_ref()).peekable();
+    if halo2.peek().is_none() {
+        return own.is_identity().into();
+    }
+    let mut sum = params.empty_msm();
+    halo2.for_each(|equation| sum.add_msm(equation));
+    sum.append_term(Fp::ONE, own.to_affine());
+    sum.eval()
 }

@@ -10,6 +10,7 @@ pub mod codes;
 pub mod commitment;
 pub mod error;
 pub mod expected;
+pub mod generators;
 pub mod halo2;
 pub mod json;
 pub mod limits;

@@ -9,7 +9,7 @@
 //! ([`ModelHandle::proof_length`](crate::registry::ModelHandle::proof_length)), and can refuse longer bodies unread.
 
 use std::ops::RangeInclusive;
-use zkonnx_circuits::{compiled, lower, work};
+use zkonnx_circuits::{compiled, lower, slots, work};
 use zkonnx_quantize::{bounds, model, validate};
 
 /// The limits.
@@ -42,10 +42,10 @@ impl Limits {
     pub const WORDS: usize = lower::MAX_WORDS;
     /// Columns of words of a circuit.
     pub const COLUMNS: usize = compiled::MAX_COLUMNS;
-    /// All advice and fixed columns of a circuit.
-    pub const ALL_COLUMNS: usize = compiled::MAX_ALL_COLUMNS;
-    /// Cells of fixed columns: tables and selectors.
-    pub const FIXED_CELLS: usize = compiled::MAX_FIXED_CELLS;
+    /// Rows of lookup tables.
+    pub const TABLE_ROWS: usize = compiled::MAX_TABLE_ROWS;
+    /// Bits of the number of leaves of the lookup argument, and of the rows of product gates.
+    pub const SLOT_BITS: usize = slots::MAX_SLOT_BITS;
     /// Index bits of a contraction.
     pub const VARIABLES: usize = compiled::MAX_VARIABLES;
     /// Field multiplications of one verification, apart from the multi-scalar multiplication of the proof's own points: about ten

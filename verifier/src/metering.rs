@@ -6,11 +6,7 @@
 use crate::length::proof_length;
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
-use zkonnx_circuits::{
-    compiled::CompiledModel,
-    relations::FormRef,
-    words::{CellKind, Word},
-};
+use zkonnx_circuits::{compiled::CompiledModel, cost::is_looked_up, relations::FormRef, words::Word};
 use zkonnx_quantize::graph::Form;
 
 /// The units of one inference.
@@ -26,7 +22,7 @@ pub struct Metering {
     pub lookups: u64,
     /// Rows of the circuit, `2^k`.
     pub rows: u64,
-    /// Advice columns of the circuit. Memory and time of proving go with rows × columns.
+    /// Committed columns of words and multiplicities. Memory and time of proving go with rows × columns.
     pub columns: u64,
     /// Exact length of a proof.
     pub proof_bytes: u64,
@@ -54,14 +50,13 @@ impl Metering {
         let graph = &model.graph;
         let nodes = (0..graph.nodes.len()).flat_map(|i| [FormRef::Node(i), FormRef::Denominator(i)]);
         let forms = nodes.chain((0..graph.outputs.len()).map(FormRef::Output));
-        let looked_up = |kind: CellKind| matches!(kind, CellKind::Range { .. } | CellKind::Argument { .. });
-        let cells = |word: &Word| word.len.saturating_mul(word.limbs.iter().filter(|l| looked_up(l.kind)).count());
+        let cells = |word: &Word| word.len.saturating_mul(word.limbs.iter().filter(|l| is_looked_up(l.kind)).count());
         Self {
             macs: forms.filter_map(|f| f.resolve(graph)).map(macs).fold(0, u64::saturating_add),
             weights: units(graph.params.iter().map(|p| p.len()).fold(0, usize::saturating_add)),
             lookups: units(model.placement.words.iter().map(cells).fold(0, usize::saturating_add)),
             rows: units(model.num_rows()),
-            columns: units(model.shape.num_advice_columns()),
+            columns: units(model.shape.columns.len() + model.shape.num_table_groups()),
             proof_bytes: units(proof_length(model)),
         }
     }

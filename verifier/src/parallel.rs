@@ -13,18 +13,6 @@ pub(crate) fn map<T, U>(items: Vec<T>, f: impl Fn(T) -> U) -> Vec<U> {
     items.into_iter().map(f).collect()
 }
 
-/// Both, at once.
-#[cfg(feature = "multicore")]
-pub(crate) fn join<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
-    rayon::join(a, b)
-}
-
-/// Both, one after the other.
-#[cfg(not(feature = "multicore"))]
-pub(crate) fn join<A, B>(a: impl FnOnce() -> A, b: impl FnOnce() -> B) -> (A, B) {
-    (a(), b())
-}
-
 /// Runs `f` where halo2's small multiplications are serial.
 ///
 /// With two threads, and no other number, halo2 0.4.1 splits even the multiplication of three points that commits to the instance

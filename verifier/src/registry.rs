@@ -3,22 +3,19 @@
 use crate::{
     checks::{fails, Check},
     error::RegisterError,
+    halo2::Halo2Key,
     length::proof_length,
     limits::Limits,
     params,
     registration::verify_registration,
     statement::{ModelId, Statement},
-    transcript::KeyDigest,
     zkv::{DeclaredWeights, ModelFile, VerifierModel},
 };
 use ff::Field;
 use group::{Curve, GroupEncoding};
-use halo2_proofs::{
-    plonk::{keygen_vk, Circuit, ConstraintSystem, VerifyingKey},
-    poly::{
-        commitment::{Blind, Params},
-        EvaluationDomain,
-    },
+use halo2_proofs::poly::{
+    commitment::{Blind, Params},
+    EvaluationDomain,
 };
 use pasta_curves::{EqAffine, Fp};
 use std::{
@@ -26,13 +23,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use zkonnx_circuits::{
-    circuit::{query_order, with_shape, ModelCircuit},
-    compiled::CompiledModel,
-    field::from_i64,
-    lower::Modes,
-    params::ParamLayout,
-    shape::UNUSABLE_ROWS,
-    work::verification_work,
+    compiled::CompiledModel, field::from_i64, lower::Modes, params::ParamLayout, work::verification_work,
 };
 use zkonnx_quantize::{
     graph::Graph,
@@ -58,41 +49,25 @@ pub enum WeightStatus {
 pub struct ModelKeys {
     /// The compiled model.
     pub compiled: CompiledModel,
-    /// halo2's key.
-    pub vk: VerifyingKey<EqAffine>,
-    /// Its digest.
-    pub vk_digest: Fp,
+    /// halo2's key, where gates are proven by it and there is one.
+    pub halo2: Option<Halo2Key>,
     /// Exact length of a proof, in bytes.
     pub proof_length: usize,
-    /// All advice columns in the order in which halo2 opens them.
-    pub query_order: Vec<usize>,
-    /// Whether it opens an advice column at the next row too, one per column.
-    pub opened_at_next: Vec<bool>,
 }
 
 impl ModelKeys {
-    /// Makes the key of a compiled model.
+    /// Makes the keys of a compiled model.
     ///
     /// # Errors
     /// [`RegisterError`] when verifying would cost too much, or there is no key.
     pub fn new(compiled: CompiledModel, params: &Params<EqAffine>) -> Result<Self, RegisterError> {
         check_work(&compiled)?;
-        let mut cs = ConstraintSystem::default();
-        with_shape(&compiled.shape, || ModelCircuit::configure(&mut cs));
-        if cs.blinding_factors() + 1 != UNUSABLE_ROWS {
-            return Err(RegisterError::Keygen(format!("{} blinding factors", cs.blinding_factors())));
-        }
-        let circuit = ModelCircuit { shape: &compiled.shape, assignment: None };
-        let vk = with_shape(&compiled.shape, || keygen_vk(params, &circuit))
-            .map_err(|e| RegisterError::Keygen(e.to_string()))?;
-        let mut recorder = KeyDigest::default();
-        vk.hash_into(&mut recorder).map_err(|e| RegisterError::Keygen(e.to_string()))?;
-        let vk_digest = recorder.0.ok_or_else(|| RegisterError::Keygen("the key has no digest".into()))?;
+        let halo2 = match compiled.shape.has_halo2() {
+            true => Some(Halo2Key::new(&compiled.shape, params)?),
+            false => None,
+        };
         let proof_length = proof_length(&compiled);
-        let query_order = query_order(&compiled.shape);
-        let shape = &compiled.shape;
-        let opened_at_next = (0..shape.num_advice_columns()).map(|column| shape.is_queried_at_next(column)).collect();
-        Ok(Self { vk, vk_digest, proof_length, query_order, opened_at_next, compiled })
+        Ok(Self { compiled, halo2, proof_length })
     }
 }
 

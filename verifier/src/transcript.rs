@@ -6,7 +6,6 @@
 use crate::statement::{StatementDigest, FORMAT_VERSION, SUITE};
 use blake2b_simd::Params as Blake2b;
 use ff::{FromUniformBytes, PrimeField};
-use group::GroupEncoding;
 use halo2_proofs::transcript::{Challenge255, EncodedChallenge, Transcript, TranscriptRead};
 use pasta_curves::{EqAffine, Fp};
 use std::io;

@@ -1,25 +1,23 @@
 //! Verification of one proof.
 
 use crate::{
-    argument::{opening, product, relations, sumcheck, LinearMessages, ReadError, Reader},
+    argument::{contractions, lookup, opening, pairs, relations, Messages, ReadError, Reader},
     checks::{drawn, fails, Check},
     error::{Step, VerifyError},
-    known_terms::known_terms,
-    length::ELEMENT,
+    generators::{sum_terms, vanishes},
+    halo2,
     registry::{ModelHandle, ModelKeys},
     statement::{
         Context, Integers, ModelId, Statement, StatementDigest, TensorEntry, TensorValue, FORMAT_VERSION, SUITE,
     },
-    transcript::{absorb_header, final_state, lookup_challenges, Challenge, ReadAhead},
+    transcript::{absorb_header, final_state, Challenge},
 };
-use group::GroupEncoding;
 use halo2_proofs::{
-    plonk::{verify_proof, Error, VerificationStrategy},
-    poly::commitment::{Guard, Params, MSM},
-    transcript::{Blake2bRead, EncodedChallenge},
+    poly::commitment::{Params, MSM},
+    transcript::Blake2bRead,
 };
 use pasta_curves::{EqAffine, Fp};
-use zkonnx_circuits::functional::{word_system, PublicTensors};
+use zkonnx_circuits::{functional::PublicTensors, messages::Rounds, system::word_system};
 use zkonnx_quantize::{graph::Interval, model::SEMANTICS_VERSION, scale::Scale};
 
 /// A proof was accepted. There is no other way to get one of these than [`verify`] and [`crate::batch::verify_batch`].
@@ -53,77 +51,31 @@ impl Verified {
     }
 }
 
-/// Leaves the multi-scalar multiplication of halo2's verification to the caller.
-#[derive(Debug)]
-pub struct Defer<'p>(pub MSM<'p, EqAffine>);
-
-impl<'p> VerificationStrategy<'p, EqAffine> for Defer<'p> {
-    type Output = MSM<'p, EqAffine>;
-
-    fn process<E: EncodedChallenge<EqAffine>>(
-        self,
-        f: impl FnOnce(MSM<'p, EqAffine>) -> Result<Guard<'p, EqAffine, E>, Error>,
-    ) -> Result<Self::Output, Error> {
-        Ok(f(self.0)?.use_challenges())
-    }
-}
-
-/// What is left of a proof when everything but two multi-scalar multiplications is checked.
+/// What is left of a proof when everything but multi-scalar multiplications is checked.
 #[derive(Debug)]
 pub struct Deferred<'p> {
-    /// halo2's.
-    pub halo2: MSM<'p, EqAffine>,
-    /// Terms that are known to be in it, advice columns first; see [`crate::known_terms`].
-    pub known: Vec<(Fp, EqAffine)>,
+    /// halo2's equation, where there is one.
+    pub halo2: Option<MSM<'p, EqAffine>>,
     /// The linear part's.
-    pub opening: opening::Equation<'p>,
-    /// Points of the word columns.
-    pub words: Vec<EqAffine>,
+    pub opening: opening::Equation,
     /// What the transcript ends with: it depends on the statement, the key and every byte of the proof.
     pub final_state: [u8; 64],
 }
 
-/// Both equations of a proof in one.
-#[derive(Debug)]
-pub struct Terms<'p> {
-    /// Points of this proof, with their coefficients.
-    pub points: Vec<(Fp, EqAffine)>,
-    /// Coefficients of the model's parameter points.
-    pub params: Vec<Fp>,
-    /// What remains.
-    pub rest: MSM<'p, EqAffine>,
-}
-
-impl<'p> Deferred<'p> {
-    /// The linear part's equation, multiplied by `r`. `params` are the points of the model's parameter columns.
+impl Deferred<'_> {
+    /// The first equation that does not hold, if one does not. `points` are those of the model's parameter columns.
     #[must_use]
-    pub fn linear(&self, params: &[EqAffine]) -> MSM<'p, EqAffine> {
-        let mut msm = self.opening.rest.clone();
-        let words = self.opening.words.iter().copied().zip(self.words.iter().copied());
-        let params = self.opening.params.iter().copied().zip(params.iter().copied());
-        for (scalar, point) in words.chain(params).chain(self.opening.points.iter().copied()) {
-            msm.append_term(scalar, point);
+    pub fn decide(self, params: &Params<EqAffine>, points: &[EqAffine]) -> Option<Step> {
+        let Some(halo2) = self.halo2 else {
+            return (!vanishes(params, &self.opening, points)).then_some(Step::Linear);
+        };
+        let mut joint = halo2.clone();
+        joint.append_term(Fp::one(), sum_terms(params, &self.opening, points));
+        if joint.eval() {
+            return None;
         }
-        msm
-    }
-
-    /// Both equations in one, as terms to be multiplied at once and what remains.
-    #[must_use]
-    pub fn into_terms(self) -> Terms<'p> {
-        let Self { halo2: mut rest, known: mut terms, opening, words, .. } = self;
-        for (scalar, point) in &terms {
-            rest.append_term(-*scalar, *point);
-        }
-        rest.add_msm(&opening.rest);
-        // Word columns are the first advice columns: one multiplication for both equations, where halo2's term is known.
-        for (i, (scalar, point)) in opening.words.into_iter().zip(words).enumerate() {
-            match terms.get_mut(i).filter(|term| term.1 == point) {
-                Some(term) => term.0 += scalar,
-                None => terms.push((scalar, point)),
-            }
-        }
-        terms.extend(opening.points);
-        Terms { points: terms, params: opening.params, rest }
+        // Only for the message: which of the two is wrong?
+        Some(if halo2.eval() { Step::Linear } else { Step::Halo2 })
     }
 }
 
@@ -148,17 +100,14 @@ pub fn verify(
     proof: &[u8],
     now: Option<u64>,
 ) -> Result<Verified, VerifyError> {
-    let Prepared { verified, deferred } = crate::parallel::apart(|| prepare(handle, statement, proof, now))?;
-    let [halo2, linear] = [(Check::Halo2, deferred.halo2.clone()), (Check::Linear, deferred.linear(handle.points()))]
-        .map(|(check, equation)| drawn(check, equation, || handle.params().empty_msm()));
-    let mut joint = halo2;
-    joint.add_msm(&linear);
-    if joint.eval() {
-        return Ok(verified);
-    }
-    // Only for the message: which of the two is wrong?
-    let step = if deferred.halo2.eval() { Step::Linear } else { Step::Halo2 };
-    Err(VerifyError::rejected(step, "the final equation does not hold"))
+    let decide = || {
+        let Prepared { verified, deferred } = prepare(handle, statement, proof, now)?;
+        match deferred.decide(handle.params(), handle.points()) {
+            None => Ok(verified),
+            Some(step) => Err(VerifyError::rejected(step, "the final equation does not hold")),
+        }
+    };
+    crate::parallel::apart(decide)
 }
 
 /// Everything but the final equation, with the handle's keys.
@@ -205,58 +154,61 @@ pub fn defer<'p>(
     }
     let malformed = |reason: String| VerifyError::rejected(Step::Transcript, reason);
     let model = &keys.compiled;
-    // The phase-1 commitments, read ahead: the challenges of LogUp depend on them.
-    let mut raw = Vec::new();
-    let mut points = Vec::new();
-    for (i, bytes) in proof.chunks_exact(ELEMENT).take(model.shape.num_phase1_columns()).enumerate() {
-        let bytes = crate::statement::array(bytes);
-        let point: Option<EqAffine> = EqAffine::from_bytes(&bytes).into();
-        if fails(Check::Phase1Points, point.is_none()) {
-            return Err(malformed(format!("element {i} is no point of the curve")));
-        }
-        points.push(point.unwrap_or_default());
-        raw.push(bytes);
-    }
-    let bound = drawn(Check::LookupStatement, digest, || StatementDigest([0; 32]));
-    let (theta, phi) = lookup_challenges(&bound, keys.vk_digest, 0, &raw);
-    let (theta, phi) = drawn(Check::LookupPoints, (theta, phi), || (Fp::from(7), Fp::from(7)));
-
-    let mut rest = proof.get(points.len() * ELEMENT..).unwrap_or(&[]);
-    let transcript = Blake2bRead::<_, EqAffine, Challenge>::init(&mut rest);
-    let mut transcript = ReadAhead::new(transcript, &points);
+    let shape = &model.shape;
+    let mut rest = proof;
+    let mut transcript = Blake2bRead::<_, EqAffine, Challenge>::init(&mut rest);
+    // 1. The header; the points of free columns and multiplicities.
     let bound = drawn(Check::Header, digest, || StatementDigest([0; 32]));
     absorb_header(&mut transcript, &bound).map_err(|e| malformed(e.to_string()))?;
-    let instance: [&[Fp]; 1] = [&[phi, theta]];
-    let strategy = Defer(params.empty_msm());
-    let halo2 = verify_proof(params, &keys.vk, strategy, &[&instance], &mut transcript).map_err(|e| match e {
-        Error::Transcript(e) => malformed(e.to_string()),
-        e => VerifyError::rejected(Step::Halo2, e.to_string()),
-    })?;
-
-    let known = known_terms(keys, &transcript.record);
     let mut reader = Reader { transcript: &mut transcript, count: 0 };
-    let mut messages = LinearMessages::default();
-    let mut read = || -> Result<_, ReadError> {
+    let read = |e: ReadError| malformed(e.to_string());
+    let free = reader.points(shape.columns.len() - shape.gated.len()).map_err(read)?;
+    let multiplicities = reader.points(shape.num_table_groups()).map_err(read)?;
+    // 2. halo2's proof, and the points of gated columns.
+    let (halo2, gated) = match &keys.halo2 {
+        Some(key) => {
+            let (equation, points) = halo2::verify(key, shape, params, reader.transcript)?;
+            (Some(equation), points)
+        }
+        None => (None, Vec::new()),
+    };
+    let mut columns = vec![EqAffine::default(); shape.columns.len()];
+    for (column, point) in shape.free_columns().zip(free).chain(shape.gated.iter().copied().zip(gated)) {
+        if let Some(place) = columns.get_mut(column) {
+            *place = point;
+        }
+    }
+    columns.extend(multiplicities);
+    let rounds = Rounds::of(model);
+    let mut messages = Messages::default();
+    let mut steps = || -> Result<_, ReadError> {
+        // 3.–6.
+        lookup::verify(&rounds, &mut reader, &mut messages)?;
         relations::verify(model, &mut reader, &mut messages);
-        sumcheck::verify(model, &mut reader, &mut messages)?;
-        product::verify(model, &mut reader, &mut messages)?;
-        let system = word_system(model, public, &messages.challenges, &messages.masked);
+        contractions::verify(&rounds, &mut reader, &mut messages)?;
+        pairs::verify(&rounds, &mut reader, &mut messages)?;
+        // 7. The opening of the one equation.
+        let system = word_system(model, public, &messages.challenges, messages.clear);
         let points = opening::ColumnPoints {
-            words: points.get(..model.shape.columns.len()).unwrap_or(&[]),
+            columns: &columns,
             params: commitments.params,
             pieces: &messages.pieces,
             committed: commitments.committed,
         };
-        let zeta = messages.challenges.zeta;
-        opening::verify(model, params, &mut reader, &system, zeta, &points)
+        let mut opening = opening::verify(model, &mut reader, &system, &points)?;
+        if halo2.is_some() {
+            // r separates this equation from halo2's.
+            opening.scale(reader.challenge(Check::R));
+        }
+        Ok(opening)
     };
-    let opening = read().map_err(|e| malformed(e.to_string()))?;
+    let opening = steps().map_err(read)?;
+    let opening = drawn(Check::Linear, opening, opening::Equation::default);
     let final_state = final_state(&mut transcript);
     if fails(Check::Trailing, !rest.is_empty()) {
         return Err(malformed(format!("{} bytes after the end", rest.len())));
     }
-    let words = points.iter().copied().take(model.shape.columns.len()).collect();
-    Ok(Deferred { halo2, known, opening, words, final_state })
+    Ok(Deferred { halo2, opening, final_state })
 }
 
 /// The public integers of a statement; empty vectors for hidden tensors.

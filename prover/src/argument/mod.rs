@@ -1,59 +1,82 @@
-//! The proving side of the linear part, step by step as in [`zkonnx_verifier::argument`].
+//! The proving side of every step, as in [`zkonnx_verifier::argument`].
 
+pub mod contractions;
+pub mod gates;
+pub mod lookup;
 pub mod opening;
-pub mod product;
+pub mod pairs;
 pub mod relations;
-pub mod sumcheck;
 
-use crate::{deviation::Deviation, generators::Generators, keys::ProverModel, vartime::Point};
+use crate::{
+    columns::Column,
+    deviation::{Deviation, PieceView},
+    keys::ProverModel,
+    vartime::Point,
+};
 use group::{Curve as _, Group as _};
 use halo2_proofs::transcript::TranscriptWrite;
 use pasta_curves::{EqAffine, Fp};
 use rand_chacha::ChaCha20Rng;
-use zkonnx_circuits::products::Piece;
-use zkonnx_verifier::{argument::LinearMessages, checks::Check, transcript::Challenge};
+use zkonnx_circuits::messages::{Challenges, Piece};
+use zkonnx_verifier::{checks::Check, transcript::Challenge};
 
-/// What the steps of the linear part share.
+/// A piece as it was sent.
+#[derive(Clone, Debug)]
+pub struct SentPiece {
+    /// The values, from row 0 on.
+    pub values: Vec<Fp>,
+    /// The blind.
+    pub blind: Fp,
+    /// What a lying piece contains beside its values: (row, value).
+    pub beside: Vec<(usize, Fp)>,
+}
+
+/// What the steps share.
 #[derive(Debug)]
-pub struct LinearProver<'a, T> {
+pub struct Prover<'a, T> {
     /// The model.
     pub model: &'a ProverModel,
     /// Every tensor of the trace.
     pub tensors: &'a [Vec<i64>],
-    /// Values of parameters.
-    pub weights: &'a [Vec<i64>],
-    /// Challenges and what was sent.
-    pub messages: LinearMessages,
-    /// Values of the message columns, and the blind of every piece.
-    pub message_columns: Vec<Vec<Fp>>,
-    /// One per piece.
-    pub piece_blinds: Vec<Fp>,
-    /// What lying pieces contain beside their own rows: (piece, row, value).
-    pub strays: Vec<(usize, usize, Fp)>,
+    /// Word columns, then multiplicities.
+    pub columns: &'a [Column],
+    /// Their blinds.
+    pub blinds: &'a [Fp],
+    /// Challenges so far.
+    pub challenges: Challenges,
+    /// What was sent in the clear.
+    pub clear: (Fp, Fp),
+    /// Pieces so far.
+    pub pieces: Vec<SentPiece>,
     /// Integers of every point of a committed tensor, and its blind.
     pub committed: Vec<(Vec<i64>, Fp)>,
-    /// Randomness of the linear part.
+    /// Randomness of everything but halo2's part.
     pub rng: ChaCha20Rng,
-    /// The transcript, after halo2's proof.
+    /// The transcript.
     pub transcript: &'a mut T,
 }
 
-impl<T: TranscriptWrite<EqAffine, Challenge>> LinearProver<'_, T> {
-    /// Commits the values of a piece on its own rows, and sends the point.
-    fn send_piece(&mut self, index: usize, values: &[Fp], extra: &[(usize, Fp)]) -> std::io::Result<()> {
-        let piece: Piece = self.model.keys.compiled.sumcheck.pieces[index];
-        let generators: &Generators = &self.model.generators;
+impl<T: TranscriptWrite<EqAffine, Challenge>> Prover<'_, T> {
+    /// Commits a piece, and sends the point.
+    fn send_piece(
+        &mut self,
+        piece: Piece,
+        view: &PieceView,
+        mut values: Vec<Fp>,
+        deviation: &mut dyn Deviation,
+    ) -> std::io::Result<()> {
+        deviation.piece(piece, view, &mut values);
+        let (beside, on_value) = deviation.beside_piece(piece);
+        let generators = &self.model.generators;
         let blind = ff::Field::random(&mut self.rng);
-        let mut point = generators.blind(blind);
-        for (row, value) in (piece.start..).zip(values) {
-            point += generators.row[row] * value;
-            self.message_columns[piece.column][row] = *value;
-        }
-        for (row, value) in extra {
+        let mut point = generators.commit_piece(&values, blind);
+        for (row, value) in &beside {
             point += generators.row[*row] * value;
-            self.strays.push((index, *row, *value));
         }
-        self.piece_blinds.push(blind);
+        if on_value != Fp::zero() {
+            point += generators.value * on_value;
+        }
+        self.pieces.push(SentPiece { values, blind, beside });
         self.send_point(point)
     }
 
@@ -66,5 +89,18 @@ impl<T: TranscriptWrite<EqAffine, Challenge>> LinearProver<'_, T> {
         let mut challenge = zkonnx_verifier::transcript::squeeze(self.transcript);
         deviation.challenge(name, &mut challenge);
         challenge
+    }
+
+    /// The values of the last piece as they were sent.
+    fn last_piece(&self) -> &[Fp] {
+        self.pieces.last().map_or(&[], |piece| &piece.values)
+    }
+}
+
+/// What a round's message `(c1, c2)` makes of a claim about the coordinate `z`.
+fn next_claim(claim: Fp, z: Fp, sigma: Fp, message: &[Fp]) -> Fp {
+    match message {
+        [c1, c2, ..] => claim + (sigma - z) * c1 + (sigma.square() - z) * c2,
+        _ => claim,
     }
 }

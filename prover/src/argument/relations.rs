@@ -1,15 +1,17 @@
 //! Relations become one claim: see [`zkonnx_verifier::argument::relations`].
 
-use super::LinearProver;
+use super::Prover;
 use crate::deviation::Deviation;
 use halo2_proofs::transcript::TranscriptWrite;
 use pasta_curves::EqAffine;
-use zkonnx_circuits::functional::num_index_bits;
+use zkonnx_circuits::{functional::num_index_bits, messages::gate_weights};
 use zkonnx_verifier::{checks::Check, transcript::Challenge};
 
-/// 1. Draws `ρ` and `μ`.
-pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(prover: &mut LinearProver<'_, T>, deviation: &mut dyn Deviation) {
-    let bits = num_index_bits(&prover.model.keys.compiled);
-    prover.messages.challenges.rho = (0..bits).map(|_| prover.challenge(Check::Rho, deviation)).collect();
-    prover.messages.challenges.mu = prover.challenge(Check::Mu, deviation);
+/// 4. Draws `ρ` and `μ`.
+pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(prover: &mut Prover<'_, T>, deviation: &mut dyn Deviation) {
+    let model = &prover.model.keys.compiled;
+    prover.challenges.rho = (0..num_index_bits(model)).map(|_| prover.challenge(Check::Rho, deviation)).collect();
+    prover.challenges.mu = prover.challenge(Check::Mu, deviation);
+    prover.challenges.gates = gate_weights(model, prover.challenges.mu);
+    deviation.relations(&prover.challenges);
 }

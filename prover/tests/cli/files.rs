@@ -106,7 +106,8 @@ fn a_quantised_model_with_an_impossible_layout_is_refused() {
     let (mlp, dir) = (mlp(), Dir::new("layout"));
     let mut model = zkonnx_quantize::model::QuantizedModel::from_bytes(&std::fs::read(&mlp.zkq).unwrap()).unwrap();
     for (k, limb_bits) in [(0, 0), (3, 4), (17, 8), (255, 8), (8, 0), (8, 3), (8, 17), (8, 255)] {
-        model.layout = zkonnx_quantize::model::LayoutChoice { k, limb_bits, gates: zkonnx_quantize::model::Gates::Relations };
+        model.layout =
+            zkonnx_quantize::model::LayoutChoice { k, limb_bits, gates: zkonnx_quantize::model::Gates::Relations };
         let path = dir.file("bad.zkq", model.to_bytes());
         zkonnx(&["prove", &path, "--input", &mlp.input, "-o", &dir.path("p")]).refused(&["bad.zkq"]);
         zkonnx(&["bench", &path, "--runs", "1"]).refused(&["bad.zkq"]);

@@ -17,82 +17,57 @@
 //! ```
 //!
 //! (`<s, b> = <DFT(s), Σ w_j⁻¹ U_j>`, and `DFT(s)` is a product over the rounds: no functional is folded or transformed,)
-//! multiplied by `r`, which is squeezed after `f`, and added to the equation that halo2's verification leaves.
-//! Soundness error: `(2·log2 C + 2 + 1 + 2k + 1)/|F|`. Cost: `2·log2 C + 1 + 2k` points, two scalars.
+//! Where gates are proven by halo2, it is multiplied by `r`, squeezed after `f`, and added to the equation that halo2's verification leaves.
+//! Soundness error: `(2·log2 C + 2 + 1 + 3k + 1)/|F|`. Cost: `2·log2 C + 1 + 2k` points, two scalars.
 
 use super::{ReadError, Reader};
 use crate::{checks::Check, length::num_fold_rounds, transcript::Challenge};
 use ff::{Field, PrimeField};
-use halo2_proofs::{
-    arithmetic::best_fft,
-    poly::commitment::{Params, MSM},
-    transcript::TranscriptRead,
-};
+use halo2_proofs::transcript::TranscriptRead;
 use pasta_curves::{EqAffine, Fp};
-use zkonnx_circuits::{compiled::CompiledModel, functional::LinearSystem, word_system::WordSystem};
+use zkonnx_circuits::{compiled::CompiledModel, linear_system::LinearSystem, word_system::WordSystem};
 
 /// The commitments of all columns, as sums of points with public weights.
 #[derive(Clone, Debug)]
 pub struct ColumnPoints<'a> {
-    /// Word columns: points of halo2's proof.
-    pub words: &'a [EqAffine],
+    /// Word columns, then multiplicities: points of this proof.
+    pub columns: &'a [EqAffine],
     /// All parameter columns: points of the registered model.
     pub params: &'a [EqAffine],
-    /// Pieces of messages, from this proof.
+    /// Pieces, from this proof.
     pub pieces: &'a [EqAffine],
     /// Committed tensors: points of the statement.
     pub committed: &'a [EqAffine],
 }
 
-/// The equation that must vanish, already multiplied by `r`.
-#[derive(Clone, Debug)]
-pub struct Equation<'p> {
-    /// Coefficients of the word columns' points, which are halo2's.
-    pub words: Vec<Fp>,
-    /// Points of this part of the proof, with their coefficients.
+/// A sum that must vanish.
+#[derive(Clone, Debug, Default)]
+pub struct Equation {
+    /// Points of this proof and its statement, with their coefficients.
     pub points: Vec<(Fp, EqAffine)>,
     /// Coefficients of the points of all parameter columns, which are the model's.
     pub params: Vec<Fp>,
-    /// The generators.
-    pub rest: MSM<'p, EqAffine>,
+    /// Coefficients of the generators `G_i`.
+    pub g: Vec<Fp>,
+    /// Coefficient of `U`.
+    pub u: Fp,
+    /// Coefficient of `W`.
+    pub w: Fp,
+}
+
+impl Equation {
+    /// Multiplies everything.
+    pub fn scale(&mut self, by: Fp) {
+        let points = self.points.iter_mut().map(|(scalar, _)| scalar);
+        let all = points.chain(&mut self.params).chain(&mut self.g).chain([&mut self.u, &mut self.w]);
+        all.for_each(|scalar| *scalar *= by);
+    }
 }
 
 /// A primitive `2^k`-th root of unity.
 #[must_use]
 pub fn root_of_unity(k: u32) -> Fp {
     (k..Fp::S).fold(Fp::ROOT_OF_UNITY, |root, _| root.square())
-}
-
-/// `DFT(Σ_j w_j⁻¹·U_j)` over all columns in order, given the inverse weights. Functionals of committed tensors are in the
-/// coefficient basis already.
-#[must_use]
-pub fn fold_functionals(model: &CompiledModel, system: &LinearSystem, weights: &[Fp]) -> Vec<Fp> {
-    let mut folded = vec![Fp::ZERO; model.num_rows()];
-    let columns = system
-        .words
-        .iter()
-        .chain(&system.pooled)
-        .map(Vec::as_slice)
-        .chain(system.combined.iter().map(|c| c.functional.as_slice()))
-        .chain(system.messages.iter().map(Vec::as_slice));
-    let mut weights = weights.iter();
-    let add = |folded: &mut [Fp], functional: &[Fp], weight: &Fp| {
-        for (out, value) in folded.iter_mut().zip(functional) {
-            if *value != Fp::ZERO {
-                *out += *weight * value;
-            }
-        }
-    };
-    for functional in columns {
-        if let Some(weight) = weights.next() {
-            add(&mut folded, functional, weight);
-        }
-    }
-    best_fft(&mut folded, root_of_unity(model.layout.k.into()), model.layout.k.into());
-    for (functional, weight) in system.committed.iter().zip(weights) {
-        add(&mut folded, functional, weight);
-    }
-    folded
 }
 
 /// The product of `challenges[r]` over the bits of `index`, round `r` deciding bit `rounds − 1 − r`.
@@ -123,21 +98,18 @@ pub fn transformed_products(challenges: &[Fp], root: Fp) -> Vec<Fp> {
     products
 }
 
-/// 8.–13. Reads the opening and returns its equation.
+/// 7. Reads the opening and returns its equation.
 ///
 /// # Errors
 /// [`ReadError`].
-pub fn verify<'p, T: TranscriptRead<EqAffine, Challenge>>(
+pub fn verify<T: TranscriptRead<EqAffine, Challenge>>(
     model: &CompiledModel,
-    params: &'p Params<EqAffine>,
     reader: &mut Reader<'_, T>,
     system: &WordSystem,
-    zeta: Fp,
     points: &ColumnPoints<'_>,
-) -> Result<Equation<'p>, ReadError> {
-    let mut rest = params.empty_msm();
+) -> Result<Equation, ReadError> {
     let mut terms = Vec::new();
-    // 8. Fold the columns.
+    // 7a. Fold the columns.
     let (mut tau, mut tau_inverse, mut value_points) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..num_fold_rounds(model) {
         let (left, right) = (reader.point()?, reader.point()?);
@@ -147,16 +119,16 @@ pub fn verify<'p, T: TranscriptRead<EqAffine, Challenge>>(
         tau.push(challenge);
         tau_inverse.push(inverse);
     }
-    // 9. z, only now.
+    // 7b. z, only now.
     let z = reader.challenge(Check::Z);
     for (weight, point) in value_points {
         terms.push((weight * z, point));
     }
-    // 10. The mask.
+    // 7c. The mask.
     let mask = reader.point()?;
     let xi = reader.challenge(Check::Xi);
     terms.push((xi, mask));
-    // 11. The rounds.
+    // 7d. The rounds.
     let mut u_inverse = Vec::new();
     for _ in 0..model.layout.k {
         let (left, right) = (reader.point()?, reader.point()?);
@@ -165,43 +137,32 @@ pub fn verify<'p, T: TranscriptRead<EqAffine, Challenge>>(
         terms.push((challenge, right));
         u_inverse.push(inverse);
     }
-    // 12. The final scalar and blind.
+    // 7e. The final scalar and blind.
     let (c, f) = (reader.scalar()?, reader.scalar()?);
-    // 13. r separates this equation from halo2's.
-    let r = reader.challenge(Check::R);
 
     let count = 1 << tau.len();
-    let weights = bit_products(&tau, count);
-    let mut words: Vec<Fp> = weights.iter().copied().take(points.words.len()).collect();
-    let others = weights.get(words.len()..).unwrap_or(&[]);
-    let mut param_weights = add_columns(&mut terms, model, system.rest(), others, zeta, points);
+    let params = add_columns(&mut terms, model, system.rest(), &bit_products(&tau, count), points);
     let rows = transformed_products(&u_inverse, root_of_unity(model.layout.k.into()));
-    let mut s = bit_products(&u_inverse, model.num_rows());
-    let value = system.evaluate(model, &bit_products(&tau_inverse, count), &rows, &s);
+    let mut g = bit_products(&u_inverse, model.num_rows());
+    let value = system.evaluate(model, &bit_products(&tau_inverse, count), &rows, &g);
     // The value is v = −constant; and minus the right side.
-    rest.add_to_u_scalar(-z * system.rest().constant - c * z * value);
-    for s in &mut s {
+    let u = -z * system.rest().constant - c * z * value;
+    for s in &mut g {
         *s *= -c;
     }
-    rest.add_to_g_scalars(&s);
-    rest.add_to_w_scalar(-f);
-    rest.scale(r);
-    for scalar in words.iter_mut().chain(&mut param_weights).chain(terms.iter_mut().map(|(scalar, _)| scalar)) {
-        *scalar *= r;
-    }
-    Ok(Equation { words, points: terms, params: param_weights, rest })
+    Ok(Equation { points: terms, params, g, u, w: -f })
 }
 
-/// Parameters and pieces, with the weights of all columns after the words; gives the coefficients of parameters.
+/// All columns with their weights; gives the coefficients of parameters.
 fn add_columns(
     terms: &mut Vec<(Fp, EqAffine)>,
     model: &CompiledModel,
     system: &LinearSystem,
     weights: &[Fp],
-    zeta: Fp,
     points: &ColumnPoints<'_>,
 ) -> Vec<Fp> {
-    let mut weights = weights.iter();
+    let mut weights = weights.iter().copied();
+    terms.extend(weights.by_ref().take(points.columns.len()).zip(points.columns.iter().copied()));
     let mut params = vec![Fp::ZERO; points.params.len()];
     for (param, weight) in params.iter_mut().take(model.params.num_pooled).zip(&mut weights) {
         *param += weight;
@@ -209,27 +170,18 @@ fn add_columns(
     for (combined, weight) in system.combined.iter().zip(&mut weights) {
         for (column, own) in &combined.columns {
             if let Some(param) = params.get_mut(*column) {
-                *param += *weight * own;
+                *param += weight * own;
             }
         }
     }
-    let (messages, committed) = weights.as_slice().split_at(system.messages.len().min(weights.len()));
-    for (point, weight) in points.committed.iter().zip(committed) {
-        terms.push((*weight, *point));
-    }
-    let mut power = Fp::ONE;
-    for (piece, point) in model.sumcheck.pieces.iter().zip(points.pieces) {
-        if let Some(weight) = messages.get(piece.column) {
-            terms.push((*weight * power, *point));
-        }
-        power *= zeta;
-    }
+    terms.extend(weights.zip(points.pieces.iter().chain(points.committed).copied()));
     params
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use halo2_proofs::arithmetic::best_fft;
 
     #[test]
     fn products_are_transformed_as_by_a_fourier_transform() {

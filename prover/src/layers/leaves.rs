@@ -1,0 +1,242 @@
+//! The leaves: fractions of cells and table rows, and the layer and round that are made from their integers.
+
+use super::{
+    slots::{add_pairs, fold_mixed, mixed_sums, weigh, Nodes, Padding},
+    Level, Rounds, PARALLEL,
+};
+use crate::columns::{Column, Embedding, Multiples};
+use ff::Field;
+use pasta_curves::Fp;
+use rayon::prelude::*;
+use zkonnx_circuits::{
+    field::eq_vector,
+    weighted::{weighted_inner_product, Weights},
+};
+use zkonnx_quantize::{
+    integers::{IntegerSlice, Integers},
+    with_integer_slice,
+};
+
+/// One slot of the lookup argument.
+#[derive(Clone, Debug)]
+pub enum LeafSlot<'a> {
+    /// `1/(base + x + θ·y)` on active rows.
+    Lookup {
+        /// `φ + θ²·tag`.
+        base: Fp,
+        /// The column that is looked up.
+        x: &'a Column,
+        /// The value of a function.
+        y: Option<&'a Column>,
+    },
+    /// `−m/d` on as many rows as there are `d`.
+    Table {
+        /// Multiplicities.
+        multiplicities: &'a Column,
+        /// The fingerprints of the rows.
+        fingerprints: Vec<Fp>,
+    },
+}
+
+/// All leaves.
+#[derive(Clone, Debug)]
+pub struct Leaves<'a> {
+    num_rows: usize,
+    active_rows: usize,
+    theta: Fp,
+    slots: Vec<LeafSlot<'a>>,
+    /// Whether a slot is of small integers that are looked up on all rows.
+    is_plain: Vec<bool>,
+    embedding: Embedding,
+}
+
+/// Products of two differences of integers of so many bits are still integers of 64 bits.
+const PLAIN_BITS: u32 = 30;
+
+/// The columns of a node of two slots that are looked up, and what is added to them.
+struct PlainNode<'a> {
+    x: [&'a Integers; 2],
+    base: [Fp; 2],
+}
+
+impl<'a> Leaves<'a> {
+    /// Slots of `num_rows` rows, of which the first ones are active. There are two slots at least.
+    #[must_use]
+    pub fn new(num_rows: usize, active_rows: usize, theta: Fp, slots: Vec<LeafSlot<'a>>) -> Self {
+        let is_plain = slots.iter().map(|slot| match slot {
+            LeafSlot::Lookup { x: Column::Integers(x), y: None, .. } => {
+                active_rows == num_rows && x.len() == num_rows && x.magnitude() >> PLAIN_BITS == 0
+            }
+            _ => false,
+        });
+        Self { num_rows, active_rows, theta, is_plain: is_plain.collect(), slots, embedding: Embedding::new() }
+    }
+
+    pub(super) fn num_rows(&self) -> usize {
+        self.num_rows
+    }
+
+    /// The fractions of a slot; `0/1` beyond the last.
+    fn fill(&self, slot: usize, p: &mut [Fp], q: &mut [Fp]) {
+        let used = match self.slots.get(slot) {
+            Some(LeafSlot::Lookup { base, x, y }) => {
+                let used = self.active_rows;
+                p[..used].fill(Fp::ONE);
+                self.embed(x, *base, &mut q[..used]);
+                if let Some(y) = y {
+                    q[..used].iter_mut().enumerate().for_each(|(row, q)| *q += self.theta * y.get(row));
+                }
+                used
+            }
+            Some(LeafSlot::Table { multiplicities, fingerprints }) => {
+                let used = fingerprints.len();
+                q[..used].copy_from_slice(fingerprints);
+                p[..used].iter_mut().enumerate().for_each(|(row, p)| *p = -multiplicities.get(row));
+                used
+            }
+            None => 0,
+        };
+        p[used..].fill(Fp::ZERO);
+        q[used..].fill(Fp::ONE);
+    }
+
+    /// `base + x` on all rows of `q`.
+    fn embed(&self, x: &Column, base: Fp, q: &mut [Fp]) {
+        match x {
+            Column::Integers(values) => with_integer_slice!(values.as_slice(), values => {
+                q.iter_mut().zip(values).for_each(|(q, x)| *q = base + self.embedding.of((*x).into()));
+                q.iter_mut().skip(values.len()).for_each(|q| *q = base);
+            }),
+            Column::Field(_) => q.iter_mut().enumerate().for_each(|(row, q)| *q = base + x.get(row)),
+        }
+    }
+
+    /// The layer above the leaves.
+    pub(super) fn first_level(&self) -> Level {
+        let rows = self.num_rows;
+        let nodes = self.slots.len().div_ceil(2);
+        let (mut p, mut q) = (vec![Fp::ZERO; nodes * rows], vec![Fp::ZERO; nodes * rows]);
+        let blocks = p.par_chunks_mut(rows).zip(q.par_chunks_mut(rows)).enumerate();
+        let scratch = || vec![Fp::ZERO; 2 * rows];
+        blocks.with_min_len((PARALLEL / rows).max(1)).for_each_init(scratch, |scratch, (node, (p, q))| {
+            let (p1, q1) = scratch.split_at_mut(rows);
+            self.fill(2 * node, p, q);
+            self.fill(2 * node + 1, p1, q1);
+            let is_plain = self.plain(node).is_some();
+            for i in 0..rows {
+                p[i] = if is_plain { q[i] + q1[i] } else { p[i] * q1[i] + p1[i] * q[i] };
+                q[i] *= q1[i];
+            }
+        });
+        Level { p, q }
+    }
+
+    /// The node's columns if both are small integers that are looked up on all rows.
+    fn plain(&self, node: usize) -> Option<PlainNode<'_>> {
+        let own = |slot: usize| match self.slots.get(slot) {
+            Some(LeafSlot::Lookup { base, x: Column::Integers(x), .. }) if self.is_plain[slot] => Some((x, *base)),
+            _ => None,
+        };
+        let ((x0, base0), (x1, base1)) = (own(2 * node)?, own(2 * node + 1)?);
+        Some(PlainNode { x: [x0, x1], base: [base0, base1] })
+    }
+
+    /// The first round of the layer whose children are the leaves, as far as there is one, from the integers; gives the nodes after it.
+    pub(super) fn first_round(&self, lambda: Fp, slot_rounds: usize, weights: &[Fp], rounds: &mut Rounds<'_>) -> Nodes {
+        let count = self.slots.len().div_ceil(2);
+        // Pairs of plain nodes at the front; all others are made of field elements.
+        let plain = (0..count).take_while(|node| self.plain(*node).is_some()).count();
+        let pairs = if slot_rounds == 0 { 0 } else { plain / 2 };
+        let mut nodes = self.mixed_nodes(2 * pairs..count, lambda, weights);
+        if slot_rounds == 0 {
+            return nodes;
+        }
+        let padding = Padding::new(lambda, weights);
+        let eq = eq_vector(&rounds.rest()[1..slot_rounds], pairs + (count - 2 * pairs).div_ceil(2));
+        let ready = Weights::new(weights);
+        let sums = (0..pairs).into_par_iter().filter_map(|pair| {
+            let (low, high) = (self.plain(2 * pair)?, self.plain(2 * pair + 1)?);
+            let [c0, c2] = plain_sums(&low, &high, (lambda, padding.lambda_inverse), &ready);
+            Some([c0 * eq[pair], c2 * eq[pair]])
+        });
+        let sums = sums.reduce(|| [Fp::ZERO; 2], add_pairs);
+        let [c0, c2] = add_pairs(sums, mixed_sums(&nodes, &eq[pairs..], &padding));
+        let c0 = c0 + lambda * (Fp::ONE - eq.iter().sum::<Fp>());
+        let sigma = rounds.send(c0, c2);
+        fold_mixed(&mut nodes, sigma, &padding);
+        nodes.bound = 1;
+        self.fold_plain(&mut nodes, pairs, sigma, &padding);
+        nodes
+    }
+
+    /// Nodes of field elements.
+    fn mixed_nodes(&self, nodes: std::ops::Range<usize>, lambda: Fp, weights: &[Fp]) -> Nodes {
+        let rows = self.num_rows;
+        let first = nodes.start;
+        let (mut p, mut q) = (vec![Fp::ZERO; 2 * nodes.len() * rows], vec![Fp::ZERO; 2 * nodes.len() * rows]);
+        let blocks = p.par_chunks_mut(2 * rows).zip(q.par_chunks_mut(2 * rows)).enumerate();
+        blocks.with_min_len((PARALLEL / rows).max(1)).for_each(|(node, (p, q))| {
+            let slot = 2 * (first + node);
+            let ((p0, p1), (q0, q1)) = (p.split_at_mut(rows), q.split_at_mut(rows));
+            self.fill(slot, p0, q0);
+            self.fill(slot + 1, p1, q1);
+            weigh(p, q, lambda, weights);
+        });
+        Nodes { p, q, ..Nodes::default() }
+    }
+
+    /// The plain nodes after the first round: `a = λ·w·(q0 + 1/λ)`, `b = q1 + 1/λ` of folded `q0`, `q1`.
+    fn fold_plain(&self, nodes: &mut Nodes, pairs: usize, sigma: Fp, padding: &Padding<'_>) {
+        let (rows, lambda) = (self.num_rows, padding.lambda);
+        let bits = self.slots.iter().take(4 * pairs).map(|slot| match slot {
+            LeafSlot::Lookup { x: Column::Integers(x), .. } => u64::BITS - x.magnitude().leading_zeros(),
+            _ => 0,
+        });
+        // Longer tables would not stay in a cache.
+        let bits = bits.max().unwrap_or(0).min(11);
+        let rest = Fp::ONE - sigma;
+        let [low0, high0, low1, high1] =
+            [lambda * rest, lambda * sigma, rest, sigma].map(|factor| Multiples::new(factor, bits));
+        nodes.plain.a = vec![Fp::ZERO; pairs * rows];
+        nodes.plain.b = vec![Fp::ZERO; pairs * rows];
+        let blocks = nodes.plain.a.par_chunks_mut(rows).zip(nodes.plain.b.par_chunks_mut(rows)).enumerate();
+        blocks.with_min_len((PARALLEL / rows).max(1)).for_each(|(pair, (a, b))| {
+            let (Some(low), Some(high)) = (self.plain(2 * pair), self.plain(2 * pair + 1)) else { return };
+            let base = |side: usize| low.base[side] + sigma * (high.base[side] - low.base[side]);
+            let (base0, base1) = (lambda * base(0) + Fp::ONE, base(1) + padding.lambda_inverse);
+            combine(a, base0, (&low0, low.x[0]), (&high0, high.x[0]));
+            a.iter_mut().zip(padding.weights).for_each(|(a, w)| *a *= w);
+            combine(b, base1, (&low1, low.x[1]), (&high1, high.x[1]));
+        });
+    }
+}
+
+/// `out[i] = base + low·x[i] + high·y[i]`.
+fn combine(out: &mut [Fp], base: Fp, (low, x): (&Multiples, &Integers), (high, y): (&Multiples, &Integers)) {
+    with_integer_slice!(x.as_slice(), x => {
+        out.iter_mut().zip(x).for_each(|(out, x)| *out = base + low.of((*x).into()));
+    });
+    with_integer_slice!(y.as_slice(), y => {
+        out.iter_mut().zip(y).for_each(|(out, y)| *out += high.of((*y).into()));
+    });
+}
+
+/// `Σ_i w_i·F(i)` at the low node, and the coefficient of `X²` of the pair, for `F = λ·(q0 + 1/λ)·(q1 + 1/λ) − 1/λ` and `Σ_i w_i = 1`.
+fn plain_sums(low: &PlainNode<'_>, high: &PlainNode<'_>, (lambda, inverse): (Fp, Fp), weights: &Weights) -> [Fp; 2] {
+    let sum = |x: &Integers| weighted_inner_product(x.as_slice(), weights);
+    // Σ w·(base + x)·(base' + x'), by what is read of x, x' and x·x'.
+    let product = |base: [Fp; 2], sums: [Fp; 2], products: &[i64]| {
+        let of_products = weighted_inner_product(IntegerSlice::I64(products), weights);
+        base[0] * base[1] + base[0] * sums[1] + base[1] * sums[0] + of_products
+    };
+    let (low_sums, high_sums) = (low.x.map(sum), high.x.map(sum));
+    let [x0, x1, y0, y1] = [low.x[0], low.x[1], high.x[0], high.x[1]].map(Integers::to_vec);
+    let base = low.base.map(|base| base + inverse);
+    let step = [0, 1].map(|side| high.base[side] - low.base[side]);
+    let step_sums = [0, 1].map(|side| high_sums[side] - low_sums[side]);
+    let products: Vec<i64> = x0.iter().zip(&x1).map(|(a, b)| a * b).collect();
+    let steps = x0.iter().zip(&x1).zip(y0.iter().zip(&y1));
+    let steps: Vec<i64> = steps.map(|((x0, x1), (y0, y1))| (y0 - x0) * (y1 - x1)).collect();
+    let (c0, c2) = (product(base, low_sums, &products), product(step, step_sums, &steps));
+    [lambda * c0 - inverse, lambda * c2]
+}
