@@ -1,6 +1,7 @@
 //! The generators as the prover uses them.
 
 use crate::{
+    commit::Tables,
     fixed_base::FixedBases,
     multiexp::small_multiexp,
     vartime::{Affine, Point},
@@ -12,7 +13,7 @@ use rayon::prelude::*;
 use zkonnx_circuits::shape::UNUSABLE_ROWS;
 
 /// All generators for one `k`.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Generators {
     /// Coefficient basis, `G_i`.
     pub coefficient: Vec<Affine>,
@@ -24,6 +25,8 @@ pub struct Generators {
     pub value: Affine,
     /// Tables of the last rows, which hold randomness in every column, of `W` and of `U`.
     tables: FixedBases,
+    /// Small multiples of the row basis, made when they are first needed.
+    pub(crate) multiples: Tables,
 }
 
 impl Generators {
@@ -45,7 +48,14 @@ impl Generators {
         let last = row.get(n.checked_sub(UNUSABLE_ROWS)?..)?;
         let tables = FixedBases::new(&[last, &[*blinding, *value]].concat());
         let coefficient = params.get_g().into_iter().map(Affine::from).collect();
-        Some(Self { coefficient, row, blinding: *blinding, value: *value, tables })
+        Some(Self {
+            coefficient,
+            row,
+            blinding: *blinding,
+            value: *value,
+            tables,
+            multiples: Tables::default(),
+        })
     }
 
     /// `Σ values_i·L_i + Σ tail_i·L_(u + i) + blind·W`: a column of small integers on its active rows, and of field elements on those

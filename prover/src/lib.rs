@@ -5,8 +5,10 @@ pub mod argument;
 pub mod batch;
 #[cfg(feature = "cli")]
 pub mod bench;
+mod buckets;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod commit;
 pub mod deviation;
 pub mod error;
 pub mod fixed_base;

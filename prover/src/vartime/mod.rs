@@ -14,10 +14,12 @@
 
 mod affine;
 mod point;
+mod sums;
 mod transcript;
 
 pub use affine::{Affine, Uncompressed};
 pub use point::Point;
+pub(crate) use sums::Sums;
 pub(crate) use transcript::Bridge;
 
 use crate::generators::Generators;
