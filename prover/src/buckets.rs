@@ -131,8 +131,9 @@ mod tests {
             for largest in [1, 2, 3, 4, 5, 7, 8, 16, 31, 32, 100, 512] {
                 for count in [0, 1, 30, 700] {
                     let bound = i32::try_from(largest).expect("small");
-                    let digit = |i: i32| (i * 7919 + largest as i32) % (2 * bound + 1) - bound;
-                    let terms: Vec<(u32, i32)> = (0..count).map(|i| (i as u32 * 13 % 20, digit(i))).collect();
+                    let digit = |i: i32| (i * 7919 + bound) % (2 * bound + 1) - bound;
+                    let terms: Vec<(u32, i32)> =
+                        (0_u32..).zip(0..count).map(|(i, j)| (i * 13 % 20, digit(j))).collect();
                     buckets.add(&terms, &points, largest);
                     let plain = terms.iter().map(|(at, digit)| points[*at as usize] * from_i64((*digit).into()));
                     expected.push(plain.sum::<Point>());

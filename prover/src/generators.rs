@@ -3,6 +3,7 @@
 use crate::{
     commit::Tables,
     fixed_base::FixedBases,
+    inner_product::Shifts,
     multiexp::small_multiexp,
     vartime::{Affine, Point},
 };
@@ -10,6 +11,7 @@ use group::{Curve as _, GroupEncoding};
 use halo2_proofs::poly::commitment::Params;
 use pasta_curves::{EqAffine, Fp};
 use rayon::prelude::*;
+use std::sync::OnceLock;
 use zkonnx_circuits::shape::UNUSABLE_ROWS;
 
 /// All generators for one `k`.
@@ -27,6 +29,8 @@ pub struct Generators {
     tables: FixedBases,
     /// Small multiples of the row basis, made when they are first needed.
     pub(crate) multiples: Tables,
+    /// Shifts of the coefficient basis, made when they are first needed.
+    pub(crate) shifts: OnceLock<Shifts>,
 }
 
 impl Generators {
@@ -55,6 +59,7 @@ impl Generators {
             value: *value,
             tables,
             multiples: Tables::default(),
+            shifts: OnceLock::new(),
         })
     }
 

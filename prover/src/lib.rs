@@ -14,6 +14,7 @@ pub mod error;
 pub mod fixed_base;
 pub mod generators;
 mod halo2_stages;
+pub mod inner_product;
 #[cfg(feature = "jobs")]
 pub mod jobs;
 pub mod keys;
