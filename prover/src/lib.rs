@@ -19,6 +19,7 @@ pub mod inner_product;
 pub mod jobs;
 pub mod keys;
 pub mod multiexp;
+mod multiples;
 pub mod params_cache;
 pub mod prove;
 #[cfg(feature = "cli")]

@@ -2,6 +2,7 @@
 
 use crate::{
     generators::Generators,
+    multiples::fill,
     vartime::{Affine, Point, Sums},
 };
 use rayon::prelude::*;
@@ -67,31 +68,6 @@ impl Multiples {
         let blocks = points.par_chunks_mut(together * count).zip(bases.par_chunks(together));
         blocks.for_each_init(Sums::default, |sums, (points, bases)| fill(points, bases, count, sums));
         Self { count, points }
-    }
-}
-
-/// Makes the multiples of a few bases, one base after another.
-fn fill(points: &mut [Affine], bases: &[Affine], count: usize, sums: &mut Sums) {
-    for (own, base) in points.chunks_exact_mut(count).zip(bases) {
-        own[0] = *base;
-    }
-    // From 1 … m to m + 1 … 2m: additions that do not wait for each other.
-    let (mut made, mut next) = (1, Vec::new());
-    while made < count {
-        let more = made.min(count - made);
-        for own in points.chunks_exact(count) {
-            for multiple in &own[..more] {
-                sums.push(*multiple);
-                sums.push(own[made - 1]);
-                sums.close();
-            }
-        }
-        next.clear();
-        sums.sum_into(&mut next);
-        for (own, next) in points.chunks_exact_mut(count).zip(next.chunks_exact(more)) {
-            own[made..made + more].copy_from_slice(next);
-        }
-        made += more;
     }
 }
 
