@@ -1,19 +1,23 @@
-//! The kernels of proving: multi-scalar multiplications, sums of integers times field elements. Results are checked before
-//! they are timed.
+//! The kernels of proving: multi-scalar multiplications, commitments of many columns, the rounds of the inner-product argument, sums of integers
+//! times field elements. Results are checked before they are timed.
 
 #![allow(missing_docs)] // criterion's macros make an undocumented main
 
-use criterion::{criterion_group, criterion_main, Criterion, Throughput};
+use criterion::{criterion_group, criterion_main, BatchSize, Criterion, Throughput};
 use ff::Field;
 use halo2_proofs::{arithmetic::best_multiexp, poly::commitment::Params};
 use pasta_curves::{EqAffine, Fp};
+use std::hint::black_box;
 use zkonnx_circuits::{
     field::{from_i64, inner_product},
     weighted::{weighted_inner_product, weighted_sum, Weights},
 };
 use zkonnx_prover::{
+    commit::commit_columns,
+    generators::Generators,
+    inner_product::{Cross, Rounds},
     multiexp::{multiexp, small_multiexp},
-    vartime::Affine,
+    vartime::{Affine, Point},
 };
 use zkonnx_quantize::integers::Integers;
 
@@ -66,5 +70,75 @@ fn weighted(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, kernels, weighted);
+fn generators(k: u32) -> Generators {
+    Generators::new(&Params::new(k)).expect("halo2's parameters")
+}
+
+/// Columns of a small CNN, and of the weights of larger models.
+fn columns(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("commitments of columns");
+    group.sample_size(20);
+    for (k, count, bits) in [(8, 79, 8), (10, 512, 8), (12, 128, 10)] {
+        let generators = generators(k);
+        let values = |column: i64| (0..1_i64 << k).map(move |i| (i + column) * 2_654_435_761 % 1_000_003 % (1 << bits));
+        let columns: Vec<Integers> = (0..count).map(|c| Integers::new(&values(c).collect::<Vec<i64>>())).collect();
+        let columns: Vec<&Integers> = columns.iter().collect();
+        for (column, point) in columns.iter().zip(commit_columns(&columns, &generators)) {
+            assert_eq!(point, small_multiexp(&column.to_vec(), &generators.row));
+        }
+        let name = format!("{count} of {} rows, {bits} bits", 1 << k);
+        group.bench_function(name, |b| b.iter(|| commit_columns(&columns, &generators)));
+    }
+    group.finish();
+}
+
+/// Folds to the end, with the same challenge in every round; what every round sends.
+fn all_rounds(mut rounds: Rounds<'_>, u: Fp, inverse: Fp) -> (Vec<Cross>, Fp) {
+    let mut sent = Vec::new();
+    while !rounds.is_done() {
+        sent.push(rounds.cross_terms());
+        rounds.fold(u, inverse);
+    }
+    (sent, rounds.finish())
+}
+
+/// The same, folding the generators in every round.
+fn all_rounds_plainly(generators: &Generators, mut a: Vec<Fp>, mut b: Vec<Fp>, u: Fp, inverse: Fp) -> (Vec<Cross>, Fp) {
+    let mut sent = Vec::new();
+    let mut g: Vec<Affine> = generators.coefficient.clone();
+    while a.len() > 1 {
+        let half = a.len() / 2;
+        sent.push(Cross {
+            left: multiexp(&a[..half], &g[half..]),
+            right: multiexp(&a[half..], &g[..half]),
+            left_value: inner_product(&a[..half], &b[half..]),
+            right_value: inner_product(&a[half..], &b[..half]),
+        });
+        a = (0..half).map(|i| a[i] + u * a[half + i]).collect();
+        b = (0..half).map(|i| b[i] + inverse * b[half + i]).collect();
+        g = (0..half).map(|i| Affine::from(Point::from(g[i]) + g[half + i] * inverse)).collect();
+    }
+    (sent, a[0])
+}
+
+fn rounds(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("rounds of the inner-product argument");
+    group.sample_size(20);
+    for k in [8, 10, 12] {
+        let generators = generators(k);
+        let vector: Vec<Fp> =
+            std::iter::successors(Some(Fp::from(3)), |x| Some(x.square() + Fp::ONE)).take(1 << k).collect();
+        let u = vector[100];
+        let inverse = u.invert().expect("not zero");
+        let start = || Rounds::new(&generators, vector.clone(), vector.clone());
+        let plain = all_rounds_plainly(&generators, vector.clone(), vector.clone(), u, inverse);
+        assert_eq!(all_rounds(start(), u, inverse), plain);
+        group.bench_function(format!("{} rows", 1 << k), |b| {
+            b.iter_batched(start, |rounds| black_box(all_rounds(rounds, u, inverse)), BatchSize::LargeInput);
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, kernels, weighted, columns, rounds);
 criterion_main!(benches);

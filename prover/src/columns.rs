@@ -30,6 +30,15 @@ impl Column {
         self.len() == 0
     }
 
+    /// The values if they are small integers.
+    #[must_use]
+    pub fn integers(&self) -> Option<&Integers> {
+        match self {
+            Self::Integers(values) => Some(values),
+            Self::Field(_) => None,
+        }
+    }
+
     /// One value.
     #[must_use]
     pub fn get(&self, row: usize) -> Fp {

@@ -1,21 +1,24 @@
 //! Multiples of points that never change, from a table.
+//!
+//! Scalars are cut in halves ([`halves`]), so that a table holds the multiples for half of a scalar's bits; those for the other half differ by the
+//! endomorphism, one multiplication.
 
 use crate::{
-    multiexp::{signed_digits, SCALAR_BITS},
-    vartime::{Affine, Point},
+    multiples::fill,
+    vartime::{endomorphism, halves, Affine, Half, Point, Sums},
 };
-use group::Curve as _;
+use group::{Curve as _, Group as _};
 use pasta_curves::Fp;
 use rayon::prelude::*;
 
 /// Bits of a window.
-const WINDOW: usize = 6;
-/// Windows of a scalar.
-const WINDOWS: usize = SCALAR_BITS / WINDOW + 1;
-/// Multiples of a point in one window: `1 .. 2^(WINDOW−1)`.
+const WINDOW: usize = 8;
+/// Windows of half a scalar, which is below `2^127`.
+const WINDOWS: usize = 128 / WINDOW;
+/// Multiples of a point in one window: `1 ..= 2^(WINDOW−1)`.
 const MULTIPLES: usize = 1 << (WINDOW - 1);
 
-/// `d·2^(WINDOW·w)·B` for every base `B`, window `w` and digit `d > 0`: 88 kB for a base.
+/// `d·2^(WINDOW·w)·B` for every base `B`, window `w` of half a scalar and digit `d > 0`: 131 kB for a base.
 #[derive(Clone, Debug)]
 pub struct FixedBases {
     multiples: Vec<Affine>,
@@ -23,20 +26,12 @@ pub struct FixedBases {
 
 /// The table of one point.
 fn table(base: Affine) -> Vec<Affine> {
-    let mut points: Vec<Point> = Vec::with_capacity(WINDOWS * MULTIPLES);
-    let mut first = Point::from(base);
-    for _ in 0..WINDOWS {
-        let mut multiple = first;
-        for _ in 0..MULTIPLES {
-            points.push(multiple);
-            multiple += first;
-        }
-        // The last is 2^(WINDOW−1) times the first.
-        let half = points.last().copied().unwrap_or_default();
-        first = half + half;
-    }
-    let mut multiples = vec![Affine::default(); points.len()];
-    Point::batch_normalize(&points, &mut multiples);
+    let next = |first: &Point| Some((0..WINDOW).fold(*first, |point, _| point.double()).done());
+    let firsts: Vec<Point> = std::iter::successors(Some(Point::from(base)), next).take(WINDOWS).collect();
+    let mut bases = [Affine::default(); WINDOWS];
+    Point::batch_normalize(&firsts, &mut bases);
+    let mut multiples = vec![Affine::default(); WINDOWS * MULTIPLES];
+    fill(&mut multiples, &bases, MULTIPLES, &mut Sums::default());
     multiples
 }
 
@@ -47,22 +42,37 @@ impl FixedBases {
         Self { multiples: bases.par_iter().flat_map_iter(|base| table(*base)).collect() }
     }
 
-    /// `Σ scalars_i·B_(first + i)`.
+    /// `Σ scalars_i·B_(first + i)`: 32 mixed additions for a scalar.
     #[must_use]
     pub fn multiexp(&self, first: usize, scalars: &[Fp]) -> Point {
         let tables = self.multiples.chunks_exact(WINDOWS * MULTIPLES).skip(first);
-        let mut sum = Point::default();
+        let (mut plain, mut turned) = (Point::default(), Point::default());
         for (scalar, table) in scalars.iter().zip(tables) {
-            for (digit, window) in signed_digits(scalar, WINDOW).into_iter().zip(table.chunks_exact(MULTIPLES)) {
-                let multiple = (digit.unsigned_abs() as usize).checked_sub(1).and_then(|at| window.get(at));
-                match multiple {
-                    Some(multiple) if digit > 0 => sum += multiple,
-                    Some(multiple) => sum -= multiple,
-                    None => {}
-                }
-            }
+            let [low, high] = halves(scalar);
+            add_half(&mut plain, low, table, |multiple| *multiple);
+            add_half(&mut turned, high, table, endomorphism);
         }
-        sum
+        plain + turned
+    }
+}
+
+/// Adds half a scalar times the point of a table, turned.
+#[inline]
+fn add_half(sum: &mut Point, half: Half, table: &[Affine], turn: impl Fn(&Affine) -> Affine) {
+    let mut carry = 0;
+    for (index, window) in table.chunks_exact(MULTIPLES).enumerate() {
+        let raw = i32::try_from(half.magnitude >> (index * WINDOW) & ((1 << WINDOW) - 1)).unwrap_or_default() + carry;
+        // A signed digit: above half of the base, the next takes one more.
+        carry = i32::from(raw > 1 << (WINDOW - 1));
+        let digit = raw - (carry << WINDOW);
+        let Some(multiple) = (digit.unsigned_abs() as usize).checked_sub(1).and_then(|at| window.get(at)) else {
+            continue;
+        };
+        if (digit < 0) == half.negative {
+            *sum += turn(multiple);
+        } else {
+            *sum -= turn(multiple);
+        }
     }
 }
 
@@ -70,7 +80,6 @@ impl FixedBases {
 mod tests {
     use super::*;
     use ff::Field;
-    use group::Group as _;
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
 

@@ -1,19 +1,22 @@
 //! The generators as the prover uses them.
 
 use crate::{
+    commit::Tables,
     fixed_base::FixedBases,
+    inner_product::Shifts,
     vartime::{Affine, Point},
 };
 use group::{Curve as _, GroupEncoding};
 use halo2_proofs::poly::commitment::Params;
 use pasta_curves::{EqAffine, Fp};
 use rayon::prelude::*;
+use std::sync::OnceLock;
 
 /// Field elements of a piece, at most.
 const PIECE: usize = 4;
 
 /// All generators for one `k`.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Generators {
     /// Coefficient basis, `G_i`.
     pub coefficient: Vec<Affine>,
@@ -25,6 +28,10 @@ pub struct Generators {
     pub value: Affine,
     /// Tables of the first rows, which hold the values of pieces, of `W` and of `U`.
     tables: FixedBases,
+    /// Small multiples of the row basis, made when they are first needed.
+    pub(crate) multiples: Tables,
+    /// Shifts of the coefficient basis, made when they are first needed.
+    pub(crate) shifts: OnceLock<Shifts>,
 }
 
 impl Generators {
@@ -45,7 +52,15 @@ impl Generators {
         };
         let tables = FixedBases::new(&[row.get(..PIECE)?, &[*blinding, *value]].concat());
         let coefficient = params.get_g().into_iter().map(Affine::from).collect();
-        Some(Self { coefficient, row, blinding: *blinding, value: *value, tables })
+        Some(Self {
+            coefficient,
+            row,
+            blinding: *blinding,
+            value: *value,
+            tables,
+            multiples: Tables::default(),
+            shifts: OnceLock::new(),
+        })
     }
 
     /// `Σ values_i·L_i + blind·W` of field elements on the first rows, at most four.

@@ -1,10 +1,10 @@
 //! Proving keys: rebuilt from the model, kept in memory, never in a file.
 
 use crate::{
+    commit::commit_columns,
     error::ProveError,
     generators::{normalise, Generators},
     halo2::Halo2Prover,
-    multiexp::small_multiexp,
 };
 use blake2b_simd::Params as Blake2b;
 use ff::{Field, FromUniformBytes};
@@ -16,6 +16,7 @@ use std::sync::Arc;
 use zkonnx_circuits::{compiled::CompiledModel, field::from_i64, lower::Modes, params::ParamLayout};
 use zkonnx_quantize::{
     graph::Graph,
+    integers::Integers,
     model::{LayoutChoice, QuantizedModel, WeightPrivacy},
 };
 use zkonnx_verifier::{
@@ -55,18 +56,13 @@ impl ParamColumns {
                 WeightPrivacy::Private { blind_seed } => private_blind(&blind_seed, &contents, column),
             })
             .collect();
-        let points: Vec<_> = columns
-            .par_iter()
-            .zip(&blinds)
-            .map(|(column, blind)| {
-                let point = small_multiexp(column, &generators.row);
-                if bool::from(blind.is_zero()) {
-                    point
-                } else {
-                    point + generators.blind(*blind)
-                }
-            })
-            .collect();
+        let integers: Vec<Integers> = columns.par_iter().map(|column| Integers::new(column)).collect();
+        let mut points = commit_columns(&integers.iter().collect::<Vec<_>>(), generators);
+        points.par_iter_mut().zip(&blinds).filter(|(_, blind)| !bool::from(blind.is_zero())).for_each(
+            |(point, blind)| {
+                *point += generators.blind(*blind);
+            },
+        );
         Self { columns, blinds, points: normalise(&points) }
     }
 }

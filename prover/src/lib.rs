@@ -5,19 +5,23 @@ pub mod argument;
 pub mod batch;
 #[cfg(feature = "cli")]
 pub mod bench;
+mod buckets;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod columns;
+pub mod commit;
 pub mod deviation;
 pub mod error;
 pub mod fixed_base;
 pub mod generators;
 pub mod halo2;
+pub mod inner_product;
 #[cfg(feature = "jobs")]
 pub mod jobs;
 pub mod keys;
 pub mod layers;
 pub mod multiexp;
+mod multiples;
 pub mod params_cache;
 pub mod prove;
 #[cfg(feature = "cli")]

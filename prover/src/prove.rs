@@ -3,12 +3,13 @@
 use crate::{
     argument::{contractions, lookup, opening, pairs, relations, Prover},
     columns::Column,
+    commit::commit_columns,
     deviation::{Deviation, Honest},
     error::ProveError,
-    generators::normalise,
+    generators::{normalise, Generators},
     halo2::AdviceRandomness,
     keys::ProverModel,
-    multiexp::{multiexp, small_multiexp},
+    multiexp::multiexp,
     randomness::Seeds,
     vartime::Point,
 };
@@ -206,12 +207,17 @@ fn columns(model: &ProverModel, claim: &Claim<'_>, deviation: &mut dyn Deviation
     columns
 }
 
-/// `Σ_i values_i·L_i`.
-fn commit(model: &ProverModel, column: &Column) -> Point {
-    match column {
-        Column::Integers(values) => small_multiexp(&values.to_vec(), &model.generators.row),
-        Column::Field(values) => multiexp(values, &model.generators.row),
-    }
+/// The commitments of some columns without their blinds.
+fn commit(columns: &[&Column], generators: &Generators) -> Vec<Point> {
+    let integers: Vec<&Integers> = columns.iter().filter_map(|column| column.integers()).collect();
+    let mut points = commit_columns(&integers, generators).into_iter();
+    columns
+        .iter()
+        .map(|column| match column {
+            Column::Integers(_) => points.next().unwrap_or_default(),
+            Column::Field(values) => multiexp(values, &generators.row),
+        })
+        .collect()
 }
 
 fn prove_claim(model: &ProverModel, claim: &Claim<'_>, deviation: &mut dyn Deviation) -> Result<Vec<u8>, ProveError> {
@@ -230,10 +236,10 @@ fn prove_claim(model: &ProverModel, claim: &Claim<'_>, deviation: &mut dyn Devia
     {
         let _span = tracing::info_span!("commitments").entered();
         let free: Vec<usize> = shape.free_columns().chain(shape.columns.len()..columns.len()).collect();
-        let points: Vec<Point> = free
-            .par_iter()
-            .map(|column| commit(model, &columns[*column]) + model.generators.blind(blinds[*column]))
-            .collect();
+        let points = commit(&free.iter().map(|column| &columns[*column]).collect::<Vec<_>>(), &model.generators);
+        let points =
+            points.par_iter().zip(&free).map(|(point, column)| *point + model.generators.blind(blinds[*column]));
+        let points: Vec<Point> = points.collect();
         for (column, mut point) in free.into_iter().zip(normalise(&points)) {
             deviation.free_point(column, &mut point);
             transcript.write_point(point)?;

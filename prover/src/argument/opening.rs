@@ -5,16 +5,13 @@ mod columns;
 use super::Prover;
 use crate::{
     deviation::{Deviation, FoldView},
-    multiexp::multiexp,
-    vartime::{Affine, Point},
+    inner_product::{Cross, Rounds},
 };
 use columns::Columns;
 use ff::{Field, PrimeField};
-use group::{Curve as _, Group as _};
 use halo2_proofs::{arithmetic::best_fft, transcript::TranscriptWrite};
-use pasta_curves::{arithmetic::CurveExt as _, Eq, EqAffine, Fp};
-use rayon::prelude::*;
-use zkonnx_circuits::{field::inner_product, length::num_fold_rounds, linear_system::LinearSystem};
+use pasta_curves::{EqAffine, Fp};
+use zkonnx_circuits::{length::num_fold_rounds, linear_system::LinearSystem};
 use zkonnx_verifier::{argument::opening::root_of_unity, checks::Check, transcript::Challenge};
 
 /// 7. Sends the opening.
@@ -65,7 +62,6 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
     // 7b. z, only now.
     let z = prover.challenge(Check::Z, deviation);
     blind += z * value_blind;
-    let value_generator = (generators.value * z).to_affine();
     // To the coefficient basis.
     let k = model.params.k();
     let mut a = to_coefficients(values, k);
@@ -75,49 +71,30 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
     // 7c. The mask.
     let (mask, mask_blind) = (Fp::random(&mut prover.rng), Fp::random(&mut prover.rng));
     prover.send_point(
-        generators.coefficient[0] * mask
-            + value_generator * (mask * b[0] + deviation.mask())
-            + generators.blind(mask_blind),
+        generators.coefficient[0] * mask + generators.blind_value(mask_blind, z * (mask * b[0] + deviation.mask())),
     )?;
     let xi = prover.challenge(Check::Xi, deviation);
     a[0] += xi * mask;
     blind += xi * mask_blind;
     // 7d. The rounds.
     let _span = tracing::info_span!("inner product rounds").entered();
-    let mut g = generators.coefficient.clone();
+    let mut rounds = Rounds::new(generators, a, b);
     for round in 0.. {
-        if a.len() <= 1 {
+        if rounds.is_done() {
             break;
         }
-        let half = a.len() / 2;
         let stray = deviation.round_of_opening(round);
         let blinds = (Fp::random(&mut prover.rng), Fp::random(&mut prover.rng));
-        let half_point = |a: &[Fp], b: &[Fp], g: &[Affine], (stray, blind): (Fp, Fp)| {
-            let scalars: Vec<Fp> = a.iter().copied().chain([inner_product(a, b) + stray]).collect();
-            let bases: Vec<Affine> = g.iter().copied().chain([value_generator]).collect();
-            multiexp(&scalars, &bases) + generators.blind(blind)
-        };
-        let (left, right) = rayon::join(
-            || half_point(&a[..half], &b[half..], &g[half..], (stray.0, blinds.0)),
-            || half_point(&a[half..], &b[..half], &g[..half], (stray.1, blinds.1)),
-        );
-        prover.send_point(left)?;
-        prover.send_point(right)?;
+        let Cross { left, right, left_value, right_value } = rounds.cross_terms();
+        prover.send_point(left + generators.blind_value(blinds.0, z * (left_value + stray.0)))?;
+        prover.send_point(right + generators.blind_value(blinds.1, z * (right_value + stray.1)))?;
         let u = prover.challenge(Check::U, deviation);
         let inverse = u.invert().unwrap_or(Fp::ZERO);
-        for i in 0..half {
-            a[i] = a[i] + u * a[half + i];
-            b[i] = b[i] + inverse * b[half + i];
-        }
-        a.truncate(half);
-        b.truncate(half);
-        if half > 1 {
-            g = fold_generators(&g, inverse);
-        }
+        rounds.fold(u, inverse);
         blind += inverse * blinds.0 + u * blinds.1;
     }
     // 7e. The final scalar and blind.
-    let (mut c, mut f) = (a[0], blind);
+    let (mut c, mut f) = (rounds.finish(), blind);
     deviation.finish(&mut c, &mut f);
     prover.transcript.write_scalar(c)?;
     prover.transcript.write_scalar(f)?;
@@ -131,24 +108,4 @@ fn to_coefficients(mut values: Vec<Fp>, k: u32) -> Vec<Fp> {
     let size = Fp::TWO_INV.pow_vartime([u64::from(k)]);
     values.iter_mut().for_each(|value| *value *= size);
     values
-}
-
-/// `G_lo + u⁻¹·G_hi`.
-fn fold_generators(g: &[Affine], inverse: Fp) -> Vec<Affine> {
-    let half = g.len() / 2;
-    let (low, high) = g.split_at(half);
-    let chunk = half.div_ceil(rayon::current_num_threads()).max(16);
-    let mut folded = vec![Affine::default(); half];
-    folded.par_chunks_mut(chunk).zip(low.par_chunks(chunk)).zip(high.par_chunks(chunk)).for_each(
-        |((out, low), high)| {
-            // What pasta_curves shares among multiplications by one scalar is more than variable time saves.
-            let high: Vec<EqAffine> = high.iter().copied().map(EqAffine::from).collect();
-            let mut products = vec![Eq::identity(); high.len()];
-            Eq::batch_mul_same_scalar_vartime(&high, &inverse, &mut products);
-            let sums: Vec<Point> =
-                products.into_iter().zip(low).map(|(product, low)| Point::from(product) + low).collect();
-            Point::batch_normalize(&sums, out);
-        },
-    );
-    folded
 }

@@ -13,11 +13,16 @@
 //! multiplications branch on the digits of scalars already.
 
 mod affine;
+mod halves;
 mod point;
+mod sums;
 mod transcript;
 
 pub use affine::{Affine, Uncompressed};
+pub(crate) use halves::{endomorphism, halves, Half};
 pub use point::Point;
+pub(crate) use point::{signed_odd_digits, ODD_MULTIPLES};
+pub(crate) use sums::Sums;
 pub(crate) use transcript::Bridge;
 
 use crate::generators::Generators;

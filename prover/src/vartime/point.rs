@@ -27,6 +27,8 @@ pub struct Point {
 
 /// Bits of a window of a scalar multiplication.
 const WINDOW: usize = 5;
+/// Odd multiples of a point that the digits of a window need.
+pub(crate) const ODD_MULTIPLES: usize = 1 << (WINDOW - 2);
 
 impl Point {
     fn is_neutral(&self) -> bool {
@@ -119,14 +121,19 @@ impl Point {
         }
     }
 
+    /// The same without doublings left.
+    pub(crate) fn done(&self) -> Self {
+        self.with_doublings(0)
+    }
+
     /// A multiple: signed odd digits of windows, least significant first.
     pub(super) fn times(&self, scalar: &Fp) -> Self {
         let own = self.with_doublings(0);
         let double = own.doubled();
         // 1, 3, … 2^(WINDOW−1) − 1 times the point.
         let odd: Vec<Self> =
-            std::iter::successors(Some(own), |last| Some(last.plus(&double))).take(1 << (WINDOW - 2)).collect();
-        digits(scalar).iter().rev().fold(Self::default(), |sum, digit| {
+            std::iter::successors(Some(own), |last| Some(last.plus(&double))).take(ODD_MULTIPLES).collect();
+        signed_odd_digits(scalar.to_repr().as_ref()).iter().rev().fold(Self::default(), |sum, digit| {
             let sum = sum.doubled();
             match odd.get(usize::from(digit.unsigned_abs() / 2)) {
                 Some(_) if *digit == 0 => sum,
@@ -152,9 +159,8 @@ impl Point {
     }
 }
 
-/// The signed digits of a scalar: odd or zero, below `2^(WINDOW−1)`, and of `WINDOW` in a row at most one is not zero.
-fn digits(scalar: &Fp) -> Vec<i8> {
-    let bytes = scalar.to_repr();
+/// The signed digits of a number, little-endian: odd or zero, below `2^(WINDOW−1)`, and of `WINDOW` in a row at most one is not zero.
+pub(crate) fn signed_odd_digits(bytes: &[u8]) -> Vec<i8> {
     let bit = |at: usize| bytes.get(at / 8).map_or(0, |byte| i8::try_from(byte >> (at % 8) & 1).unwrap_or(0));
     let mut digits = vec![0; 8 * bytes.len() + 1];
     let (mut carry, mut at) = (0, 0);
