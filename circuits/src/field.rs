@@ -1,6 +1,7 @@
 //! Small things about the field of relations, the scalar field of Vesta.
 
 use ff::Field;
+use pasta_curves::deferred::DeferredField;
 pub use pasta_curves::Fp;
 
 /// The image of a signed integer.
@@ -40,7 +41,11 @@ pub fn eq_vector(point: &[Fp], size: usize) -> Vec<Fp> {
 /// `Σ a_i·b_i` over the shorter length.
 #[must_use]
 pub fn inner_product(a: &[Fp], b: &[Fp]) -> Fp {
-    a.iter().zip(b).fold(Fp::ZERO, |sum, (a, b)| sum + a * b)
+    let mut sum = Default::default();
+    for (a, b) in a.iter().zip(b) {
+        Fp::mul_accumulate(&mut sum, a, b);
+    }
+    Fp::reduce(sum)
 }
 
 #[cfg(test)]

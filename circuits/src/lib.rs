@@ -21,6 +21,7 @@ pub mod relations;
 pub mod separable;
 pub mod shape;
 pub mod table_rows;
+pub mod weighted;
 pub mod witness;
 pub mod word_system;
 pub mod words;
