@@ -21,6 +21,7 @@ use zkonnx_quantize::{
     contraction::{Axis, ProductAxes},
     graph::{Form, Operand, ParamId, Product, Source, TensorId},
     index::IndexMap,
+    integers::IntegerSlice,
 };
 
 /// The public integers of a statement.
@@ -162,7 +163,7 @@ pub fn operand_table(
     is_left: bool,
     chi: &[Vec<Fp>],
     inner: &[Axis],
-    values: &[i64],
+    values: IntegerSlice<'_>,
 ) -> Vec<Fp> {
     let operand = if is_left { &product.left } else { &product.right };
     let weights = operand_weights(form, product, is_left, chi, None);
@@ -333,7 +334,7 @@ impl Accumulator<'_> {
         let TensorCells::Public(input) = self.model.lowered.tensors[right.0 as usize] else { return };
         let axes = ProductAxes::new(form, product);
         let inner = axes.inner();
-        let table = operand_table(form, product, false, chi, &inner, &self.public.inputs[input]);
+        let table = operand_table(form, product, false, chi, &inner, (&self.public.inputs[input]).into());
         // Column address of every inner point, and the χ of its batch axes.
         let ids: Vec<u8> = inner.iter().map(|a| a.id).collect();
         let sizes: Vec<u32> = inner.iter().map(|a| a.size).collect();

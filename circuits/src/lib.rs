@@ -8,6 +8,7 @@ pub mod circuit;
 pub mod committed;
 pub mod compiled;
 pub mod cost;
+mod dense;
 pub mod field;
 pub mod functional;
 pub mod gadgets;

@@ -187,6 +187,18 @@ impl<'a> IntegerSlice<'a> {
     }
 }
 
+impl<'a> From<&'a Integers> for IntegerSlice<'a> {
+    fn from(integers: &'a Integers) -> Self {
+        integers.as_slice()
+    }
+}
+
+impl<'a> From<&'a Vec<i64>> for IntegerSlice<'a> {
+    fn from(values: &'a Vec<i64>) -> Self {
+        Self::I64(values)
+    }
+}
+
 impl<'a> From<&'a [i64]> for IntegerSlice<'a> {
     fn from(values: &'a [i64]) -> Self {
         Self::I64(values)

@@ -10,7 +10,7 @@ use zkonnx_circuits::{
     functional::{axis_vectors, operand_table, product_weight, relation_weights},
     relations::Right,
 };
-use zkonnx_quantize::graph::Source;
+use zkonnx_quantize::{graph::Source, integers::IntegerSlice};
 use zkonnx_verifier::{checks::Check, transcript::Challenge};
 
 /// Both sides of a contraction over the remaining variables.
@@ -101,8 +101,8 @@ fn tables<T: TranscriptWrite<EqAffine, Challenge>>(prover: &LinearProver<'_, T>)
             let chi = axis_vectors(&challenges.rho, &form.shape);
             let missing = model.sumcheck.num_rounds - entry.num_variables;
             let values = |source: Source| match source {
-                Source::Tensor(id) => tensors[id.0 as usize].as_slice(),
-                Source::Param(id) => params[id.0 as usize].as_slice(),
+                Source::Tensor(id) => IntegerSlice::from(&tensors[id.0 as usize]),
+                Source::Param(id) => IntegerSlice::from(&params[id.0 as usize]),
             };
             let (left, right) = rayon::join(
                 || operand_table(form, product, true, &chi, &entry.inner, values(product.left.source)),
