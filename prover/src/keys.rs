@@ -25,6 +25,7 @@ use zkonnx_circuits::{
 };
 use zkonnx_quantize::{
     graph::Graph,
+    integers::Integers,
     model::{LayoutChoice, QuantizedModel, WeightPrivacy},
 };
 use zkonnx_verifier::{
@@ -40,7 +41,7 @@ use zkonnx_verifier::{
 #[derive(Clone, Debug)]
 pub struct ParamColumns {
     /// Integers, row by row; columns may be shorter than `n`, the rest is zero.
-    pub columns: Vec<Vec<i64>>,
+    pub columns: Vec<Integers>,
     /// Blinds: zero for public weights.
     pub blinds: Vec<Fp>,
     /// Commitments.
@@ -69,7 +70,7 @@ impl ParamColumns {
             .par_iter()
             .zip(&blinds)
             .map(|(column, blind)| {
-                let point = small_multiexp(column, &generators.row);
+                let point = small_multiexp(&column.to_vec(), &generators.row);
                 if bool::from(blind.is_zero()) {
                     point
                 } else {
@@ -207,7 +208,7 @@ impl ProverModel {
     /// A parameter column as field elements, `n` of them.
     #[must_use]
     pub fn param_column(&self, column: usize) -> Vec<Fp> {
-        let mut values: Vec<Fp> = self.columns.columns[column].iter().map(|v| from_i64(*v)).collect();
+        let mut values: Vec<Fp> = self.columns.columns[column].iter().map(from_i64).collect();
         values.resize(self.generators.row.len(), Fp::ZERO);
         values
     }

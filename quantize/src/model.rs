@@ -2,6 +2,7 @@
 
 use crate::{
     graph::Graph,
+    integers::Integers,
     validate::{validate_graph, validate_weights, ModelError},
 };
 use bincode::{config, Decode, Encode};
@@ -56,7 +57,7 @@ pub struct QuantizedModel {
     /// The meaning.
     pub graph: Graph,
     /// Values of every parameter, row-major.
-    pub weights: Vec<Vec<i64>>,
+    pub weights: Vec<Integers>,
     /// The layout.
     pub layout: LayoutChoice,
     /// Public or private weights.
@@ -66,7 +67,7 @@ pub struct QuantizedModel {
 /// First bytes of a `model.zkq`.
 pub const ZKQ_MAGIC: &[u8; 8] = b"zkonnxQ\n";
 /// Version of the file format.
-pub const ZKQ_FORMAT: u16 = 1;
+pub const ZKQ_FORMAT: u16 = 2;
 /// Version of the integer semantics.
 pub const SEMANTICS_VERSION: u16 = 1;
 /// No model file may be larger.

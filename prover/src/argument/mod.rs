@@ -11,6 +11,7 @@ use halo2_proofs::transcript::TranscriptWrite;
 use pasta_curves::{EqAffine, Fp};
 use rand_chacha::ChaCha20Rng;
 use zkonnx_circuits::products::Piece;
+use zkonnx_quantize::integers::Integers;
 use zkonnx_verifier::{argument::LinearMessages, checks::Check, transcript::Challenge};
 
 /// What the steps of the linear part share.
@@ -21,7 +22,7 @@ pub struct LinearProver<'a, T> {
     /// Every tensor of the trace.
     pub tensors: &'a [Vec<i64>],
     /// Values of parameters.
-    pub weights: &'a [Vec<i64>],
+    pub weights: &'a [Integers],
     /// Challenges and what was sent.
     pub messages: LinearMessages,
     /// Values of the message columns, and the blind of every piece.

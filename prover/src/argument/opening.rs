@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use zkonnx_circuits::{
     field::{from_i64, inner_product},
     functional::LinearSystem,
+    weighted::weighted_sum,
 };
 use zkonnx_verifier::{
     argument::opening::root_of_unity,
@@ -203,12 +204,9 @@ fn collect_columns<T: TranscriptWrite<EqAffine, Challenge>>(
     columns.par_extend(combined.into_par_iter().map(|combined| {
         let mut values = vec![Fp::ZERO; combined.functional.len()];
         let mut blind = Fp::ZERO;
+        let own = |(column, weight): &(usize, Fp)| (*weight, model.columns.columns[*column].as_slice());
+        weighted_sum(&combined.columns.iter().map(own).collect::<Vec<_>>(), &mut values);
         for (column, weight) in &combined.columns {
-            for (value, own) in values.iter_mut().zip(&model.columns.columns[*column]) {
-                if *own != 0 {
-                    *value += *weight * from_i64(*own);
-                }
-            }
             add_strays(&mut values, in_parameters, *column, *weight);
             blind += *weight * model.columns.blinds[*column];
         }
