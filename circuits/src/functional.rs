@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use zkonnx_quantize::{
     contraction::{Axis, ProductAxes},
     graph::{Form, Product},
+    integers::IntegerSlice,
 };
 
 /// The public integers of a statement.
@@ -111,7 +112,7 @@ pub fn operand_table(
     is_left: bool,
     chi: &[Vec<Fp>],
     inner: &[Axis],
-    values: &[i64],
+    values: IntegerSlice<'_>,
 ) -> Vec<Fp> {
     let operand = if is_left { &product.left } else { &product.right };
     let weights = operand_weights(form, product, is_left, chi, None);

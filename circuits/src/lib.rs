@@ -7,6 +7,7 @@
 pub mod committed;
 pub mod compiled;
 pub mod cost;
+mod dense;
 pub mod field;
 pub mod functional;
 pub mod gadgets;

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use zkonnx_quantize::{
     contraction::ProductAxes,
     graph::{Form, Graph, Op, Operand, ParamId, Source},
+    integers::Integers,
 };
 
 /// The place of one parameter.
@@ -138,34 +139,36 @@ impl ParamLayout {
         Self { num_rows, num_pooled, num_columns: num_pooled + matrices, places }
     }
 
-    /// The integer columns for given weights; columns may be shorter than `num_rows`, the rest is zero.
+    /// The integer columns for given weights; columns may be shorter than `num_rows`, the rest is zero. A matrix's columns are of
+    /// its width.
     #[must_use]
-    pub fn columns(&self, graph: &Graph, weights: &[Vec<i64>]) -> Vec<Vec<i64>> {
-        let mut columns = vec![Vec::new(); self.num_columns];
-        for pooled in columns.iter_mut().take(self.num_pooled) {
-            *pooled = vec![0; self.num_rows];
-        }
+    pub fn columns(&self, graph: &Graph, weights: &[Integers]) -> Vec<Integers> {
+        let mut pool = vec![0; self.num_pooled * self.num_rows];
+        let mut columns = vec![Integers::default(); self.num_columns];
         for ((place, param), values) in self.places.iter().zip(&graph.params).zip(weights) {
             let cols = param.cols as usize;
             match place {
                 ParamPlace::Pooled { start } => {
-                    for (position, value) in (*start..).zip(values) {
-                        columns[position / self.num_rows][position % self.num_rows] = *value;
+                    for (cell, value) in pool[*start..].iter_mut().zip(values.to_vec()) {
+                        *cell = value;
                     }
                 }
                 ParamPlace::Packed { first, rows_per_column, .. } => {
-                    for (column, part) in (*first..).zip(values.chunks(rows_per_column * cols)) {
-                        columns[column] = part.to_vec();
+                    for (column, part) in (*first..).zip(values.as_slice().chunks(rows_per_column * cols)) {
+                        columns[column] = part.to_integers();
                     }
                 }
                 ParamPlace::Chunked { first, chunks } => {
-                    for (row, values) in values.chunks(cols).enumerate() {
+                    for (row, values) in values.as_slice().chunks(cols).enumerate() {
                         for (chunk, part) in values.chunks(self.num_rows).enumerate() {
-                            columns[first + row * chunks + chunk] = part.to_vec();
+                            columns[first + row * chunks + chunk] = part.to_integers();
                         }
                     }
                 }
             }
+        }
+        for (column, cells) in columns.iter_mut().zip(pool.chunks(self.num_rows)) {
+            *column = Integers::new(cells);
         }
         columns
     }

@@ -17,6 +17,7 @@ use crate::{
 use std::sync::Arc;
 use zkonnx_quantize::{
     graph::{Graph, ParamId},
+    integers::Integers,
     model::LayoutChoice,
 };
 
@@ -54,10 +55,11 @@ pub fn registration_model(graph: Arc<Graph>, layout: LayoutChoice) -> Result<Com
 
 /// The words of the weights.
 #[must_use]
-pub fn assign_weights(model: &CompiledModel, weights: &[Vec<i64>]) -> Cells {
+pub fn assign_weights(model: &CompiledModel, weights: &[Integers]) -> Cells {
     let mut cells = Cells::unused(model);
     for ((words, param), values) in model.lowered.inputs.iter().zip(&model.graph.params).zip(weights) {
         let Some(words) = words else { continue };
+        let values = values.to_vec();
         cells.write(model, words.value, values.iter().map(|v| v - param.bounds.lo));
         if let Some(complement) = words.complement {
             cells.write(model, complement, values.iter().map(|v| param.bounds.hi - v));

@@ -20,6 +20,7 @@ use zkonnx_quantize::{
     contraction::ProductAxes,
     graph::{Form, Operand, ParamId, Product, Source, TensorId},
     index::IndexMap,
+    integers::IntegerSlice,
 };
 
 /// The part of the equation that relations make.
@@ -182,7 +183,8 @@ impl<'a> Accumulator<'a> {
         let TensorCells::Public(input) = self.model.lowered.tensors[right.0 as usize] else { return };
         let axes = ProductAxes::new(form, product);
         let inner = axes.inner();
-        let table = operand_table(form, product, false, chi, &inner, &self.public.inputs[input]);
+        let values = IntegerSlice::I64(&self.public.inputs[input]);
+        let table = operand_table(form, product, false, chi, &inner, values);
         // Column address of every inner point, and the χ of its batch axes.
         let ids: Vec<u8> = inner.iter().map(|a| a.id).collect();
         let sizes: Vec<u32> = inner.iter().map(|a| a.size).collect();

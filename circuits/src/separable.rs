@@ -5,10 +5,17 @@
 //! factors of the map: factor `f` contributes the vector `V_f[x] = Σ over its axes with coordinate x of the
 //! product of their weights`. The cost is the size of `T`, whatever the size of the index space.
 
-use crate::field::{from_i64, Fp};
+use crate::{
+    dense::{Entry, Tensor},
+    field::{from_i64, Fp},
+    weighted::{weighted_inner_product, Weights},
+};
 use ff::Field;
 use std::borrow::Cow;
-use zkonnx_quantize::index::{Factor, IndexMap};
+use zkonnx_quantize::{
+    index::{Factor, IndexMap},
+    integers::{IntegerSlice, Integers},
+};
 
 /// Weights of the axes of an index space.
 #[derive(Clone, Debug, Default)]
@@ -132,13 +139,23 @@ impl Functional {
 
     /// The value on a tensor of integers.
     #[must_use]
-    pub fn evaluate(&self, values: &[i64]) -> Fp {
+    pub fn evaluate<'a>(&self, values: impl Into<IntegerSlice<'a>>) -> Fp {
+        let values = values.into();
         let mut sum = Fp::ZERO;
-        visit(&self.factors, self.base, Fp::ONE, &mut |address, weight| {
-            if values[address] != 0 {
-                sum += weight * from_i64(values[address]);
+        match self.factors.split_last() {
+            Some(((1, vector), rest)) => {
+                let vector = Weights::new(vector);
+                visit(rest, self.base, Fp::ONE, &mut |address, weight| {
+                    let run = values.slice(address..address + vector.len());
+                    sum += weight * weighted_inner_product(run, &vector);
+                });
             }
-        });
+            _ => visit(&self.factors, self.base, Fp::ONE, &mut |address, weight| {
+                if let Some(value) = values.get(address).filter(|value| *value != 0) {
+                    sum += weight * from_i64(value);
+                }
+            }),
+        }
         sum * self.scale
     }
 }
@@ -167,8 +184,12 @@ fn visit(factors: &[(usize, Vec<Fp>)], address: usize, value: Fp, action: &mut i
 /// The result is indexed with the first inner axis in the lowest bits, each axis padded to a power
 /// of two.
 #[must_use]
-pub fn contract(map: &IndexMap, values: &[i64], weights: &AxisWeights<'_>, inner: &[(u8, usize)]) -> Vec<Fp> {
-    let mut state = Tensor::Integers(gather(map, values));
+pub fn contract(map: &IndexMap, values: IntegerSlice<'_>, weights: &AxisWeights<'_>, inner: &[(u8, usize)]) -> Vec<Fp> {
+    // In order of addresses, so that a tensor read as a whole is not copied.
+    let mut map = map.clone();
+    map.factors.sort_by_key(|f| std::cmp::Reverse(f.stride));
+    let mut copy = Integers::default();
+    let mut state = Tensor::new(&map, values, &mut copy);
     let mut sizes: Vec<usize> = map.factors.iter().map(|f| f.size as usize).collect();
     let kept: Vec<Vec<u8>> = map
         .factors
@@ -217,13 +238,13 @@ pub fn contract(map: &IndexMap, values: &[i64], weights: &AxisWeights<'_>, inner
     out
 }
 
-/// The matrix of a factor, (kept index, coordinate, weight), sorted, equal places added up.
+/// The matrix of a factor, sorted, equal places added up.
 fn contraction_entries(
     factor: &Factor,
     weights: &AxisWeights<'_>,
     kept: &[u8],
     size_of: &dyn Fn(u8) -> usize,
-) -> Vec<(usize, usize, Fp)> {
+) -> Vec<Entry> {
     let sizes: Vec<u32> = factor
         .axes
         .iter()
@@ -232,7 +253,7 @@ fn contraction_entries(
             u32::try_from(size).unwrap_or(u32::MAX)
         })
         .collect();
-    let mut entries: Vec<(usize, usize, Fp)> = Vec::new();
+    let mut entries: Vec<Entry> = Vec::new();
     factor.for_each(&sizes, |position, x| {
         let Some(x) = x else { return };
         let mut rest = position;
@@ -258,61 +279,6 @@ fn contraction_entries(
         same
     });
     entries
-}
-
-/// `values` as a dense array over the coordinates of the map's factors, last factor fastest.
-fn gather(map: &IndexMap, values: &[i64]) -> Vec<i64> {
-    let mut addresses = vec![map.base as usize];
-    for factor in &map.factors {
-        let stride = factor.stride as usize;
-        addresses = addresses.iter().flat_map(|a| (0..factor.size as usize).map(move |x| a + x * stride)).collect();
-    }
-    addresses.into_iter().map(|a| values[a]).collect()
-}
-
-enum Tensor {
-    Integers(Vec<i64>),
-    Field(Vec<Fp>),
-}
-
-impl Tensor {
-    fn into_field(self) -> Vec<Fp> {
-        match self {
-            Self::Integers(values) => values.into_iter().map(from_i64).collect(),
-            Self::Field(values) => values,
-        }
-    }
-
-    /// Replaces dimension `f` by `rows`, through the sparse matrix `entries`.
-    fn contract(self, sizes: &[usize], f: usize, rows: usize, entries: &[(usize, usize, Fp)]) -> Self {
-        let pre: usize = sizes[..f].iter().product();
-        let post: usize = sizes[f + 1..].iter().product();
-        let mut out = vec![Fp::ZERO; pre * rows * post];
-        for p in 0..pre {
-            for (row, x, weight) in entries {
-                let to = (p * rows + row) * post;
-                let from = (p * sizes[f] + x) * post;
-                let out = &mut out[to..to + post];
-                match &self {
-                    Self::Integers(values) => {
-                        for (out, value) in out.iter_mut().zip(&values[from..from + post]) {
-                            match value {
-                                0 => {}
-                                1 => *out += weight,
-                                value => *out += weight * from_i64(*value),
-                            }
-                        }
-                    }
-                    Self::Field(values) => {
-                        for (out, value) in out.iter_mut().zip(&values[from..from + post]) {
-                            *out += weight * value;
-                        }
-                    }
-                }
-            }
-        }
-        Self::Field(out)
-    }
 }
 
 impl AxisWeights<'_> {

@@ -68,7 +68,7 @@ fn moved(value: impl Into<i64>, by: u64) -> u64 {
 }
 
 /// A weight, and the integers that it multiplies: one for each of a run of sums.
-struct Row<'a> {
+pub(crate) struct Row<'a> {
     weight: Limbs,
     offset: u64,
     values: IntegerSlice<'a>,
@@ -149,10 +149,11 @@ pub fn weighted_sum(terms: &[(Fp, IntegerSlice<'_>)], out: &mut [Fp]) {
         .filter(|(weight, values)| *weight != Fp::ZERO && !values.is_empty())
         .map(|(weight, values)| Row::new(limbs(weight), *values))
         .collect();
-    add_weighted(&rows, out);
+    add_weighted_rows(&rows, out);
 }
 
-fn add_weighted(rows: &[Row<'_>], out: &mut [Fp]) {
+/// [`weighted_sum`] of rows that are ready.
+pub(crate) fn add_weighted_rows(rows: &[Row<'_>], out: &mut [Fp]) {
     // One more sum than there are in a block: that of a row that has ended, which is what the others have too much.
     let mut sums = vec![[0; 5]; out.len().min(BLOCK) + 1];
     for (block, out) in out.chunks_mut(BLOCK).enumerate() {
@@ -194,12 +195,29 @@ impl Weights {
         }));
         Self { limbs: weights.iter().map(limbs).collect(), sums }
     }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.limbs.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.limbs.is_empty()
+    }
+
+    /// Integers that weight `index` multiplies.
+    pub(crate) fn row<'a>(&self, index: usize, values: IntegerSlice<'a>) -> Row<'a> {
+        Row::new(self.limbs[index], values)
+    }
 }
 
 /// `Σ_i weights[i]·values[i]` over the shorter length.
 #[must_use]
 pub fn weighted_inner_product(values: IntegerSlice<'_>, weights: &Weights) -> Fp {
-    let len = values.len().min(weights.limbs.len());
+    let len = values.len().min(weights.len());
     let values = values.slice(0..len);
     let offset = offset(values);
     let run = usize::try_from(CAPACITY / reach(offset)).unwrap_or(usize::MAX);

@@ -31,7 +31,7 @@ use zkonnx_verifier::{
 #[derive(Clone, Debug)]
 pub struct ParamColumns {
     /// Integers, row by row; columns may be shorter than `n`, the rest is zero.
-    pub columns: Vec<Vec<i64>>,
+    pub columns: Vec<Integers>,
     /// Blinds: zero for public weights.
     pub blinds: Vec<Fp>,
     /// Commitments.
@@ -56,8 +56,7 @@ impl ParamColumns {
                 WeightPrivacy::Private { blind_seed } => private_blind(&blind_seed, &contents, column),
             })
             .collect();
-        let integers: Vec<Integers> = columns.par_iter().map(|column| Integers::new(column)).collect();
-        let mut points = commit_columns(&integers.iter().collect::<Vec<_>>(), generators);
+        let mut points = commit_columns(&columns.iter().collect::<Vec<_>>(), generators);
         points.par_iter_mut().zip(&blinds).filter(|(_, blind)| !bool::from(blind.is_zero())).for_each(
             |(point, blind)| {
                 *point += generators.blind(*blind);
@@ -181,7 +180,7 @@ impl ProverModel {
     /// A parameter column as field elements, `n` of them.
     #[must_use]
     pub fn param_column(&self, column: usize) -> Vec<Fp> {
-        let mut values: Vec<Fp> = self.columns.columns[column].iter().map(|v| from_i64(*v)).collect();
+        let mut values: Vec<Fp> = self.columns.columns[column].iter().map(from_i64).collect();
         values.resize(self.generators.row.len(), Fp::ZERO);
         values
     }

@@ -4,6 +4,8 @@ use crate::{
     contraction::{volume, Axis, ProductAxes},
     graph::{Form, Interval, Param, Product, Source, TensorInfo, Term},
     index::{Coordinate, Factor, IndexMap},
+    integers::Integers,
+    with_integers,
 };
 
 /// No exact form may reach this absolute value.
@@ -103,7 +105,7 @@ fn size_of(form: &Form, summed: &[u32], sums: &[u32], axis: u8) -> u32 {
 ///
 /// `None` when it leaves `i64` or refers to something that is not there.
 #[must_use]
-pub fn tight_bounds(form: &Form, tensors: &[TensorInfo], params: &[Param], weights: &[Vec<i64>]) -> Option<Interval> {
+pub fn tight_bounds(form: &Form, tensors: &[TensorInfo], params: &[Param], weights: &[Integers]) -> Option<Interval> {
     let axes: Vec<u8> = (0..form.shape.len()).filter_map(|a| u8::try_from(a).ok()).collect();
     let mut lo = vec![i128::from(form.constant); form.len()];
     let mut hi = lo.clone();
@@ -118,7 +120,7 @@ pub fn tight_bounds(form: &Form, tensors: &[TensorInfo], params: &[Param], weigh
                 let value = match term.source {
                     Source::Tensor(_) => range,
                     Source::Param(id) => {
-                        let v = i128::from(*weights.get(id.0 as usize)?.get((term.map.base + address) as usize)?);
+                        let v = i128::from(weights.get(id.0 as usize)?.get((term.map.base + address) as usize)?);
                         (v, v)
                     }
                 };
@@ -280,7 +282,7 @@ fn product_bounds(
     product: &Product,
     tensors: &[TensorInfo],
     params: &[Param],
-    weights: &[Vec<i64>],
+    weights: &[Integers],
 ) -> Option<Vec<Wide>> {
     let axes = ProductAxes::new(form, product);
     let own: Vec<Axis> = axes.batch.iter().chain(&axes.rows).copied().collect();
@@ -301,15 +303,24 @@ fn product_bounds(
     let addresses = product.left.map.addresses(&ids, &sizes);
     let inner = volume(&axes.summed);
     let width = volume(&left_sums);
-    addresses
-        .chunks(inner * width)
-        .map(|row| {
-            row.chunks(width).try_fold((0, 0), |total, sums| {
-                let weight = sums.iter().flatten().try_fold(0_i128, |sum, address| {
-                    Some(sum + i128::from(*values.get((product.left.map.base + address) as usize)?))
-                })?;
-                add(total, times((weight, weight), right)?)
-            })
-        })
-        .collect()
+    let base = product.left.map.base;
+    let row_bounds = |row| with_integers!(values, values => weighted_bounds(row, width, values, base, right));
+    addresses.chunks(inner * width).map(row_bounds).collect()
+}
+
+/// The interval of a sum of one interval, times the sum of each `width` weights.
+fn weighted_bounds<T: Copy + Into<i64>>(
+    row: &[Option<u32>],
+    width: usize,
+    weights: &[T],
+    base: u32,
+    interval: Wide,
+) -> Option<Wide> {
+    row.chunks(width).try_fold((0, 0), |total, addresses| {
+        let weight = addresses.iter().flatten().try_fold(0_i128, |sum, address| {
+            let weight: i64 = (*weights.get((base + address) as usize)?).into();
+            Some(sum + i128::from(weight))
+        })?;
+        add(total, times((weight, weight), interval)?)
+    })
 }

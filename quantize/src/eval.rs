@@ -4,7 +4,9 @@ use crate::{
     contraction::{volume, Axis, ProductAxes},
     graph::{round_shift, Form, Graph, Op, Operand, Product, Source},
     index::IndexMap,
+    integers::{IntegerSlice, Integers},
     model::QuantizedModel,
+    with_integer_slice,
 };
 
 /// Everything that an evaluation computes.
@@ -145,16 +147,16 @@ pub fn check_inputs(graph: &Graph, inputs: &[Vec<i64>]) -> Result<(), EvalError>
     Ok(())
 }
 
-fn source<'a>(source: Source, tensors: &'a [Vec<i64>], params: &'a [Vec<i64>]) -> &'a [i64] {
+fn source<'a>(source: Source, tensors: &'a [Vec<i64>], params: &'a [Integers]) -> IntegerSlice<'a> {
     match source {
-        Source::Tensor(id) => &tensors[id.0 as usize],
-        Source::Param(id) => &params[id.0 as usize],
+        Source::Tensor(id) => IntegerSlice::from(&tensors[id.0 as usize]),
+        Source::Param(id) => IntegerSlice::from(&params[id.0 as usize]),
     }
 }
 
 /// The exact value of a form, row-major over its shape.
 #[must_use]
-pub fn evaluate_form(form: &Form, tensors: &[Vec<i64>], params: &[Vec<i64>]) -> Vec<i64> {
+pub fn evaluate_form(form: &Form, tensors: &[Vec<i64>], params: &[Integers]) -> Vec<i64> {
     let mut out = vec![form.constant; form.len()];
     let form_axes: Vec<Axis> = all_axes(&form.shape, 0);
     for term in &form.terms {
@@ -182,14 +184,16 @@ fn all_axes(sizes: &[u32], first: usize) -> Vec<Axis> {
 }
 
 /// The matrix `values[map(outer, inner)]`, row-major with `inner` fastest; zero outside.
-fn gather_matrix(map: &IndexMap, values: &[i64], outer: &[Axis], inner: &[Axis]) -> Vec<i64> {
+fn gather_matrix(map: &IndexMap, values: IntegerSlice<'_>, outer: &[Axis], inner: &[Axis]) -> Vec<i64> {
     let axes: Vec<Axis> = outer.iter().chain(inner).copied().collect();
     let ids: Vec<u8> = axes.iter().map(|a| a.id).collect();
     let sizes: Vec<u32> = axes.iter().map(|a| a.size).collect();
-    map.addresses(&ids, &sizes)
-        .into_iter()
-        .map(|address| address.map_or(0, |a| values[(map.base + a) as usize]))
-        .collect()
+    let addresses = map.addresses(&ids, &sizes);
+    with_integer_slice!(values, values => gather(addresses, values, map.base))
+}
+
+fn gather<T: Copy + Into<i64>>(addresses: Vec<Option<u32>>, values: &[T], base: u32) -> Vec<i64> {
+    addresses.into_iter().map(|address| address.map_or(0, |a| values[(base + a) as usize].into())).collect()
 }
 
 /// One side as a matrix over (batch, own outer axes) × summed axes, its own sums added up.
@@ -198,7 +202,7 @@ fn operand_matrix(
     product: &Product,
     operand: &Operand,
     axes: (&[Axis], &[Axis], &[Axis]),
-    values: &[i64],
+    values: IntegerSlice<'_>,
 ) -> Vec<i64> {
     let (batch, outer, summed) = axes;
     let outer: Vec<Axis> = batch.iter().chain(outer).chain(summed).copied().collect();
@@ -212,7 +216,7 @@ fn operand_matrix(
     }
 }
 
-fn add_product(form: &Form, product: &Product, tensors: &[Vec<i64>], params: &[Vec<i64>], out: &mut [i64]) {
+fn add_product(form: &Form, product: &Product, tensors: &[Vec<i64>], params: &[Integers], out: &mut [i64]) {
     let axes = ProductAxes::new(form, product);
     let left = source(product.left.source, tensors, params);
     let right = source(product.right.source, tensors, params);

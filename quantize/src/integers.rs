@@ -4,7 +4,8 @@ use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// Integers in the narrowest width that holds them all. In JSON a list.
+/// Integers in the narrowest width that holds them all. In JSON a list; other encodings name the width, and whoever decodes
+/// them checks that it [is the narrowest](Integers::is_narrowest).
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(from = "Vec<i64>", into = "Vec<i64>")]
 pub enum Integers {
@@ -85,10 +86,21 @@ impl Integers {
             .unwrap_or_else(|| Self::I64(values.to_vec()))
     }
 
+    /// Whether no narrower width holds them.
+    #[must_use]
+    pub fn is_narrowest(&self) -> bool {
+        match self {
+            Self::I8(_) => true,
+            Self::I16(values) => values.iter().any(|v| i8::try_from(*v).is_err()),
+            Self::I32(values) => values.iter().any(|v| i16::try_from(*v).is_err()),
+            Self::I64(values) => values.iter().any(|v| i32::try_from(*v).is_err()),
+        }
+    }
+
     /// The values.
     #[must_use]
     pub fn to_vec(&self) -> Vec<i64> {
-        self.iter().collect()
+        self.as_slice().to_vec()
     }
 
     /// How many.
@@ -180,10 +192,42 @@ impl<'a> IntegerSlice<'a> {
         with_integer_slice!(self, values => values.iter().map(widened).collect())
     }
 
+    /// A copy of the same width, be it the narrowest or not.
+    #[must_use]
+    pub fn to_integers(self) -> Integers {
+        match self {
+            Self::I8(values) => Integers::I8(values.to_vec()),
+            Self::I16(values) => Integers::I16(values.to_vec()),
+            Self::I32(values) => Integers::I32(values.to_vec()),
+            Self::I64(values) => Integers::I64(values.to_vec()),
+        }
+    }
+
+    /// Runs of `size` values, the last one maybe shorter.
+    ///
+    /// # Panics
+    /// When `size` is zero.
+    pub fn chunks(self, size: usize) -> impl Iterator<Item = Self> + 'a {
+        let len = self.len();
+        (0..len).step_by(size).map(move |start| self.slice(start..len.min(start + size)))
+    }
+
     /// The largest absolute value; 0 when there is none.
     #[must_use]
     pub fn magnitude(self) -> u64 {
         with_integer_slice!(self, values => magnitude(values))
+    }
+}
+
+impl<'a> From<&'a Integers> for IntegerSlice<'a> {
+    fn from(integers: &'a Integers) -> Self {
+        integers.as_slice()
+    }
+}
+
+impl<'a> From<&'a Vec<i64>> for IntegerSlice<'a> {
+    fn from(values: &'a Vec<i64>) -> Self {
+        Self::I64(values)
     }
 }
 
@@ -202,5 +246,44 @@ impl From<Vec<i64>> for Integers {
 impl From<Integers> for Vec<i64> {
     fn from(integers: Integers) -> Self {
         integers.to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cases() -> [(Vec<i64>, Integers); 9] {
+        [
+            (vec![], Integers::I8(vec![])),
+            (vec![-128, 127], Integers::I8(vec![-128, 127])),
+            (vec![0, 128], Integers::I16(vec![0, 128])),
+            (vec![-129], Integers::I16(vec![-129])),
+            (vec![32_768], Integers::I32(vec![32_768])),
+            (vec![-32_769, 0, 1], Integers::I32(vec![-32_769, 0, 1])),
+            (vec![1 << 31], Integers::I64(vec![1 << 31])),
+            (vec![-(1 << 31) - 1], Integers::I64(vec![-(1 << 31) - 1])),
+            (vec![i64::MIN, 0, i64::MAX], Integers::I64(vec![i64::MIN, 0, i64::MAX])),
+        ]
+    }
+
+    #[test]
+    fn the_narrowest_width_is_chosen() {
+        for (values, packed) in cases() {
+            let integers = Integers::new(&values);
+            assert_eq!(integers, packed);
+            assert!(integers.is_narrowest());
+            let wide = Integers::I64(values.clone());
+            assert_eq!(wide.is_narrowest(), wide == integers);
+            assert_eq!((integers.to_vec(), integers.iter().collect()), (values.clone(), values.clone()));
+            assert_eq!(integers.magnitude(), values.iter().map(|v| v.unsigned_abs()).max().unwrap_or(0));
+            assert_eq!(integers.get(values.len()), None);
+            for start in 0..values.len() {
+                assert_eq!(integers.get(start), Some(values[start]));
+                assert_eq!(integers.slice(start..values.len()).to_vec(), values[start..]);
+            }
+            let chunks: Vec<Vec<i64>> = integers.as_slice().chunks(2).map(IntegerSlice::to_vec).collect();
+            assert_eq!(chunks, values.chunks(2).map(<[i64]>::to_vec).collect::<Vec<_>>());
+        }
     }
 }

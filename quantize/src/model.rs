@@ -2,6 +2,7 @@
 
 use crate::{
     graph::Graph,
+    integers::Integers,
     validate::{validate_graph, validate_weights, ModelError},
 };
 use bincode::{config, Decode, Encode};
@@ -56,7 +57,7 @@ pub struct QuantizedModel {
     /// The meaning.
     pub graph: Graph,
     /// Values of every parameter, row-major.
-    pub weights: Vec<Vec<i64>>,
+    pub weights: Vec<Integers>,
     /// The layout.
     pub layout: LayoutChoice,
     /// Public or private weights.
@@ -66,7 +67,7 @@ pub struct QuantizedModel {
 /// First bytes of a `model.zkq`.
 pub const ZKQ_MAGIC: &[u8; 8] = b"zkonnxQ\n";
 /// Version of the file format.
-pub const ZKQ_FORMAT: u16 = 1;
+pub const ZKQ_FORMAT: u16 = 2;
 /// Version of the integer semantics.
 pub const SEMANTICS_VERSION: u16 = 1;
 /// No model file may be larger.
@@ -199,8 +200,58 @@ impl QuantizedModel {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let versions = [("format", ZKQ_FORMAT), ("semantics", SEMANTICS_VERSION)];
         let model: Self = decode_file(ZKQ_MAGIC, ("model.zkq", MAX_FILE), &versions, bytes)?;
+        if let Some(param) = model.weights.iter().position(|values| !values.is_narrowest()) {
+            return Err(DecodeError::Malformed(format!("parameter {param} is not in its narrowest width")));
+        }
         validate_graph(&model.graph)?;
         validate_weights(&model.graph, &model.weights)?;
         Ok(model)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        graph::{Form, Interval, Output, Param},
+        scale::Scale,
+    };
+
+    fn model(weights: Integers) -> QuantizedModel {
+        let param = Param { name: "w".into(), rows: 1, cols: 2, bounds: Interval::new(-300, 300) };
+        let form =
+            Form { shape: vec![1], constant: 0, terms: Vec::new(), products: Vec::new(), bounds: Interval::new(0, 0) };
+        let output = Output { name: "y".into(), shape: vec![1], form, scale: Scale::ONE };
+        QuantizedModel {
+            graph: Graph { params: vec![param], outputs: vec![output], ..Graph::default() },
+            weights: vec![weights],
+            layout: LayoutChoice { k: 6, limb_bits: 6, gates: Gates::Relations },
+            privacy: WeightPrivacy::Public,
+        }
+    }
+
+    #[test]
+    fn only_weights_in_their_narrowest_width_are_read() {
+        for (values, narrow) in [([-128, 127], Integers::I8(vec![-128, 127])), ([0, 128], Integers::I16(vec![0, 128]))]
+        {
+            let honest = model(Integers::new(&values));
+            assert_eq!(honest.weights, [narrow]);
+            assert_eq!(QuantizedModel::from_bytes(&honest.to_bytes()).as_ref(), Ok(&honest));
+            for wide in [
+                Integers::I32(values.iter().map(|v| i32::try_from(*v).unwrap_or(0)).collect()),
+                Integers::I64(values.to_vec()),
+            ] {
+                let refused = QuantizedModel::from_bytes(&model(wide).to_bytes());
+                assert_eq!(refused, Err(DecodeError::Malformed("parameter 0 is not in its narrowest width".into())));
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_other_formats_by_name() {
+        let mut bytes = model(Integers::new(&[1, 2])).to_bytes();
+        bytes[8..10].copy_from_slice(&1_u16.to_le_bytes());
+        let refused = QuantizedModel::from_bytes(&bytes);
+        assert_eq!(refused, Err(DecodeError::Version { what: "format", expected: ZKQ_FORMAT, actual: 1 }));
     }
 }

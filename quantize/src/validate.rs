@@ -4,6 +4,8 @@ use crate::{
     bounds::{conservative_bounds, parameter_free_bounds, tight_bounds, FORM_LIMIT},
     graph::{Form, Graph, Interval, Node, Op, Operand, Source, TensorInfo},
     index::{Coordinate, IndexMap},
+    integers::Integers,
+    with_integers,
 };
 
 /// Caps on what a graph may hold, so that hostile files stay cheap.
@@ -452,18 +454,22 @@ pub fn has_conservative_bounds(graph: &Graph) -> bool {
     })
 }
 
+fn all_within<T: Copy + Into<i64>>(values: &[T], bounds: Interval) -> bool {
+    values.iter().all(|value| bounds.contains((*value).into()))
+}
+
 /// Checks weights against a valid graph: lengths, declared intervals, and that the bounds of every
 /// form hold for all inputs.
 ///
 /// # Errors
 /// [`ModelError`], naming the first part that is not valid.
-pub fn validate_weights(graph: &Graph, weights: &[Vec<i64>]) -> Result<(), ModelError> {
+pub fn validate_weights(graph: &Graph, weights: &[Integers]) -> Result<(), ModelError> {
     let at = |place: String| move |problem| ModelError { place, problem };
     if weights.len() != graph.params.len() {
         return Err(at("weights".into())(Problem::Rule("one vector per parameter is needed")));
     }
     for (i, (param, values)) in graph.params.iter().zip(weights).enumerate() {
-        if values.len() != param.len() || values.iter().any(|v| !param.bounds.contains(*v)) {
+        if values.len() != param.len() || !with_integers!(values, values => all_within(values, param.bounds)) {
             return Err(at(format!("parameter {i}"))(Problem::Rule("values are not as declared")));
         }
     }

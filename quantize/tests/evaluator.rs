@@ -9,6 +9,7 @@ use zkonnx_quantize::{
     eval::{evaluate, EvalError},
     graph::{round_shift, Form, Source},
     index::{Coordinate, IndexMap},
+    integers::Integers,
     model::QuantizedModel,
     quantize, OnnxModel, Recipe,
 };
@@ -67,13 +68,12 @@ fn indices(shape: &[u32]) -> Vec<Vec<u32>> {
     })
 }
 
-fn literal(form: &Form, tensors: &[Vec<i64>], params: &[Vec<i64>]) -> Vec<i64> {
+fn literal(form: &Form, tensors: &[Vec<i64>], params: &[Integers]) -> Vec<i64> {
     let read = |source: Source, map: &IndexMap, index: &[u32]| {
-        let values = match source {
-            Source::Tensor(id) => &tensors[id.0 as usize],
-            Source::Param(id) => &params[id.0 as usize],
-        };
-        address(map, index).map_or(0, |a| values[a])
+        address(map, index).map_or(0, |a| match source {
+            Source::Tensor(id) => tensors[id.0 as usize][a],
+            Source::Param(id) => params[id.0 as usize].get(a).unwrap(),
+        })
     };
     let summed = |sizes: &[u32]| indices(sizes);
     let values = indices(&form.shape).into_iter().map(|e| {

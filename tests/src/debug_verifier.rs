@@ -14,6 +14,7 @@ use zkonnx_circuits::{
 use zkonnx_quantize::{
     graph::{Form, Operand, Source},
     index::{Coordinate, IndexMap},
+    integers::Integers,
 };
 
 /// One place where a witness is wrong.
@@ -78,7 +79,7 @@ pub struct Witness<'a> {
     /// The cells.
     pub cells: &'a Cells,
     /// Values of parameters.
-    pub weights: &'a [Vec<i64>],
+    pub weights: &'a [Integers],
     /// Public and committed inputs; empty for hidden ones.
     pub inputs: &'a [Vec<i64>],
     /// Public and committed outputs; empty for hidden ones.
@@ -163,7 +164,7 @@ impl Witness<'_> {
                     Right::Form(form) => self.form(form.resolve(&self.model.graph).expect("a form"), &point, &tensors),
                     Right::Committed(tensor) => self.committed(*tensor, element),
                     // Row-major, so cells beyond the last row come last.
-                    Right::Weights(id) => self.weights[id.0 as usize].get(element).map_or(0, |w| i128::from(*w)),
+                    Right::Weights(id) => self.weights[id.0 as usize].get(element).map_or(0, i128::from),
                 };
                 if left != right {
                     faults.push(Fault::Relation { relation: r, name: relation.name.clone(), element, left, right });
@@ -202,7 +203,7 @@ impl Witness<'_> {
     fn read(&self, source: Source, map: &IndexMap, point: &[u32], tensors: &[Vec<i128>]) -> i128 {
         address(map, point).map_or(0, |address| match source {
             Source::Tensor(id) => tensors[id.0 as usize][address],
-            Source::Param(id) => i128::from(self.weights[id.0 as usize][address]),
+            Source::Param(id) => self.weights[id.0 as usize].get(address).expect("a weight").into(),
         })
     }
 

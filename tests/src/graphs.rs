@@ -6,6 +6,7 @@ use zkonnx_quantize::{
     bounds::{conservative_bounds, tight_bounds},
     graph::{Form, Graph, Input, Interval, Node, Op, Operand, Output, Param, ParamId, Product, Source, TensorId, Term},
     index::{Factor, IndexMap},
+    integers::Integers,
     model::{Gates, LayoutChoice, QuantizedModel, WeightPrivacy},
     scale::Scale,
     table::{Function, Table},
@@ -18,7 +19,7 @@ pub struct GraphBuilder {
     /// The graph so far.
     pub graph: Graph,
     /// Values of parameters.
-    pub weights: Vec<Vec<i64>>,
+    pub weights: Vec<Integers>,
     rng: ChaCha20Rng,
 }
 
@@ -47,7 +48,7 @@ impl GraphBuilder {
         let values: Vec<i64> = (0..rows * cols).map(|_| self.random(-limit, limit)).collect();
         let name = format!("param{}", self.graph.params.len());
         self.graph.params.push(Param { name, rows, cols, bounds: Interval::new(-limit, limit) });
-        self.weights.push(values);
+        self.weights.push(values.into());
         ParamId(u32::try_from(self.graph.params.len() - 1).expect("few params"))
     }
 
@@ -314,8 +315,16 @@ pub fn attention_like(k: u8, limb_bits: u8, seed: u64) -> QuantizedModel {
 #[must_use]
 pub fn with_weight(model: &QuantizedModel, param: usize, index: usize, by: i64) -> QuantizedModel {
     let mut model = model.clone();
-    model.weights[param][index] += by;
+    let mut values = model.weights[param].to_vec();
+    values[index] += by;
+    model.weights[param] = values.into();
     model
+}
+
+/// A parameter's value.
+#[must_use]
+pub fn weight(model: &QuantizedModel, param: usize, index: usize) -> i64 {
+    model.weights[param].get(index).expect("a weight")
 }
 
 /// `y = max(0, x / 4)`, `z = 3 y`, element by element.

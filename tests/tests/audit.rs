@@ -13,6 +13,7 @@ use zkonnx_quantize::{
     bounds::{parameter_free_bounds, tight_bounds},
     graph::{Form, Graph, Input, Interval, Node, Op, Operand, Output, Product, Source, TensorId, Term},
     index::{Factor, IndexMap},
+    integers::Integers,
     model::{Gates, LayoutChoice, WeightPrivacy},
     scale::Scale,
     table::{Function, Table},
@@ -63,7 +64,7 @@ fn no_clamp_is_dropped_by_the_word_of_a_file() {
     let mut b = GraphBuilder::new(1);
     let x = b.input(&[1], 0, 100);
     let w = b.param(1, 1, 1);
-    b.weights[0][0] = 1;
+    b.weights[0] = Integers::new(&[1]);
     for (lo, hi) in [(None, Some(60)), (Some(0), Some(60)), (Some(-3), Some(60))] {
         let mut product = form(&[1]);
         product.products.push(graphs::dense(w, x, 1, 1));
@@ -105,8 +106,10 @@ fn weights_are_recomputed_by_whoever_has_them() {
     let handle = sides.handle.recompute(weights).expect("the right weights");
     assert_eq!((handle.weight_status(), handle.id()), (WeightStatus::Recomputed, sides.handle.id()));
     let mut others = weights.clone();
-    let last = others[0].last_mut().expect("a weight");
+    let mut values = others[0].to_vec();
+    let last = values.last_mut().expect("a weight");
     *last = -*last + i64::from(*last == 0);
+    others[0] = values.into();
     assert!(sides.handle.recompute(&others).is_err());
     assert!(sides.handle.recompute(&weights[1..]).is_err());
 }

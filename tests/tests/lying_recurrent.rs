@@ -101,9 +101,9 @@ fn rejects_other_weights_at_one_step() {
             let mut model = case.sides.prover.model.clone();
             let place = id.0 as usize;
             let own = ParamId(u32::try_from(model.weights.len()).expect("few parameters"));
-            let mut values = model.weights[place].clone();
+            let mut values = model.weights[place].to_vec();
             values[1] += ONE;
-            model.weights.push(values);
+            model.weights.push(values.into());
             let param = model.graph.params[place].clone();
             model.graph.params.push(param);
             let form = &mut model.graph.nodes[step].form;

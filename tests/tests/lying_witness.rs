@@ -79,7 +79,7 @@ fn rejects_wrong_weights() {
             modes.inputs.fill(mode);
             let handle = Sides::with_modes(model.clone(), modes.clone()).handle;
             // The thief's columns hold other weights; he claims the registered model's identity.
-            let index = model.weights[param].iter().position(|w| *w == 0).unwrap_or(0);
+            let index = model.weights[param].iter().position(|w| w == 0).unwrap_or(0);
             let stolen = with_weight(&model, param, index, 1);
             let mut prover =
                 ProverModel::new(stolen, modes, zkonnx_tests::setup::params(model.layout.k)).expect("a model");

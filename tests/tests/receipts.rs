@@ -178,7 +178,7 @@ fn metering_follows_from_the_model_alone() {
     assert_eq!(metering.proof_bytes, keys.proof_length as u64);
     assert_eq!(metering.columns, keys.compiled.shape.num_advice_columns() as u64);
     assert_eq!(metering.cells(), metering.rows * metering.columns);
-    let weights: usize = sides.prover.model.weights.iter().map(Vec::len).sum();
+    let weights: usize = sides.prover.model.weights.iter().map(Integers::len).sum();
     assert_eq!(metering.weights, weights as u64);
     assert!(metering.lookups > 0 && metering.lookups <= metering.cells());
     // Products of activations, and of convolutions with overlapping windows.

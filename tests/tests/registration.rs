@@ -108,7 +108,7 @@ fn refuses_weights_beyond_their_declared_width() {
             let last = model.weights[param].len() - 1;
             for (index, value) in [(0, bounds.hi + 1), (last, bounds.lo - 1), (last / 2, 1 << 20), (0, -(1 << 40))] {
                 // The columns, and so the commitments, hold the weight; the file declares the narrow width.
-                let by = value - model.weights[param][index];
+                let by = value - graphs::weight(&model, param, index);
                 let file = file(&registering(graphs::with_weight(&model, param, index, by)));
                 let reason = refused(&file);
                 assert!(reason.contains("equation"), "model {number}, parameter {param}: {reason}");
@@ -133,7 +133,7 @@ fn a_weight_of_one_half_proves_what_no_integers_compute_and_is_never_range_prove
         // The first weight, and the last one of the last row.
         for (row, col) in [(0, 0), (hidden - 1, inputs - 1)] {
             let mut prover = proving(model.clone());
-            let weight = model.weights[0][row * inputs + col];
+            let weight = graphs::weight(&model, 0, row * inputs + col);
             let cell = param_cell(&prover.keys.compiled, 0, row * inputs + col);
             let half = no_integers()[0];
             let mut strays = Strays::in_parameter(&mut prover, cell, half - from_i64(weight));
@@ -167,7 +167,7 @@ fn refuses_weights_that_are_no_integers_wherever_they_stand() {
             for (element, value) in [0, last, last / 2, last].into_iter().zip(no_integers()) {
                 let mut prover = registering(model.clone());
                 let cell = param_cell(&prover.keys.compiled, param, element);
-                let extra = value - from_i64(model.weights[param][element]);
+                let extra = value - from_i64(graphs::weight(&model, param, element));
                 let mut strays = Strays::in_parameter(&mut prover, cell, extra);
                 let mut file = verifier_model(&prover.model, &prover.columns);
                 file.registration = prove_weights(&prover, &mut strays).expect("a proof");

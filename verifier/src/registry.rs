@@ -27,6 +27,7 @@ use zkonnx_circuits::{
 };
 use zkonnx_quantize::{
     graph::Graph,
+    integers::Integers,
     model::LayoutChoice,
     validate::{has_conservative_bounds, validate_weights},
 };
@@ -305,7 +306,7 @@ impl ModelHandle {
     ///
     /// # Errors
     /// [`RegisterError`] when the bounds do not hold, or a commitment is not that of the weights.
-    pub fn recompute(&self, weights: &[Vec<i64>]) -> Result<Self, RegisterError> {
+    pub fn recompute(&self, weights: &[Integers]) -> Result<Self, RegisterError> {
         if let Err(error) = validate_weights(&self.inner.graph, weights) {
             if fails(Check::RecomputedBounds, true) {
                 return Err(error.into());
@@ -315,7 +316,7 @@ impl ModelHandle {
         let domain = EvaluationDomain::<Fp>::new(1, self.inner.layout.k.into());
         for (i, column) in layout.columns(&self.inner.graph, weights).into_iter().enumerate() {
             let mut poly = domain.empty_lagrange();
-            for (cell, value) in poly.iter_mut().zip(column) {
+            for (cell, value) in poly.iter_mut().zip(column.to_vec()) {
                 *cell = from_i64(value);
             }
             let point = self.inner.params.commit_lagrange(&poly, Blind(Fp::ZERO)).to_affine();

@@ -12,7 +12,7 @@ use zkonnx_circuits::{
     messages::{Piece, Rounds},
     relations::Right,
 };
-use zkonnx_quantize::graph::Source;
+use zkonnx_quantize::{graph::Source, integers::IntegerSlice};
 use zkonnx_verifier::{checks::Check, transcript::Challenge};
 
 /// Both sides of a contraction over the remaining variables, the first in the lowest bit.
@@ -137,7 +137,7 @@ fn tables<T: TranscriptWrite<EqAffine, Challenge>>(prover: &Prover<'_, T>) -> Ve
             let product = &form.products[entry.product];
             let chi = axis_vectors(&challenges.rho, &form.shape);
             let values = |source: Source| match source {
-                Source::Tensor(id) => tensors[id.0 as usize].as_slice(),
+                Source::Tensor(id) => IntegerSlice::I64(&tensors[id.0 as usize]),
                 Source::Param(id) => params[id.0 as usize].as_slice(),
             };
             let (left, right) = rayon::join(

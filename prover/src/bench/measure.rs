@@ -15,7 +15,7 @@ use zkonnx_circuits::{
     cost::{num_linear, predict},
     lower::Modes,
 };
-use zkonnx_quantize::{graph::Graph, model::QuantizedModel};
+use zkonnx_quantize::{graph::Graph, integers::Integers, model::QuantizedModel};
 use zkonnx_verifier::{
     error::{RegisterError, VerifyError},
     statement::Context,
@@ -162,7 +162,7 @@ fn measure_here(setup: &Setup, times: &StageTimes) -> Result<(Measurement, Spans
             word_columns: compiled.shape.columns.len(),
             lookups: cost.lookups,
             sumcheck_rounds: compiled.sumcheck.num_rounds,
-            weights: model.weights.iter().map(Vec::len).sum(),
+            weights: model.weights.iter().map(Integers::len).sum(),
             phase1_columns: compiled.shape.num_phase1_columns(),
             linear: num_linear(compiled),
         },

@@ -98,7 +98,7 @@ impl Lowering<'_> {
         let mut emitted = emit(&mut self.axes, expr, order, 1.0, ParamPolicy { declared: None, first }, name)?;
         for param in emitted.params {
             self.graph.params.push(param.param);
-            self.weights.push(param.values);
+            self.weights.push(param.values.into());
         }
         let bounds = conservative_bounds(&emitted.form, &self.tensors, &self.graph.params);
         let (lo, hi) = bounds.ok_or(LowerError::TooWide)?;

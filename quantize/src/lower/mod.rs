@@ -27,6 +27,7 @@ mod trees;
 use crate::{
     calibrate::{is_infinite, Range},
     graph::{Graph, Interval, ParamId, TensorId, TensorInfo},
+    integers::Integers,
     onnx::{
         graph::{FloatGraph, FloatNode, FloatOp, ValueId},
         ops::reduce::Reduction,
@@ -122,7 +123,7 @@ pub(crate) struct Lowering<'a> {
     axes: Axes,
     values: Vec<Option<Lazy>>,
     pub(crate) graph: Graph,
-    pub(crate) weights: Vec<Vec<i64>>,
+    pub(crate) weights: Vec<Integers>,
     /// Parameters by what they are shared by; see [`Lowering::commit`].
     shared: HashMap<Origin, ParamId>,
     tensors: Vec<TensorInfo>,

@@ -9,6 +9,7 @@ use crate::{
     bounds::{conservative_bounds, tight_bounds},
     calibrate::Range,
     graph::{round_shift, Form, Graph, Interval, Node, Op, ParamId, Source, TensorId},
+    integers::Integers,
     scale::Scale,
     table::Function,
 };
@@ -52,6 +53,7 @@ impl Lowering<'_> {
         } else {
             Some(Origin::new((param.rows, param.cols, param.bounds, &values)))
         };
+        let values = Integers::from(values);
         let known = key.and_then(|k| self.shared.get(&k)).copied().filter(|id| {
             let place = id.0 as usize;
             // It may have been forgotten, and digests prove nothing.

@@ -2,7 +2,7 @@
 
 use super::{edited, mlp, Attempt, Forgery, Stopped};
 use crate::{
-    graphs::{self, dense, form, with_weight, GraphBuilder},
+    graphs::{self, dense, form, weight, with_weight, GraphBuilder},
     lies::Case,
     setup::{params, Sides},
 };
@@ -81,7 +81,7 @@ pub(super) fn against_files() -> Vec<Forgery> {
     let other_weights = {
         let case = mlp();
         let lying =
-            with_weight(&case.sides.prover.model, 0, 0, if case.sides.prover.model.weights[0][0] > 0 { -1 } else { 1 });
+            with_weight(&case.sides.prover.model, 0, 0, if weight(&case.sides.prover.model, 0, 0) > 0 { -1 } else { 1 });
         Attempt::Recompute { zkv: case.sides.prover.zkv, weights: lying.weights }
     };
     let wild_weights = {

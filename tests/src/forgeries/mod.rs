@@ -15,6 +15,7 @@ pub use judge::{strict, without};
 use crate::{graphs, lies::Case};
 use std::sync::OnceLock;
 use zkonnx_prover::deviation::{Deviation, Honest};
+use zkonnx_quantize::integers::Integers;
 use zkonnx_verifier::{
     checks::Check,
     proof_file::ProofFile,
@@ -60,7 +61,7 @@ pub enum Attempt {
         /// `model.zkv`.
         zkv: Vec<u8>,
         /// The weights.
-        weights: Vec<Vec<i64>>,
+        weights: Vec<Integers>,
     },
     /// Cached parameters.
     Params {

@@ -149,9 +149,14 @@ impl<'a> Columns<'a> {
             columns.push((values, functional, *blind));
         }
         for (column, functional) in pooled.into_iter().enumerate() {
-            let mut values = model.param_column(column);
-            add_strays(&mut values, &strays.parameters, column, Fp::ONE);
-            columns.push((Values::Field(values), functional, model.columns.blinds[column]));
+            let values = if strays.parameters.iter().any(|stray| stray.0 == column) {
+                let mut values = model.param_column(column);
+                add_strays(&mut values, &strays.parameters, column, Fp::ONE);
+                Values::Field(values)
+            } else {
+                Values::Integers(&model.columns.columns[column])
+            };
+            columns.push((values, functional, model.columns.blinds[column]));
         }
         columns.par_extend(combined.into_par_iter().map(|combined| combine(model, combined, strays)));
         for (sent, functional) in prover.pieces.iter().zip(pieces) {
@@ -275,7 +280,7 @@ fn combine<'a>(model: &crate::keys::ProverModel, combined: Combined, strays: &St
     let mut values = vec![Fp::ZERO; combined.functional.len()];
     let columns = combined.columns.iter();
     let terms: Vec<(Fp, IntegerSlice<'_>)> =
-        columns.map(|(column, weight)| (*weight, IntegerSlice::I64(&model.columns.columns[*column]))).collect();
+        columns.map(|(column, weight)| (*weight, model.columns.columns[*column].as_slice())).collect();
     weighted_sum(&terms, &mut values);
     let mut blind = Fp::ZERO;
     for (column, weight) in &combined.columns {
