@@ -96,27 +96,24 @@ mod tests {
         report::{Predicted, Shape, Sizes, REPORT_FORMAT},
     };
     use std::collections::BTreeMap;
+    use zkonnx_quantize::model::Gates;
 
     fn report(group: u32, stages: &[(&str, &[f64])]) -> Report {
+        report_of(Gates::Relations, group, stages)
+    }
+
+    fn report_of(gates: Gates, group: u32, stages: &[(&str, &[f64])]) -> Report {
         let stages: BTreeMap<String, Spread> =
             stages.iter().map(|(name, values)| ((*name).to_owned(), Spread::of(values))).collect();
         let run = Measurement {
             model: "m.zkq".into(),
             model_id: String::new(),
-            settings: Settings { k: 8, limb_bits: 7, bits: None, threads: 2, group },
-            shape: Shape {
-                advice_columns: 1,
-                word_columns: 1,
-                lookups: 1,
-                sumcheck_rounds: 1,
-                weights: 1,
-                phase1_columns: 1,
-                linear: 1,
-            },
+            settings: Settings { k: 8, limb_bits: 7, gates, bits: None, threads: 2, group },
+            shape: Shape { rows: 256, columns: 1, lookups: 1, ..Shape::default() },
             stages,
             batches: Vec::new(),
             sizes: Sizes { proof: 1, statement: 1, zkv: 1, prepare_peak: None, prove_peak: Some(5) },
-            predicted: Predicted { seconds: 0.1, memory: 1 },
+            predicted: Predicted { seconds: 0.1, verify_seconds: 0.01, memory: 1 },
         };
         Report { format: REPORT_FORMAT, environment: Environment::current(), runs: vec![run] }
     }
@@ -137,6 +134,7 @@ mod tests {
         let (rows, _) = compare(&after, &before);
         assert!(rows.iter().any(|row| (row.stage.as_str(), row.verdict) == ("prove", Verdict::Slower)));
         assert_eq!(compare(&before, &report(4, &[("prove", &steady)])), (Vec::new(), 2));
+        assert_eq!(compare(&before, &report_of(Gates::Halo2, 1, &[("prove", &steady)])), (Vec::new(), 2));
     }
 
     #[test]
@@ -147,7 +145,7 @@ mod tests {
         let table = report.to_csv().expect("there");
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), 3);
-        assert!(lines[1].starts_with("m.zkq,8,7,,2,16,1,1,1,5,import,1,"), "{table}");
+        assert!(lines[1].starts_with("m.zkq,8,7,relations,,2,16,1,1,1,5,import,1,"), "{table}");
         assert_eq!(lines[2].split(',').count(), lines[0].split(',').count());
     }
 }

@@ -1,11 +1,11 @@
 //! The constants of the cost model, from measurements.
 //!
 //! Least squares of relative errors, none of the constants negative: `Σ (predicted / measured − 1)²` over all measurements, by coordinate
-//! descent, which for this convex problem of five unknowns ends at the least there is (Bertsekas, *Nonlinear Programming*, section 2.7).
+//! descent, which for this convex problem of seven unknowns ends at the least there is (Bertsekas, *Nonlinear Programming*, section 2.7).
 
 use super::report::{Measurement, Settings};
 use serde::Serialize;
-use zkonnx_circuits::cost::{Constants, Counts};
+use zkonnx_circuits::cost::{Constants, Counts, NUM_COUNTS};
 
 /// Sweeps over all constants; it has settled long before.
 const SWEEPS: usize = 20_000;
@@ -15,7 +15,7 @@ const SWEEPS: usize = 20_000;
 #[non_exhaustive]
 pub enum FitError {
     /// Fewer than unknowns.
-    #[error("{0} measurements with proving times: five constants need at least five, of circuits that differ")]
+    #[error("{0} measurements with proving times: seven constants need at least seven, of circuits that differ")]
     Few(usize),
     /// Constants are for one machine and its threads.
     #[error("measurements with {0} and with {1} threads: give only such as have the same")]
@@ -37,12 +37,16 @@ pub struct Fit {
     pub threads: usize,
     /// Seconds for each row.
     pub row: f64,
-    /// For each advice column.
-    pub column: f64,
-    /// For each row of a column of full-size field elements.
-    pub full_cell: f64,
-    /// For each row of a word column.
-    pub word_cell: f64,
+    /// For each row of a column of words or multiplicities.
+    pub cell: f64,
+    /// For each row of a looked-up column: a leaf of the lookup argument.
+    pub leaf: f64,
+    /// For each row of a product gate that is a relation.
+    pub product: f64,
+    /// For each row of a column in a halo2 circuit.
+    pub gated_cell: f64,
+    /// For each piece.
+    pub piece: f64,
     /// For each parameter, and element that relations read.
     pub linear: f64,
     /// Every measurement.
@@ -86,15 +90,14 @@ pub fn fit(measurements: &[Measurement]) -> Result<Fit, FitError> {
     if let Some((other, _)) = timed.iter().find(|(run, _)| run.settings.threads != threads) {
         return Err(FitError::Threads(threads, other.settings.threads));
     }
-    let unknowns = Counts::default().to_array().len();
-    if timed.len() < unknowns {
+    if timed.len() < NUM_COUNTS {
         return Err(FitError::Few(timed.len()));
     }
     let counts = |run: &Measurement| {
         run.counts().ok_or_else(|| FitError::Counts { model: run.model.clone(), settings: run.settings })
     };
     let counts: Vec<Counts> = timed.iter().map(|(run, _)| counts(run)).collect::<Result<_, _>>()?;
-    let relative: Vec<[f64; 5]> = counts
+    let relative: Vec<[f64; NUM_COUNTS]> = counts
         .iter()
         .zip(&timed)
         .map(|(counts, (_, seconds))| counts.to_array().map(|count| count / seconds))
@@ -118,13 +121,15 @@ pub fn fit(measurements: &[Measurement]) -> Result<Fit, FitError> {
         .collect();
     let mut errors: Vec<f64> = rows.iter().map(|row| row.error.abs()).collect();
     errors.sort_by(f64::total_cmp);
-    let Constants { row, column, full_cell, word_cell, linear } = constants;
+    let Constants { row, cell, leaf, product, gated_cell, piece, linear } = constants;
     Ok(Fit {
         threads,
         row,
-        column,
-        full_cell,
-        word_cell,
+        cell,
+        leaf,
+        product,
+        gated_cell,
+        piece,
         linear,
         median_error: median(&errors),
         worst_error: errors.last().copied().unwrap_or(0.0),
@@ -143,8 +148,8 @@ fn median(sorted: &[f64]) -> f64 {
 }
 
 /// The `x ≥ 0` with the least `Σ (row·x − 1)²`.
-fn least_squares(rows: &[[f64; 5]]) -> [f64; 5] {
-    let mut x = [0.0; 5];
+fn least_squares(rows: &[[f64; NUM_COUNTS]]) -> [f64; NUM_COUNTS] {
+    let mut x = [0.0; NUM_COUNTS];
     let mut residuals = vec![-1.0; rows.len()];
     for _ in 0..SWEEPS {
         for at in 0..x.len() {
@@ -167,25 +172,28 @@ fn least_squares(rows: &[[f64; 5]]) -> [f64; 5] {
 mod tests {
     use super::*;
 
-    fn counts(k: i32, full: f64, words: f64, linear: f64) -> [f64; 5] {
+    fn counts(k: i32, [words, looked_up, products, gated]: [f64; 4], linear: f64) -> [f64; NUM_COUNTS] {
         let rows = 2_f64.powi(k);
-        [rows, full + words, rows * full, rows * words, linear]
+        let layers = f64::from(k) + 7.0;
+        [rows, rows * words, rows * looked_up, rows * products, rows * gated, layers * layers / 2.0, linear]
     }
 
     #[test]
     fn finds_what_made_the_times() {
-        let truth = [2e-4, 1e-4, 6e-6, 2e-6, 5e-8];
+        let truth = [3e-5, 3e-7, 5e-7, 4e-7, 6e-6, 1e-4, 2e-8];
         let all = [
-            counts(8, 20.0, 30.0, 1e5),
-            counts(8, 43.0, 77.0, 6e4),
-            counts(9, 100.0, 190.0, 3e5),
-            counts(10, 50.0, 200.0, 4e5),
-            counts(11, 20.0, 25.0, 1e4),
-            counts(9, 10.0, 200.0, 1e6),
-            counts(12, 40.0, 9.0, 1e3),
+            counts(8, [30.0, 20.0, 5.0, 0.0], 1e5),
+            counts(8, [77.0, 43.0, 0.0, 30.0], 6e4),
+            counts(9, [190.0, 100.0, 40.0, 0.0], 3e5),
+            counts(10, [200.0, 50.0, 0.0, 90.0], 4e5),
+            counts(11, [25.0, 25.0, 10.0, 0.0], 1e4),
+            counts(9, [200.0, 180.0, 0.0, 10.0], 1e6),
+            counts(12, [9.0, 9.0, 8.0, 0.0], 1e3),
+            counts(7, [3.0, 2.0, 1.0, 0.0], 1e7),
+            counts(13, [100.0, 60.0, 50.0, 0.0], 1e3),
         ];
-        let time = |counts: &[f64; 5]| counts.iter().zip(truth).map(|(c, t)| c * t).sum::<f64>();
-        let rows: Vec<[f64; 5]> = all.iter().map(|counts| counts.map(|c| c / time(counts))).collect();
+        let time = |counts: &[f64; NUM_COUNTS]| counts.iter().zip(truth).map(|(c, t)| c * t).sum::<f64>();
+        let rows: Vec<[f64; NUM_COUNTS]> = all.iter().map(|counts| counts.map(|c| c / time(counts))).collect();
         for (found, expected) in least_squares(&rows).into_iter().zip(truth) {
             assert!((found / expected - 1.0).abs() < 0.02, "{found} for {expected}");
         }
@@ -194,7 +202,7 @@ mod tests {
     #[test]
     fn nothing_is_negative() {
         // Twice the columns take no more time: without the bound their constant would be negative.
-        let rows = [[1.0, 1.0, 0.0, 0.0, 0.0], [1.0, 2.0, 0.0, 0.0, 0.0], [1.1, 4.0, 0.0, 0.0, 0.0]];
+        let rows = [[1.0, 1.0], [1.0, 2.0], [1.1, 4.0]].map(|[row, cell]| [row, cell, 0.0, 0.0, 0.0, 0.0, 0.0]);
         let found = least_squares(&rows);
         assert!(found.iter().all(|constant| *constant >= 0.0), "{found:?}");
         assert!((found[0] - 0.97).abs() < 0.02 && found[1] < 1e-9, "{found:?}");

@@ -11,11 +11,8 @@ use crate::{error::ProveError, keys::ProverModel, prove::prove, spans::SpanTime}
 use halo2_proofs::poly::commitment::Params;
 use pasta_curves::EqAffine;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use zkonnx_circuits::{
-    cost::{num_linear, predict},
-    lower::Modes,
-};
-use zkonnx_quantize::{graph::Graph, integers::Integers, model::QuantizedModel};
+use zkonnx_circuits::{cost::predict, lower::Modes};
+use zkonnx_quantize::{graph::Graph, model::QuantizedModel};
 use zkonnx_verifier::{
     error::{RegisterError, VerifyError},
     statement::Context,
@@ -153,19 +150,12 @@ fn measure_here(setup: &Setup, times: &StageTimes) -> Result<(Measurement, Spans
         settings: Settings {
             k: model.layout.k,
             limb_bits: model.layout.limb_bits,
+            gates: model.layout.gates,
             bits: setup.bits,
             threads: setup.threads,
             group: *group,
         },
-        shape: Shape {
-            advice_columns: cost.advice_columns,
-            word_columns: compiled.shape.columns.len(),
-            lookups: cost.lookups,
-            sumcheck_rounds: compiled.sumcheck.num_rounds,
-            weights: model.weights.iter().map(Integers::len).sum(),
-            phase1_columns: compiled.shape.num_phase1_columns(),
-            linear: num_linear(compiled),
-        },
+        shape: Shape::of(compiled),
         stages: samples.into_iter().map(|(name, values)| (name, Spread::of(&values))).collect(),
         batches,
         sizes: Sizes {
@@ -175,7 +165,7 @@ fn measure_here(setup: &Setup, times: &StageTimes) -> Result<(Measurement, Spans
             prepare_peak,
             prove_peak,
         },
-        predicted: Predicted { seconds: cost.seconds, memory: cost.memory },
+        predicted: Predicted { seconds: cost.seconds, verify_seconds: cost.verify_seconds, memory: cost.memory },
     };
     Ok((measurement, spans))
 }

@@ -3,10 +3,15 @@
 use super::{batch::BatchTimes, environment::Environment, statistics::Spread};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
-use zkonnx_circuits::cost::Counts;
+use zkonnx_circuits::{
+    compiled::CompiledModel,
+    cost::{num_linear, predict, Counts},
+    messages::Rounds,
+};
+use zkonnx_quantize::model::Gates;
 
 /// Version of [`Report`].
-pub const REPORT_FORMAT: u16 = 1;
+pub const REPORT_FORMAT: u16 = 2;
 
 /// Measurements of one run of the program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +31,9 @@ pub struct Settings {
     pub k: u8,
     /// Width of a limb.
     pub limb_bits: u8,
+    /// How gates are proven.
+    #[serde(default)]
+    pub gates: Gates,
     /// Bits of activations, where the model was quantised for this.
     pub bits: Option<u8>,
     /// Threads.
@@ -34,25 +42,59 @@ pub struct Settings {
     pub group: u32,
 }
 
-/// Counts of the circuit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Counts of the circuit. Reports of other formats have none of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Shape {
-    /// Advice columns.
-    pub advice_columns: usize,
+    /// Rows; zero where nothing is known.
+    pub rows: usize,
+    /// Committed columns: words and multiplicities.
+    pub columns: usize,
     /// Those of words.
     pub word_columns: usize,
     /// Cells that are looked up.
     pub lookups: usize,
-    /// Rounds of the sumcheck.
-    pub sumcheck_rounds: usize,
+    /// Columns that are looked up, and groups of table rows: with the rows, leaves of the lookup argument.
+    pub lookup_slots: usize,
+    /// Layers of the lookup argument.
+    pub layers: usize,
+    /// Product gates that are relations, on every row.
+    pub product_gates: usize,
+    /// Linear gates that are relations, on every row.
+    pub linear_gates: usize,
+    /// Columns in a halo2 circuit.
+    pub gated_columns: usize,
+    /// Rounds of the contractions.
+    pub contraction_rounds: usize,
+    /// Pieces: messages with a commitment of their own.
+    pub pieces: usize,
     /// Weights.
     pub weights: usize,
-    /// Advice columns that are committed before the challenges of lookups: words and multiplicities.
-    #[serde(default)]
-    pub phase1_columns: usize,
     /// Elements of parameters and of words.
-    #[serde(default)]
     pub linear: usize,
+}
+
+impl Shape {
+    /// The counts of a compiled model.
+    #[must_use]
+    pub fn of(model: &CompiledModel) -> Self {
+        let (shape, rounds, cost) = (&model.shape, Rounds::of(model), predict(model));
+        Self {
+            rows: shape.num_rows(),
+            columns: cost.columns,
+            word_columns: shape.columns.len(),
+            lookups: cost.lookups,
+            lookup_slots: shape.num_lookup_slots(),
+            layers: rounds.layers,
+            product_gates: shape.num_product_slots(),
+            linear_gates: shape.num_linear_slots(),
+            gated_columns: shape.gated.len(),
+            contraction_rounds: rounds.contractions,
+            pieces: rounds.num_pieces(),
+            weights: model.graph.params.iter().map(|p| p.len()).sum(),
+            linear: num_linear(model),
+        }
+    }
 }
 
 /// Bytes.
@@ -75,6 +117,9 @@ pub struct Sizes {
 pub struct Predicted {
     /// Seconds to prove, on two cores.
     pub seconds: f64,
+    /// Seconds to verify, on two cores.
+    #[serde(default)]
+    pub verify_seconds: f64,
     /// Peak bytes while proving.
     pub memory: usize,
 }
@@ -101,7 +146,7 @@ pub struct Measurement {
 }
 
 /// Stages in the order in which they happen; others follow by name.
-pub const STAGES: [&str; 24] = [
+pub const STAGES: [&str; 28] = [
     "load",
     "import",
     "quantise",
@@ -110,7 +155,7 @@ pub const STAGES: [&str; 24] = [
     "register",
     "evaluate",
     "witness",
-    "phase-1 commitments",
+    "commitments",
     "halo2 proof",
     "commit columns",
     "transform columns",
@@ -118,10 +163,14 @@ pub const STAGES: [&str; 24] = [
     "evaluations",
     "combine",
     "inner product",
-    "sumcheck",
+    "lookups",
+    "add up fractions",
+    "contractions",
     "contraction tables",
+    "pairs",
     "relations",
     "opening",
+    "collect columns",
     "fold columns",
     "inner product rounds",
     "prove",
@@ -140,19 +189,27 @@ impl Measurement {
 }
 
 impl Measurement {
-    /// What the cost model counts; `None` for reports of before they were written.
+    /// What the cost model counts; `None` for reports of before it was written.
     #[must_use]
+    #[allow(clippy::cast_precision_loss)] // counts are far below 2^52
     pub fn counts(&self) -> Option<Counts> {
-        let Shape { advice_columns, phase1_columns, linear, .. } = self.shape;
-        let rows = 1_usize.checked_shl(self.settings.k.into())?;
-        let told = (1..=advice_columns).contains(&phase1_columns);
-        told.then(|| Counts::new(rows, advice_columns, phase1_columns, linear))
+        let Shape { rows, columns, lookup_slots, product_gates, gated_columns, pieces, linear, .. } = self.shape;
+        let of_rows = |count: usize| rows as f64 * count as f64;
+        (rows > 0).then(|| Counts {
+            rows: rows as f64,
+            cells: of_rows(columns),
+            leaves: of_rows(lookup_slots),
+            products: of_rows(product_gates),
+            gated_cells: of_rows(gated_columns),
+            pieces: pieces as f64,
+            linear: linear as f64,
+        })
     }
 }
 
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "k = {}, limbs of {} bits", self.k, self.limb_bits)?;
+        write!(f, "k = {}, limbs of {} bits, gates by {}", self.k, self.limb_bits, self.gates)?;
         if let Some(bits) = self.bits {
             write!(f, ", {bits} bits")?;
         }
@@ -175,10 +232,11 @@ impl Report {
             "model",
             "k",
             "limb_bits",
+            "gates",
             "bits",
             "threads",
             "group",
-            "advice_columns",
+            "columns",
             "lookups",
             "proof_bytes",
             "prove_peak_bytes",
@@ -190,17 +248,18 @@ impl Report {
             "count",
         ])?;
         for run in &self.runs {
-            let Settings { k, limb_bits, bits, threads, group } = run.settings;
+            let Settings { k, limb_bits, gates, bits, threads, group } = run.settings;
             let optional = |value: Option<u64>| value.map_or(String::new(), |v| v.to_string());
             for (stage, spread) in run.ordered() {
                 writer.write_record([
                     run.model.clone(),
                     k.to_string(),
                     limb_bits.to_string(),
+                    gates.to_string(),
                     optional(bits.map(u64::from)),
                     threads.to_string(),
                     group.to_string(),
-                    run.shape.advice_columns.to_string(),
+                    run.shape.columns.to_string(),
                     run.shape.lookups.to_string(),
                     run.sizes.proof.to_string(),
                     optional(run.sizes.prove_peak),

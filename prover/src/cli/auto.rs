@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use zkonnx_circuits::cost::{choose_layout, Cost};
 use zkonnx_quantize::{
     data::Samples,
-    model::LayoutChoice,
+    model::{Gates, LayoutChoice},
     onnx::OnnxModel,
     quantize,
     recipe::Recipe,
@@ -46,13 +46,13 @@ impl Search {
         calibration: Option<&Samples>,
         evaluation: &Samples,
         limits: &Limits,
-        (k, limb_bits): (Option<u8>, Option<u8>),
+        (gates, k, limb_bits): (Gates, Option<u8>, Option<u8>),
         recipe: impl Fn(u8) -> Recipe,
     ) -> Self {
         let measure = |bits: u8| {
             let (model, _) = quantize(onnx, calibration, &recipe(bits)).map_err(|e| e.to_string())?;
             let graph = Arc::new(model.graph.clone());
-            let (layout, cost) = choose_layout(&graph, k, limb_bits).map_err(|e| e.to_string())?;
+            let (layout, cost) = choose_layout(&graph, gates, k, limb_bits).map_err(|e| e.to_string())?;
             let report = accuracy(onnx, &model, evaluation).map_err(|e| e.to_string())?;
             Ok(Measured { layout, cost, missed: limits.missed(&report).map(|m| m.0), report })
         };
@@ -92,6 +92,7 @@ impl Search {
                     "cells": m.cost.lookups,
                     "k": m.layout.k,
                     "limb_bits": m.layout.limb_bits,
+                    "gates": m.layout.gates,
                     "prove_seconds": m.cost.seconds,
                     "memory_bytes": m.cost.memory,
                 }),

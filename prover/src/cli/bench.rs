@@ -1,6 +1,12 @@
 //! `zkonnx bench`.
 
-use super::{files, output, recipe::RecipeOptions, Failure, Outcome};
+use super::{
+    files,
+    gates::{layout_text, GatesOption},
+    output,
+    recipe::RecipeOptions,
+    Failure, Outcome,
+};
 use crate::bench::{
     compare::{compare, Comparison, Verdict},
     fit, measure, BenchError, Environment, Fit, Measurement, Report, Setup, REPORT_FORMAT,
@@ -39,6 +45,9 @@ pub(super) struct Bench {
     /// Limbs of this many bits
     #[arg(long, value_name = "BITS,…", value_delimiter = ',')]
     limb_bits: Vec<u8>,
+    /// Gates proven in these ways, each in the layout that is best for it
+    #[arg(long, value_enum, value_name = "WAY,…", value_delimiter = ',')]
+    gates: Vec<GatesOption>,
     /// Activations of this many bits; of an ONNX model only
     #[arg(long, value_name = "BITS,…", value_delimiter = ',')]
     bits: Vec<u8>,
@@ -149,7 +158,8 @@ impl Bench {
             let recipe = self.recipe.recipe(bits);
             let started = Instant::now();
             let (mut model, _) = quantize(&onnx, samples.as_ref(), &recipe).map_err(|e| Failure::at(path, e))?;
-            model.layout = choose_layout(&Arc::new(model.graph.clone()), None, None).map_err(Failure::new)?.0;
+            model.layout =
+                choose_layout(&Arc::new(model.graph.clone()), Gates::default(), None, None).map_err(Failure::new)?.0;
             let before = vec![("import", import), ("quantise", started.elapsed())];
             Ok(Loaded { model, bits: Some(recipe.bits), before })
         };
@@ -160,15 +170,18 @@ impl Bench {
     fn layouts(&self, path: &Path, model: &QuantizedModel) -> Result<Vec<LayoutChoice>, Failure> {
         let graph = Arc::new(model.graph.clone());
         let mut layouts: Vec<LayoutChoice> = Vec::new();
-        for k in choices(&self.k) {
-            for limb_bits in choices(&self.limb_bits) {
-                let layout = match (k, limb_bits) {
-                    (None, None) => model.layout,
-                    (Some(k), Some(limb_bits)) => LayoutChoice { k, limb_bits, gates: Gates::Relations },
-                    _ => choose_layout(&graph, k, limb_bits).map_err(|e| Failure::at(path, e))?.0,
-                };
-                if !layouts.contains(&layout) {
-                    layouts.push(layout);
+        for gates in choices(&self.gates) {
+            for k in choices(&self.k) {
+                for limb_bits in choices(&self.limb_bits) {
+                    let way = gates.map_or(model.layout.gates, Gates::from);
+                    let layout = match (k, limb_bits) {
+                        (None, None) if way == model.layout.gates => model.layout,
+                        (Some(k), Some(limb_bits)) => LayoutChoice { k, limb_bits, gates: way },
+                        _ => choose_layout(&graph, way, k, limb_bits).map_err(|e| Failure::at(path, e))?.0,
+                    };
+                    if !layouts.contains(&layout) {
+                        layouts.push(layout);
+                    }
                 }
             }
         }
@@ -222,8 +235,7 @@ impl Bench {
 }
 
 fn failed(path: &Path, setup: &Setup, error: &BenchError) -> Failure {
-    let LayoutChoice { k, limb_bits } = setup.model.layout;
-    Failure::at(path, format!("k = {k}, limbs of {limb_bits} bits, {} in one proof: {error}", setup.group))
+    Failure::at(path, format!("{}, {} in one proof: {error}", layout_text(setup.model.layout), setup.group))
 }
 
 fn read_report(path: &Path) -> Result<Report, Failure> {
@@ -239,9 +251,9 @@ fn read_report(path: &Path) -> Result<Report, Failure> {
 fn show(measured: &Measurement, runs: usize) {
     let Measurement { settings, shape, sizes, predicted, .. } = measured;
     say!(
-        "{}: {settings}; {} advice columns, {} lookups; {runs} runs, every proof verified",
+        "{}: {settings}; {} columns, {} lookups; {runs} runs, every proof verified",
         measured.model,
-        shape.advice_columns,
+        shape.columns,
         shape.lookups
     );
     say!("{:24} {:>10} {:>10} {:>10} {:>6}", "stage, seconds", "median", "min", "max", "runs");
@@ -254,11 +266,12 @@ fn show(measured: &Measurement, runs: usize) {
     let memory = |peak: Option<u64>| peak.and_then(|p| usize::try_from(p).ok()).map_or("unknown".into(), files::bytes);
     say!("peak memory              {} to prepare, {} to prove", memory(sizes.prepare_peak), memory(sizes.prove_peak));
     say!(
-        "proof {}, statement {}, zkv {}; predicted {:.3} s, {}",
+        "proof {}, statement {}, zkv {}; predicted {:.3} s to prove, {:.4} s to verify, {}",
         files::bytes(sizes.proof),
         files::bytes(sizes.statement),
         files::bytes(sizes.zkv),
         predicted.seconds,
+        predicted.verify_seconds,
         files::bytes(predicted.memory)
     );
 }
@@ -290,11 +303,14 @@ fn show_fit(fit: &Fit) {
         100.0 * fit.worst_error
     );
     say!(
-        "row: {:.3e}, column: {:.3e}, full_cell: {:.3e}, word_cell: {:.3e}, linear: {:.3e} (seconds each, {} threads)",
+        "row: {:.3e}, cell: {:.3e}, leaf: {:.3e}, product: {:.3e}, gated_cell: {:.3e}, piece: {:.3e}, linear: {:.3e} (seconds each, {} \
+         threads)",
         fit.row,
-        fit.column,
-        fit.full_cell,
-        fit.word_cell,
+        fit.cell,
+        fit.leaf,
+        fit.product,
+        fit.gated_cell,
+        fit.piece,
         fit.linear,
         fit.threads
     );

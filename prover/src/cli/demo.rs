@@ -7,13 +7,14 @@ use std::{collections::BTreeMap, io::Cursor, path::Path, time::Instant};
 use zkonnx_circuits::lower::Modes;
 use zkonnx_quantize::{
     data::{quantise_input, read_npz_from, NamedTensor, Samples},
+    model::{Gates, QuantizedModel},
     onnx::OnnxModel,
     quantize,
     recipe::Recipe,
 };
 use zkonnx_verifier::{
     error::VerifyError,
-    registry::Registry,
+    registry::{ModelHandle, Registry},
     statement::{Context, Statement},
     verify::verify,
 };
@@ -38,7 +39,7 @@ impl Demo {
         let samples =
             Samples::new(&onnx.inputs(), bundled("lenet_calibration.npz", CALIBRATION)?).map_err(Failure::new)?;
         let (model, _) = quantize(&onnx, Some(&samples), &Recipe::default()).map_err(Failure::new)?;
-        let built = build(model, false, (None, None))?;
+        let built = build(model.clone(), false, (Gates::Relations, None, None))?;
         let layout = built.model.layout;
         say!(
             "   quantised and committed in {:.2} s: model id {}, 2^{} rows",
@@ -85,12 +86,17 @@ impl Demo {
             last = Some((statement, proof));
         }
 
-        say!("4. Lies are refused.");
         let (statement, proof) = last.ok_or_else(|| Failure::new("no image was proven"))?;
+        say!("4. Two ways of proving the gates of the circuit, on the last image.");
+        let (inputs, mut outputs) = zkonnx_verifier::verify::public_values(&statement);
+        once(&prover, &handle, &inputs)?;
+        let (prover, other) = both_keys(&model, Gates::Halo2)?;
+        once(&prover, &other, &inputs)?;
+
+        say!("5. Lies are refused.");
         let mut changed = proof.clone();
         changed[proof.len() / 2] ^= 1;
         refused("one bit of the proof flipped", verify(&handle, &statement, &changed, None))?;
-        let (inputs, mut outputs) = zkonnx_verifier::verify::public_values(&statement);
         outputs[0][3] += 1;
         let modes = Modes::public(handle.graph());
         let lie = Statement::new(handle.graph(), &modes, handle.id(), (&inputs, &outputs), statement.context);
@@ -100,6 +106,34 @@ impl Demo {
         refused("another payee", verify(&handle, &theft, &proof, None))?;
         Ok(Outcome::Done)
     }
+}
+
+/// Keys of both sides for a way of proving gates.
+fn both_keys(model: &QuantizedModel, gates: Gates) -> Result<(ProverModel, ModelHandle), Failure> {
+    let built = build(model.clone(), false, (gates, None, None))?;
+    let params = files::params(built.model.layout.k.into())?;
+    let modes = Modes::public(&built.model.graph);
+    let prover = ProverModel::new(built.model, modes, params).map_err(Failure::new)?;
+    let handle = prover.register().map_err(Failure::new)?;
+    Ok((prover, handle))
+}
+
+/// Proves and verifies once, and says what it takes.
+fn once(prover: &ProverModel, handle: &ModelHandle, inputs: &[Vec<i64>]) -> Result<(), Failure> {
+    let started = Instant::now();
+    let (statement, proof) = prove(prover, inputs, Context::default()).map_err(Failure::new)?;
+    let proving = started.elapsed().as_secs_f64();
+    let started = Instant::now();
+    verify(handle, &statement, &proof, None).map_err(Failure::new)?;
+    let verifying = started.elapsed().as_secs_f64() * 1e3;
+    let layout = prover.model.layout;
+    say!(
+        "   by {:9} (2^{} rows): proven in {proving:.2} s, {}, verified in {verifying:.1} ms",
+        layout.gates.to_string(),
+        layout.k,
+        files::bytes(proof.len())
+    );
+    Ok(())
 }
 
 fn refused<T>(lie: &str, verdict: Result<T, VerifyError>) -> Result<(), Failure> {

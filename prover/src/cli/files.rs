@@ -11,6 +11,7 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use zkonnx_circuits::cost::Cost;
 use zkonnx_quantize::{
     data::{quantise_input, read_samples, InputSpec, Samples},
     graph::Graph,
@@ -47,6 +48,17 @@ pub(super) fn params(k: u32) -> Result<Arc<Params<EqAffine>>, Failure> {
         }
     }
     Ok(Arc::new(params))
+}
+
+/// What the cost model says, in words.
+pub(super) fn cost_text(cost: &Cost) -> String {
+    format!(
+        "{:.2} s to prove on two cores, {}; {:.1} ms to verify, proof of {}",
+        cost.seconds,
+        bytes(cost.memory),
+        1e3 * cost.verify_seconds,
+        bytes(cost.proof_bytes)
+    )
 }
 
 /// Seconds since 1970.

@@ -2,6 +2,7 @@
 
 use super::{
     files,
+    gates::GatesOption,
     node_table::{self, Rows},
     recipe::{dim_arguments, RecipeOptions},
     Failure, Outcome,
@@ -22,6 +23,9 @@ pub(super) struct Inspect {
     /// Bits of an activation, for the prediction: 4 to 24
     #[arg(long, value_name = "N")]
     bits: Option<u8>,
+    /// How gates would be proven, for the prediction
+    #[arg(long, value_enum, value_name = "WAY", default_value = "relations")]
+    gates: GatesOption,
     #[command(flatten)]
     recipe: RecipeOptions,
     /// Print JSON
@@ -65,7 +69,7 @@ impl Inspect {
             Err(error) => return Err(Failure::at(&self.model, error)),
         };
         let graph = Arc::new(model.graph);
-        let compiled = choose_layout(&graph, None, None)
+        let compiled = choose_layout(&graph, self.gates.into(), None, None)
             .and_then(|(layout, _)| CompiledModel::new(Arc::clone(&graph), Modes::public(&graph), layout));
         Ok(match compiled {
             Ok(compiled) => {

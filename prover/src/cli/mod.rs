@@ -16,6 +16,7 @@ mod bench;
 mod context;
 mod demo;
 mod files;
+mod gates;
 mod inspect;
 #[cfg(feature = "jobs")]
 mod jobs;

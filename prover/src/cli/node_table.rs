@@ -1,6 +1,6 @@
 //! How each ONNX node is proven, and what it costs.
 
-use super::files;
+use super::{files, gates::layout_text};
 use crate::proven_by::{contractions, cut, gadget, Phrases};
 use serde::Serialize;
 use serde_json::Value;
@@ -131,17 +131,17 @@ pub(super) fn rows(inspection: &Inspection, compiled: &CompiledModel, costs: &No
         total: serde_json::json!({
             "k": layout.k,
             "limb_bits": layout.limb_bits,
-            "advice_columns": cost.advice_columns,
+            "gates": layout.gates,
+            "columns": cost.columns,
             "lookups": cost.lookups,
             "prove_seconds": cost.seconds,
+            "verify_seconds": cost.verify_seconds,
             "memory_bytes": cost.memory,
+            "proof_bytes": cost.proof_bytes,
         }),
         summary: [
-            format!(
-                "k = {}, limbs of {} bits, {} advice columns, {} cells",
-                layout.k, layout.limb_bits, cost.advice_columns, cost.lookups
-            ),
-            format!("{:.2} s to prove on two cores, {}", cost.seconds, files::bytes(cost.memory)),
+            format!("{}, {} columns, {} cells looked up", layout_text(layout), cost.columns, cost.lookups),
+            files::cost_text(&cost),
         ],
     }
 }

@@ -1,6 +1,14 @@
 //! `zkonnx quantize`.
 
-use super::{auto::Search, files, limits::Limits, output, recipe::RecipeOptions, Failure, Outcome};
+use super::{
+    auto::Search,
+    files,
+    gates::{layout_text, GatesOption},
+    limits::Limits,
+    output,
+    recipe::RecipeOptions,
+    Failure, Outcome,
+};
 use crate::{
     generators::Generators,
     keys::{verifier_model, ParamColumns},
@@ -62,6 +70,9 @@ pub(super) struct Quantize {
     /// Width of a limb in bits; chosen by the cost model by default
     #[arg(long)]
     limb_bits: Option<u8>,
+    /// How gates are proven; a part of the model's identity
+    #[arg(long, value_enum, value_name = "WAY", default_value = "relations")]
+    gates: GatesOption,
     /// Print a JSON summary
     #[arg(long)]
     json: bool,
@@ -104,15 +115,15 @@ struct Summary<'a> {
 pub(super) fn build(
     mut model: QuantizedModel,
     private: bool,
-    (k, limb_bits): (Option<u8>, Option<u8>),
+    (gates, k, limb_bits): (Gates, Option<u8>, Option<u8>),
 ) -> Result<Built, Failure> {
     if let Some(k) = k.filter(|k| !K_RANGE.contains(k)) {
         return Err(Failure::new(format!("k = {k} is not supported ({} to {})", K_RANGE.start(), K_RANGE.end())));
     }
     let graph = Arc::new(model.graph.clone());
     model.layout = match (k, limb_bits) {
-        (Some(k), Some(limb_bits)) => LayoutChoice { k, limb_bits, gates: Gates::Relations },
-        _ => choose_layout(&graph, k, limb_bits).map_err(Failure::new)?.0,
+        (Some(k), Some(limb_bits)) => LayoutChoice { k, limb_bits, gates },
+        _ => choose_layout(&graph, gates, k, limb_bits).map_err(Failure::new)?.0,
     };
     // Refuse an impossible choice before anything is derived for it.
     CompiledModel::new(graph, Modes::public(&model.graph), model.layout).map_err(Failure::new)?;
@@ -158,7 +169,7 @@ impl Quantize {
         let recipe = self.recipe_of(bits);
         let (model, notes) = quantize(&onnx, calibration.as_ref(), &recipe).map_err(|e| Failure::at(&self.model, e))?;
         bar.set_message("committing");
-        let built = build(model, self.private_weights, (self.k, self.limb_bits))
+        let built = build(model, self.private_weights, (self.gates.into(), self.k, self.limb_bits))
             .map_err(|e| Failure::at(&self.model, e.message))?;
         let seconds = started.elapsed().as_secs_f64();
         bar.set_message("measuring accuracy");
@@ -207,7 +218,7 @@ impl Quantize {
         samples: &Samples,
         bar: &ProgressBar,
     ) -> Result<Search, Failure> {
-        let layout = (self.k, self.limb_bits);
+        let layout = (self.gates.into(), self.k, self.limb_bits);
         let search = Search::run(onnx, calibration, samples, &self.limits, layout, |bits| self.recipe_of(Some(bits)));
         if search.bits().is_some() && self.json {
             return Ok(search);
@@ -272,11 +283,14 @@ impl Quantize {
                     "model_id": built.id.to_string(),
                     "k": layout.k,
                     "limb_bits": layout.limb_bits,
+                    "gates": layout.gates,
                     "zkq_bytes": zkq_bytes,
                     "zkv_bytes": built.zkv.len(),
                     "seconds": seconds,
                     "predicted_prove_seconds": cost.seconds,
+                    "predicted_verify_seconds": cost.verify_seconds,
                     "predicted_memory_bytes": cost.memory,
+                    "proof_bytes": cost.proof_bytes,
                     "recipe": recipe,
                     "steps": search.map(Search::to_json),
                     "accuracy": report,
@@ -288,14 +302,8 @@ impl Quantize {
             say!("{report}");
         }
         say!("model id   {}", built.id);
-        say!(
-            "layout     k = {}, limbs of {} bits, {} advice columns, {} cells",
-            layout.k,
-            layout.limb_bits,
-            cost.advice_columns,
-            cost.lookups
-        );
-        say!("predicted  {:.2} s to prove, {}", cost.seconds, files::bytes(cost.memory));
+        say!("layout     {}, {} columns, {} cells looked up", layout_text(layout), cost.columns, cost.lookups);
+        say!("predicted  {}", files::cost_text(&cost));
         say!(
             "written    {} ({}), {} ({}) in {seconds:.2} s",
             self.output.display(),

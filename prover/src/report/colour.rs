@@ -33,13 +33,9 @@ pub(super) fn of_gadget(gadget: Gadget) -> &'static str {
         Gadget::Max => "#e45756",
         Gadget::Table => "#b279a2",
         Gadget::Division => "#eeca3b",
-        Gadget::Multiplicity => "#9d755d",
-        Gadget::Challenge => "#d67195",
-        Gadget::Helper => "#8a96a3",
         Gadget::RangeTable => "#3b6ea5",
         Gadget::FunctionTable => "#8e5b85",
         Gadget::Parameter => "#54a24b",
-        Gadget::Message => "#a3754a",
         Gadget::Committed => "#2f9c95",
     }
 }

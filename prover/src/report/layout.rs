@@ -15,31 +15,28 @@ use zkonnx_quantize::graph::{Form, Op, Source};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Area {
-    /// Advice: limbs of words.
+    /// Limbs of words.
     Words,
-    /// Advice: multiplicities, challenges, helper columns and the sum of the lookup argument.
-    Lookup,
-    /// Fixed: tables.
-    Tables,
-    /// Outside of the circuit: parameters, committed once.
+    /// How often each row of a table is looked up.
+    Multiplicities,
+    /// Parameters, committed once.
     Parameters,
-    /// Outside of the circuit: messages of the sumcheck, and committed tensors.
-    Linear,
+    /// Committed tensors of a statement.
+    Committed,
 }
 
 impl Area {
     /// All of them, in the order of the picture.
-    pub const ALL: [Self; 5] = [Self::Words, Self::Lookup, Self::Tables, Self::Parameters, Self::Linear];
+    pub const ALL: [Self; 4] = [Self::Words, Self::Multiplicities, Self::Parameters, Self::Committed];
 
     /// For people.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
-            Self::Words => "advice: words",
-            Self::Lookup => "advice: lookup argument",
-            Self::Tables => "fixed: tables",
+            Self::Words => "words",
+            Self::Multiplicities => "multiplicities of tables",
             Self::Parameters => "committed parameters",
-            Self::Linear => "sumcheck messages",
+            Self::Committed => "committed tensors",
         }
     }
 }
@@ -60,20 +57,12 @@ pub enum Gadget {
     Table,
     /// A division.
     Division,
-    /// Multiplicities of table rows.
-    Multiplicity,
-    /// A challenge.
-    Challenge,
-    /// Inverses of fingerprints, and their sum.
-    Helper,
     /// Rows of a range table.
     RangeTable,
     /// Rows of a function's table.
     FunctionTable,
     /// Weights and biases.
     Parameter,
-    /// Messages.
-    Message,
     /// A committed tensor.
     Committed,
 }
@@ -89,13 +78,9 @@ impl Gadget {
             Self::Max => "maximum",
             Self::Table => "function by table",
             Self::Division => "division",
-            Self::Multiplicity => "multiplicities",
-            Self::Challenge => "challenges",
-            Self::Helper => "lookup helpers",
             Self::RangeTable => "range table",
             Self::FunctionTable => "function table",
             Self::Parameter => "parameters",
-            Self::Message => "messages",
             Self::Committed => "committed tensors",
         }
     }
@@ -149,10 +134,9 @@ impl Layout {
         let mut layout =
             Self { rows: compiled.num_rows(), active_rows: compiled.shape.num_active_rows(), columns: Vec::new() };
         layout.words(compiled);
-        layout.lookup(compiled);
-        layout.tables(compiled);
+        layout.multiplicities(compiled);
         layout.parameters(compiled);
-        layout.linear(compiled);
+        layout.committed(compiled);
         layout
     }
 
@@ -169,12 +153,6 @@ impl Layout {
 
     fn push(&mut self, area: Area, usable: usize, runs: Vec<Run>) {
         self.columns.push(Column { area, usable, runs });
-    }
-
-    /// A column with one run from the top.
-    fn push_full(&mut self, area: Area, usable: usize, used: usize, gadget: Gadget) {
-        let run = Run { rows: 0..used, layer: None, gadget };
-        self.push(area, usable, if used > 0 { vec![run] } else { Vec::new() });
     }
 
     fn words(&mut self, compiled: &CompiledModel) {
@@ -196,7 +174,7 @@ impl Layout {
                 Lane::Range => Gadget::Range,
                 Lane::Interval { .. } => Gadget::Interval,
                 Lane::Clamp { .. } => Gadget::Clamp,
-                Lane::ZeroProduct => Gadget::Max,
+                Lane::Select => Gadget::Max,
                 Lane::Table { .. } => Gadget::Table,
                 Lane::Division { .. } => Gadget::Division,
             };
@@ -218,35 +196,19 @@ impl Layout {
         });
     }
 
-    fn lookup(&mut self, compiled: &CompiledModel) {
+    /// A column for every group of table rows.
+    fn multiplicities(&mut self, compiled: &CompiledModel) {
         let (shape, active) = (&compiled.shape, self.active_rows);
         for group in 0..shape.num_table_groups() {
-            let used = shape.table.len().saturating_sub(group * active).min(active);
-            self.push_full(Area::Lookup, active, used, Gadget::Multiplicity);
-        }
-        for _ in 0..shape.num_constants() {
-            self.push_full(Area::Lookup, active, active, Gadget::Challenge);
-        }
-        for _ in 0..shape.groups.len() + shape.num_table_groups() + 1 {
-            self.push_full(Area::Lookup, active, active, Gadget::Helper);
-        }
-    }
-
-    /// The arguments of every table group, once for each of its columns.
-    fn tables(&mut self, compiled: &CompiledModel) {
-        let active = self.active_rows;
-        for chunk in compiled.shape.table.chunks(active.max(1)) {
             let mut runs: Vec<Run> = Vec::new();
-            for (row, entry) in chunk.iter().enumerate() {
+            for (row, entry) in shape.table_group(group).iter().enumerate() {
                 let gadget = if entry.tag >= FUNCTION_TAG { Gadget::FunctionTable } else { Gadget::RangeTable };
                 match runs.last_mut() {
                     Some(run) if run.gadget == gadget => run.rows.end = row + 1,
                     _ => runs.push(Run { rows: row..row + 1, layer: None, gadget }),
                 }
             }
-            for _ in 0..compiled.shape.num_table_columns() {
-                self.push(Area::Tables, active, runs.clone());
-            }
+            self.push(Area::Multiplicities, active, runs);
         }
     }
 
@@ -291,18 +253,12 @@ impl Layout {
         }
     }
 
-    fn linear(&mut self, compiled: &CompiledModel) {
-        let rows = self.rows;
-        for column in 0..compiled.sumcheck.num_message_columns {
-            let pieces = compiled.sumcheck.pieces.iter().filter(|piece| piece.column == column);
-            let runs = pieces.map(|p| Run { rows: p.start..p.start + p.len, layer: None, gadget: Gadget::Message });
-            let runs = runs.collect();
-            self.push(Area::Linear, rows, runs);
-        }
+    fn committed(&mut self, compiled: &CompiledModel) {
         for tensor in &compiled.committed {
             for point in 0..tensor.num_points() {
                 let used = tensor.len.saturating_sub(point * POINT_LEN).min(POINT_LEN);
-                self.push_full(Area::Linear, rows, used, Gadget::Committed);
+                let run = Run { rows: 0..used, layer: None, gadget: Gadget::Committed };
+                self.push(Area::Committed, self.rows, vec![run]);
             }
         }
     }

@@ -42,8 +42,8 @@ pub fn draw(layout: &Layout, layers: &[Layer], by: By) -> Picture {
     let (names, height) = legend(WIDTH, &entries);
     let mut parts = vec![names];
     let mut y = height + 6.0;
-    // What the circuit has, on one scale; parameters, of which there may be many more, on their own.
-    let circuit = [Area::Words, Area::Lookup, Area::Tables, Area::Linear];
+    // What a proof commits, on one scale; parameters, of which there may be many more, on their own.
+    let circuit = [Area::Words, Area::Multiplicities, Area::Committed];
     for areas in [&circuit[..], &[Area::Parameters]] {
         let present = || areas.iter().map(|area| (*area, layout.area(*area).count())).filter(|(_, count)| *count > 0);
         let scale = scale(&present().map(|(_, count)| count).collect::<Vec<_>>());

@@ -36,7 +36,7 @@ use zkonnx_circuits::compiled::CompiledModel;
 use zkonnx_quantize::model::QuantizedModel;
 
 /// Version of the numbers.
-pub const REPORT_FORMAT: u16 = 1;
+pub const REPORT_FORMAT: u16 = 2;
 
 /// Everything that is known of a model.
 #[derive(Clone, Debug, Serialize)]

@@ -7,9 +7,10 @@ use super::{
     numbers::{bytes, count, percent, seconds, shape},
     stages::Stage,
     svg::clean,
-    By, Measured, Picture, Report,
+    By, Measured, Picture, Report, Sizes,
 };
 use maud::{html, Markup, PreEscaped, DOCTYPE};
+use zkonnx_quantize::model::Gates;
 
 /// Nothing may be loaded, and nothing runs.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
@@ -60,7 +61,12 @@ fn peak(bytes_of: Option<u64>) -> String {
 }
 
 fn columns(count: usize) -> String {
-    format!("{count} {}", if count == 1 { "column" } else { "columns" })
+    counted(count, "column")
+}
+
+/// A count with its noun.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn units(value: u64) -> String {
@@ -74,19 +80,21 @@ fn cards(report: &Report) -> Markup {
     match &report.measured {
         Some(m) => {
             cards.push(("prove", seconds(m.prove.median), format!("predicted {predicted}")));
-            cards.push(("verify", seconds(m.verify.median), String::new()));
+            let predicted_verify = seconds(sizes.predicted_verify_seconds);
+            cards.push(("verify", seconds(m.verify.median), format!("predicted {predicted_verify}")));
             cards.push(("peak memory", peak(m.prove_peak), format!("predicted {}", bytes(sizes.predicted_memory))));
         }
         None => {
             cards.push(("prove, predicted", predicted, "on two cores".into()));
+            cards.push(("verify, predicted", seconds(sizes.predicted_verify_seconds), "on two cores".into()));
             cards.push(("peak memory, predicted", bytes(sizes.predicted_memory), String::new()));
         }
     }
     cards.push(("proof", bytes(usize::try_from(sizes.proof).unwrap_or(0)), String::new()));
     cards.push((
         "circuit",
-        format!("{} × 2^{}", sizes.advice_columns, sizes.k),
-        format!("advice columns × rows, limbs of {} bits", sizes.limb_bits),
+        format!("{} × 2^{}", sizes.columns, sizes.k),
+        format!("columns × rows, limbs of {} bits, gates by {}", sizes.limb_bits, sizes.gates),
     ));
     cards.push(("cells", count(sizes.cells), format!("{} looked up", units(sizes.lookups))));
     cards.push(("parameters", units(sizes.parameters), format!("{} multiply-accumulates", units(sizes.macs))));
@@ -182,8 +190,9 @@ fn layout(report: &Report) -> Markup {
     html! {
         p {
             "Columns by rows, as the circuit is compiled: " (layout.rows) " rows, of which the circuit can use " (layout.active_rows) ", from the top. The bars above a "
-            "block say how full each of its columns is. Parameters and messages are committed in columns of the same length, outside of the circuit."
+            "block say how full each of its columns is. A proof commits words and the multiplicities of table rows; parameters are committed once, with the model."
         }
+        (circuit(&report.sizes))
         h3 { "By gadget" }
         (picture(&layout_picture::draw(layout, &report.layers, By::Gadget), true))
         h3 { "By layer" }
@@ -196,6 +205,56 @@ fn layout(report: &Report) -> Markup {
             "."
         }
     }
+}
+
+/// What the circuit consists of, and how each part is proven.
+fn circuit(sizes: &Sizes) -> Markup {
+    let multiplicities = sizes.columns.saturating_sub(sizes.word_columns);
+    let lookups = format!(
+        "{} on each row, {} fractions in {}",
+        counted(sizes.lookup_slots, "lookup"),
+        count(sizes.leaves),
+        counted(sizes.layers, "layer")
+    );
+    let gates = format!(
+        "{} and {} on each row, proven {}",
+        counted(sizes.product_gates, "product"),
+        counted(sizes.linear_gates, "linear gate"),
+        match sizes.gates {
+            Gates::Relations => "as relations".to_owned(),
+            Gates::Halo2 => format!("by a halo2 circuit of {}", columns(sizes.gated_columns)),
+        }
+    );
+    let rows: [(&str, String); 6] = [
+        (
+            "columns",
+            format!(
+                "{} of words, {multiplicities} of multiplicities (for {})",
+                sizes.word_columns,
+                counted(sizes.table_rows, "table row")
+            ),
+        ),
+        ("lookups", if sizes.lookup_slots > 0 { lookups } else { "none".into() }),
+        ("gates", if sizes.product_gates + sizes.linear_gates > 0 { gates } else { "none".into() }),
+        ("contractions", counted(sizes.contraction_rounds, "round")),
+        (
+            "messages",
+            format!("{}, {}", counted(sizes.pieces, "piece"), counted(sizes.pairs, "product of hidden values")),
+        ),
+        ("opening", format!("{} folded in {}", columns(sizes.opening_columns), counted(sizes.fold_rounds, "round"))),
+    ];
+    pairs_table("Circuit", &rows)
+}
+
+/// Names and values.
+fn pairs_table(label: &str, rows: &[(&str, String)]) -> Markup {
+    scroll(
+        label,
+        "narrow",
+        &html! {
+            table { tbody { @for (name, value) in rows { tr { th class="l" scope="row" { (name) } td class="l" { (value) } } } } }
+        },
+    )
 }
 
 fn time(report: &Report) -> Markup {
@@ -258,11 +317,9 @@ fn sizes(report: &Report) -> Markup {
         ("proof", bytes(usize::try_from(sizes.proof).unwrap_or(0))),
         ("parameters", format!("{} in {}", sizes.parameters, columns(sizes.parameter_columns))),
         ("rows", format!("2^{} = {}", sizes.k, 1_u64 << sizes.k)),
-        ("advice columns", format!("{}, {} of words", sizes.advice_columns, sizes.word_columns)),
-        ("fixed columns", format!("{}, for {} rows of tables", sizes.fixed_columns, sizes.table_rows)),
-        ("degree", sizes.degree.to_string()),
+        ("committed columns", format!("{}, {} of words", sizes.columns, sizes.word_columns)),
         ("cells of words", format!("{}, {} looked up", sizes.cells, sizes.lookups)),
-        ("relations", format!("{}, with {} rounds of the sumcheck", sizes.relations, sizes.sumcheck_rounds)),
+        ("relations", sizes.relations.to_string()),
         ("multiply-accumulates", sizes.macs.to_string()),
         ("peak memory, predicted", bytes(sizes.predicted_memory)),
     ];
@@ -272,11 +329,5 @@ fn sizes(report: &Report) -> Markup {
         rows.push(("peak memory, proving", peak(measured.prove_peak)));
         rows.push(("model id", measured.model_id.clone()));
     }
-    scroll(
-        "Sizes",
-        "narrow",
-        &html! {
-            table { tbody { @for (name, value) in &rows { tr { th class="l" scope="row" { (name) } td class="l" { (value) } } } } }
-        },
-    )
+    pairs_table("Sizes", &rows)
 }

@@ -1,10 +1,14 @@
 //! Sizes of a model's files, circuit and proof, known without proving.
 
 use serde::Serialize;
-use zkonnx_circuits::{compiled::CompiledModel, cost::predict};
-use zkonnx_quantize::model::{QuantizedModel, WeightPrivacy};
+use zkonnx_circuits::{
+    compiled::CompiledModel,
+    cost::predict,
+    length::{num_fold_rounds, num_opening_columns},
+    messages::Rounds,
+};
+use zkonnx_quantize::model::{Gates, QuantizedModel, WeightPrivacy};
 use zkonnx_verifier::{
-    length::circuit_degree,
     metering::Metering,
     zkv::{DeclaredWeights, VerifierModel},
 };
@@ -16,14 +20,32 @@ pub struct Sizes {
     pub k: u8,
     /// Width of a limb.
     pub limb_bits: u8,
-    /// Advice columns.
-    pub advice_columns: usize,
+    /// How gates are proven.
+    pub gates: Gates,
+    /// Committed columns: words and multiplicities.
+    pub columns: usize,
     /// Those of words.
     pub word_columns: usize,
-    /// Fixed columns.
-    pub fixed_columns: usize,
-    /// Degree of the constraint system.
-    pub degree: usize,
+    /// Those that are in a halo2 circuit.
+    pub gated_columns: usize,
+    /// Lookups on each row: looked-up columns, and groups of table rows.
+    pub lookup_slots: usize,
+    /// With the rows, fractions that the lookup argument adds up.
+    pub leaves: usize,
+    /// In so many layers.
+    pub layers: usize,
+    /// Product gates on each row.
+    pub product_gates: usize,
+    /// Linear gates on each row.
+    pub linear_gates: usize,
+    /// Products of two hidden values that are proven together.
+    pub pairs: usize,
+    /// Messages with a commitment of their own.
+    pub pieces: usize,
+    /// Columns that the opening folds.
+    pub opening_columns: usize,
+    /// In so many rounds.
+    pub fold_rounds: usize,
     /// Rows of all tables.
     pub table_rows: usize,
     /// Cells of words.
@@ -36,8 +58,8 @@ pub struct Sizes {
     pub parameters: u64,
     /// Columns that commit them.
     pub parameter_columns: usize,
-    /// Rounds of the sumcheck.
-    pub sumcheck_rounds: usize,
+    /// Rounds of the contractions.
+    pub contraction_rounds: usize,
     /// Relations.
     pub relations: usize,
     /// Whether commitments of weights are blinded.
@@ -50,6 +72,8 @@ pub struct Sizes {
     pub proof: u64,
     /// Predicted seconds to prove, on two cores.
     pub predicted_seconds: f64,
+    /// Predicted seconds to verify, on two cores.
+    pub predicted_verify_seconds: f64,
     /// Predicted peak bytes while proving.
     pub predicted_memory: usize,
 }
@@ -59,7 +83,7 @@ impl Sizes {
     #[must_use]
     pub fn new(file: usize, model: &QuantizedModel, compiled: &CompiledModel) -> Self {
         let shape = &compiled.shape;
-        let (cost, metering) = (predict(compiled), Metering::of(compiled));
+        let (cost, metering, rounds) = (predict(compiled), Metering::of(compiled), Rounds::of(compiled));
         let private = matches!(model.privacy, WeightPrivacy::Private { .. });
         // Commitments are all of one length, whatever they are.
         let verifier = VerifierModel {
@@ -72,23 +96,33 @@ impl Sizes {
         Self {
             k: model.layout.k,
             limb_bits: model.layout.limb_bits,
-            advice_columns: shape.num_advice_columns(),
+            gates: model.layout.gates,
+            columns: cost.columns,
             word_columns: shape.columns.len(),
-            fixed_columns: shape.num_fixed_columns(),
-            degree: circuit_degree(shape),
+            gated_columns: shape.gated.len(),
+            lookup_slots: shape.num_lookup_slots(),
+            leaves: shape.num_lookup_slots() * shape.num_rows(),
+            layers: rounds.layers,
+            product_gates: shape.slots.products.len(),
+            linear_gates: shape.slots.linear.len(),
+            pairs: rounds.pairs,
+            pieces: rounds.num_pieces(),
+            opening_columns: num_opening_columns(compiled),
+            fold_rounds: num_fold_rounds(compiled),
             table_rows: shape.table.len(),
-            cells: cost.lookups,
+            cells: compiled.placement.words.iter().map(|word| word.len * word.limbs.len()).sum(),
             lookups: metering.lookups,
             macs: metering.macs,
             parameters: metering.weights,
             parameter_columns: compiled.params.num_columns,
-            sumcheck_rounds: compiled.sumcheck.num_rounds,
+            contraction_rounds: rounds.contractions,
             relations: compiled.lowered.relations.len(),
             private_weights: private,
             zkq: file,
             zkv: verifier.to_bytes().len(),
             proof: metering.proof_bytes,
             predicted_seconds: cost.seconds,
+            predicted_verify_seconds: cost.verify_seconds,
             predicted_memory: cost.memory,
         }
     }

@@ -30,7 +30,7 @@ use zkonnx_prover::{
 };
 use zkonnx_quantize::{
     eval::evaluate,
-    model::QuantizedModel,
+    model::{Gates, QuantizedModel},
     onnx::{build::ModelBuilder, graph::FloatOp, ops::elementwise::Unary},
     quantize, Recipe,
 };
@@ -121,7 +121,7 @@ fn model(op: Unary) -> QuantizedModel {
     let y = builder.add("y", FloatOp::Unary(op), &[x]).unwrap();
     let recipe = Recipe { input_range: Some((-2.0, 2.0)), ..Recipe::of_bits(6) };
     let (mut model, _) = quantize(&builder.finish(&[("y", y)]), None, &recipe).unwrap();
-    model.layout = choose_layout(&std::sync::Arc::new(model.graph.clone()), Some(7), None).unwrap().0;
+    model.layout = choose_layout(&std::sync::Arc::new(model.graph.clone()), Gates::Relations, Some(7), None).unwrap().0;
     model
 }
 
