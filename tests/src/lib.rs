@@ -4,7 +4,7 @@ pub mod debug_verifier;
 #[cfg(feature = "onnx")]
 #[doc = include_str!("../../docs/extending.md")]
 pub mod extending {}
-// pub mod forgeries;
+pub mod forgeries;
 pub mod graphs;
 pub mod hostile;
 pub mod lies;
