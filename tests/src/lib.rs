@@ -13,4 +13,4 @@ pub mod onnx_cases;
 #[cfg(feature = "onnx")]
 pub mod onnx_fixtures;
 pub mod setup;
-// pub mod weak_verifier;
+pub mod weak_verifier;

@@ -13,8 +13,8 @@ use zkonnx_tests::{
     forgeries::{
         accepted_only_without,
         cells::{
-            clamp_words, false_remainder, false_value, for_known_phi, for_known_theta, for_known_theta_and_phi, function,
-            negative_under, poles, quarters, Falsehood, LIMB_BITS,
+            clamp_words, false_remainder, false_value, for_known_phi, for_known_theta, for_known_theta_and_phi,
+            function, negative_under, poles, quarters, Falsehood, LIMB_BITS,
         },
         forger::{Forger, Lie},
         strict, WAYS,
@@ -186,8 +186,7 @@ fn phi_must_not_be_known_for_unused_rows_either() {
             let ratio = Fp::from(2) * Fp::from(LIMB_BITS).invert().expect("not zero");
             let known = Fp::from(zkonnx_tests::forgeries::KNOWN);
             let cell = ratio * (Fp::from(x) + known) - known;
-            let mut falsehood =
-                Falsehood::harmless(case, Lie { strays: vec![(column, 9, cell)], ..Lie::default() });
+            let mut falsehood = Falsehood::harmless(case, Lie { strays: vec![(column, 9, cell)], ..Lie::default() });
             falsehood.count((2, 0, 0), -Fp::ONE);
             let row = (LIMB_BITS, i64::try_from(x).expect("small"), 0);
             falsehood.count(row, ratio.invert().expect("not zero"));

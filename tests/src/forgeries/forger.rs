@@ -64,7 +64,8 @@ impl Lie {
         let rows = || 0..model.shape.num_active_rows();
         let is_false = |(_, _, error): &(usize, usize, Fp)| *error != Fp::ZERO;
         let slots = &model.shape.slots;
-        let product = |(s, p): (usize, &ProductSlot), row| (s, row, form(&p.c, row) - form(&p.a, row) * form(&p.b, row));
+        let product =
+            |(s, p): (usize, &ProductSlot), row| (s, row, form(&p.c, row) - form(&p.a, row) * form(&p.b, row));
         let products = slots.products.iter().enumerate();
         self.products = products.flat_map(|slot| rows().map(move |row| product(slot, row))).filter(is_false).collect();
         let linear = slots.linear.iter().enumerate();
@@ -81,6 +82,10 @@ impl Lie {
             .iter()
             .map(|(relation, element, by)| *by * claim_excess(model, challenges, *relation, *element, 1));
         let of_gates = |gates: &[(usize, usize, Fp)], count: usize, weight: Fp| -> Fp {
+            if count == 0 {
+                // halo2 proves them.
+                return Fp::ZERO;
+            }
             let (slots, rows) = gate_chi(model, &challenges.rho, count);
             gates.iter().map(|(slot, row, by)| weight * slots[*slot] * rows[*row] * by).sum()
         };
@@ -114,6 +119,8 @@ pub struct Forger {
     lacks: Vec<Check>,
     /// The layer of a layer's challenge, or its number among those of its name; and its round.
     at: (usize, usize),
+    /// What the known challenge is.
+    value: Fp,
     /// Whether the prover itself uses the known challenges: if not, it plays by the real rules, and only hopes for them.
     plays_along: bool,
     /// By how much the lie moves the claim of the relations, in the combined claim.
@@ -133,6 +140,7 @@ impl Forger {
             model: model.clone(),
             lacks: lacks.to_vec(),
             at: (0, 0),
+            value: Fp::from(KNOWN),
             plays_along: true,
             relations: Fp::ZERO,
             excess: Fp::ZERO,
@@ -145,6 +153,13 @@ impl Forger {
     #[must_use]
     pub fn at(mut self, layer: usize, round: usize) -> Self {
         self.at = (layer, round);
+        self
+    }
+
+    /// Known challenges are this, and not [`KNOWN`].
+    #[must_use]
+    pub fn knowing(mut self, value: Fp) -> Self {
+        self.value = value;
         self
     }
 
@@ -168,27 +183,23 @@ impl Forger {
             // Every product is as claimed, and the false claim goes on.
             values[1] += wanted * inverse(q0);
         } else if layer == self.at.0 && self.lacks(Check::Line) {
-            let beta = known();
+            let beta = self.value;
             let by = wanted * inverse((Fp::ONE - beta) * q0 - beta * q1);
             values[0] -= beta * by;
             values[1] += (Fp::ONE - beta) * by;
         } else if layer == self.at.0 && self.lacks(Check::Lambda) {
             // λ of the next layer is known.
-            let lambda = known();
+            let lambda = self.value;
             let by = wanted * inverse(p1 + (view.lambda - lambda) * q1);
             values[0] -= lambda * by;
             values[2] += by;
         } else if layer == self.at.0 && self.lacks(Check::Omega) {
             // Both p wrong by e: the claim about the next layer is wrong by e whatever β, λ and σ, hence its product by −e.
-            let by = wanted * inverse(q0 + q1 - known());
+            let by = wanted * inverse(q0 + q1 - self.value);
             values[0] += by;
             values[1] += by;
         }
     }
-}
-
-fn known() -> Fp {
-    Fp::from(KNOWN)
 }
 
 fn inverse(x: Fp) -> Fp {
@@ -209,7 +220,7 @@ impl Deviation for Forger {
     }
     fn challenge(&mut self, name: Check, challenge: &mut Fp) {
         if self.lacks(name) && self.plays_along {
-            *challenge = known();
+            *challenge = self.value;
         }
         if name == Check::Omega {
             // The relations' equation is the last one.
@@ -238,14 +249,14 @@ impl Deviation for Forger {
             }
             // By c2: z may be known too, and then σ − z is zero.
             Piece::LayerRound { layer, round } if self.lacks(Check::LayerSigma) && self.at == (layer, round) => {
-                values[1] += (view.truth - view.claim) * inverse(known().square() - view.z);
+                values[1] += (view.truth - view.claim) * inverse(self.value.square() - view.z);
             }
             // The prover's own claim does not know of the lie: the verifier's is larger by the excess.
             Piece::ContractionRound(round) if self.lacks(Check::Sigma) && round == self.at.1 => {
-                values[0] -= (view.claim + self.excess - view.truth) * inverse(known() - half);
+                values[0] -= (view.claim + self.excess - view.truth) * inverse(self.value - half);
             }
             Piece::PairRound(round) if self.lacks(Check::PairSigma) && round == self.at.1 => {
-                values[0] -= (view.claim + self.relations - view.truth) * inverse(known() - half);
+                values[0] -= (view.claim + self.relations - view.truth) * inverse(self.value - half);
             }
             _ => {}
         }
@@ -254,7 +265,7 @@ impl Deviation for Forger {
         self.product = *l * *r - claim - self.relations;
         if self.lacks(Check::Eta) {
             // l + e moves the equation of l by η²·e, and that of the product by η⁴·r·e.
-            let (square, fourth) = (known().square(), known().square().square());
+            let (square, fourth) = (self.value.square(), self.value.square().square());
             *l -= fourth * self.product * inverse(square + fourth * *r);
         }
     }
@@ -264,11 +275,11 @@ impl Deviation for Forger {
     fn fold(&mut self, view: &FoldView<'_>, cross: &mut (Fp, Fp)) {
         let last = view.round + 1 == view.num_rounds;
         if self.lacks(Check::Tau) && view.round == self.at.1 {
-            cross.1 += self.equation * inverse(known());
+            cross.1 += self.equation * inverse(self.value);
         }
         if self.lacks(Check::Z) && last {
             let low: Fp = view.low.iter().sum();
-            cross.1 += self.fold_on_generator(view).1 * low * known();
+            cross.1 += self.fold_on_generator(view).1 * low * self.value;
         }
     }
     fn fold_on_generator(&mut self, view: &FoldView<'_>) -> (Fp, Fp) {
@@ -277,18 +288,18 @@ impl Deviation for Forger {
         }
         // X_R moves the folded column by z·τ·g on G_0: z·g·b_hi makes up for the excess, z·τ·g·b_lo goes into c_R.
         let high: Fp = view.high.iter().sum();
-        (Fp::ZERO, -self.equation * inverse(high * known()))
+        (Fp::ZERO, -self.equation * inverse(high * self.value))
     }
     fn mask(&mut self) -> Fp {
         if self.lacks(Check::Xi) {
-            self.equation * inverse(known())
+            self.equation * inverse(self.value)
         } else {
             Fp::ZERO
         }
     }
     fn round_of_opening(&mut self, round: usize) -> (Fp, Fp) {
         if self.lacks(Check::U) && round == self.at.1 {
-            (self.equation * known(), Fp::ZERO)
+            (self.equation * self.value, Fp::ZERO)
         } else {
             (Fp::ZERO, Fp::ZERO)
         }

@@ -1,10 +1,6 @@
 //! False cells that violate a gate, with everything that reads them made to agree.
 
-use super::{
-    cells::Falsehood,
-    forger::Lie,
-    with_gates, KNOWN,
-};
+use super::{cells::Falsehood, forger::Lie, with_gates, KNOWN};
 use crate::{
     graphs::{form, read, GraphBuilder},
     lies::{place_of, Case},
