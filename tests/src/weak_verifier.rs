@@ -1,6 +1,7 @@
 //! Verifiers that lack one defence, or draw a challenge too early, to show that an attack is real.
 //!
-//! [`outcome`] is written from the protocol's text, not from the verifier's code: it reads the messages in the text's order, folds all columns'
+//! [`outcome`] is written from the protocol's text, not from the verifier's code (but for the system of functionals, which `tests/tests/equation.rs`
+//! compares with the text): it reads the messages in the text's order, folds all columns'
 //! functionals one by one, and adds up both equations. Without a weakness it must agree with [`zkonnx_verifier::verify::verify`], which
 //! the tests check too. A forger plays by the same mutant: it learns the challenges of its own transcript, and replaces what
 //! the mutant replaces ([`Mutant`]).
@@ -189,7 +190,8 @@ fn middle<T: TranscriptRead<EqAffine, Challenge>>(model: &CompiledModel, reading
 }
 
 /// The functionals of all columns on rows, in the order of the opening, committed tensors left out.
-fn functionals(model: &CompiledModel, system: &LinearSystem) -> Vec<Vec<Fp>> {
+#[must_use]
+pub fn functionals(model: &CompiledModel, system: &LinearSystem) -> Vec<Vec<Fp>> {
     let mut all: Vec<Vec<Fp>> = system.functionals().map(<[Fp]>::to_vec).collect();
     all.iter_mut().for_each(|functional| functional.resize(model.num_rows(), Fp::ZERO));
     for (rows, coefs) in system.rank_one.rows.iter().zip(&system.rank_one.coefs) {
