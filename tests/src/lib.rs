@@ -1,6 +1,7 @@
 //! What the tests share: small graphs, a prover with its verifier, lies, and verifiers that see more or check less.
 
 pub mod debug_verifier;
+pub mod equation;
 #[cfg(feature = "onnx")]
 #[doc = include_str!("../../docs/extending.md")]
 pub mod extending {}

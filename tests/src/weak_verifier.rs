@@ -1,6 +1,6 @@
 //! Verifiers that lack one defence, or draw a challenge too early, to show that an attack is real.
 //!
-//! [`outcome`] is written from the protocol's text, not from the verifier's code (but for the system of functionals, which `tests/tests/equation.rs`
+//! [`outcome`] is written from the protocol's text, not from the verifier's code (but for the system of functionals, which [`crate::equation`]
 //! compares with the text): it reads the messages in the text's order, folds all columns'
 //! functionals one by one, and adds up both equations. Without a weakness it must agree with [`zkonnx_verifier::verify::verify`], which
 //! the tests check too. A forger plays by the same mutant: it learns the challenges of its own transcript, and replaces what
