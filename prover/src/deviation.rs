@@ -9,7 +9,7 @@ use pasta_curves::{EqAffine, Fp};
 use std::io;
 use zkonnx_circuits::{
     compiled::CompiledModel,
-    messages::{Challenges, Piece},
+    messages::{Challenges, GateWeights, Piece},
     witness::Cells,
 };
 use zkonnx_verifier::{checks::Check, statement::StatementDigest, transcript::Challenge};
@@ -71,6 +71,8 @@ pub trait Deviation {
     /// A challenge was drawn. Changing it is proving for another protocol, one whose verifier
     /// draws it otherwise.
     fn challenge(&mut self, name: Check, challenge: &mut Fp) {}
+    /// The weights of the relations of gates. Changing them is proving for another protocol, one that lacks such a relation.
+    fn gates(&mut self, weights: &mut GateWeights) {}
     /// ρ and μ are known.
     fn relations(&mut self, challenges: &Challenges) {}
     /// A piece before it is committed.

@@ -263,7 +263,7 @@ fn gate(lane: Lane, words: &[i128]) -> Vec<i128> {
 }
 
 /// All points of an index space, row-major.
-fn points(shape: &[u32]) -> impl Iterator<Item = Vec<u32>> + '_ {
+pub fn points(shape: &[u32]) -> impl Iterator<Item = Vec<u32>> + '_ {
     let count: u32 = shape.iter().product();
     (0..count).map(move |flat| {
         let mut rest = flat;
@@ -282,7 +282,8 @@ fn points(shape: &[u32]) -> impl Iterator<Item = Vec<u32>> + '_ {
 }
 
 /// Where a map reads, `None` outside.
-fn address(map: &IndexMap, point: &[u32]) -> Option<usize> {
+#[must_use]
+pub fn address(map: &IndexMap, point: &[u32]) -> Option<usize> {
     map.factors.iter().try_fold(map.base as usize, |address, factor| {
         let at = |axis: &u8| i64::from(point[usize::from(*axis)]);
         let coordinate = match &factor.coordinate {

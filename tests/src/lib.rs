@@ -1,10 +1,11 @@
 //! What the tests share: small graphs, a prover with its verifier, lies, and verifiers that see more or check less.
 
 pub mod debug_verifier;
+pub mod equation;
 #[cfg(feature = "onnx")]
 #[doc = include_str!("../../docs/extending.md")]
 pub mod extending {}
-// pub mod forgeries;
+pub mod forgeries;
 pub mod graphs;
 pub mod hostile;
 pub mod lies;
@@ -13,4 +14,4 @@ pub mod onnx_cases;
 #[cfg(feature = "onnx")]
 pub mod onnx_fixtures;
 pub mod setup;
-// pub mod weak_verifier;
+pub mod weak_verifier;

@@ -144,33 +144,47 @@ fn names_are_unique_and_printable() {
     }
 }
 
-#[test]
-fn a_long_table_in_a_short_circuit_is_refused_before_keys_are_made() {
+/// A graph that looks up so many tables of `2^17` rows.
+fn long_tables(count: u32) -> Arc<Graph> {
     let mut b = GraphBuilder::new(1);
     let x = b.input(&[1], 0, 9);
-    let entries = (0..1 << 17).map(|i| i & 7).collect();
-    let (input_scale, output_scale) = (Scale::ONE, Scale::ONE);
-    b.graph.tables.push(Table { function: Function::Custom, input_scale, output_scale, lo: 0, entries });
-    let mut looked_up = form(&[1]);
-    looked_up.terms.push(read(1, x, &[1]));
-    let y = b.node(looked_up, 0, Op::Table { table: 0 });
     let mut out = form(&[1]);
-    out.terms.push(read(1, y, &[1]));
+    for table in 0..count {
+        let entries = (0..1 << 17).map(|i| i & 7).collect();
+        let (input_scale, output_scale) = (Scale::ONE, Scale::ONE);
+        b.graph.tables.push(Table { function: Function::Custom, input_scale, output_scale, lo: 0, entries });
+        let mut looked_up = form(&[1]);
+        looked_up.terms.push(read(1, x, &[1]));
+        let y = b.node(looked_up, 0, Op::Table { table });
+        out.terms.push(read(1, y, &[1]));
+    }
     b.output(out);
-    let model = b.finish(4, 4);
-    let graph = Arc::new(model.graph);
-    let compiled = CompiledModel::new(Arc::clone(&graph), Modes::public(&graph), model.layout);
-    assert!(matches!(compiled, Err(LowerError::TooManyColumns { .. })));
-    let layout = LayoutChoice { k: 14, limb_bits: 4, gates: Gates::Relations };
-    CompiledModel::new(Arc::clone(&graph), Modes::public(&graph), layout).expect("a circuit with more rows");
+    Arc::new(b.finish(4, 4).graph)
+}
+
+#[test]
+fn long_tables_are_counted_in_a_verifiers_work_and_limited_together() {
+    let compile = |count, k| {
+        let graph = long_tables(count);
+        let layout = LayoutChoice { k, limb_bits: 4, gates: Gates::Relations };
+        CompiledModel::new(Arc::clone(&graph), Modes::public(&graph), layout)
+    };
+    // Every row is evaluated, and every sixteen of them have a point in a short circuit.
+    let (short, long) = (compile(1, 4).expect("a circuit"), compile(1, 14).expect("a circuit"));
+    assert_eq!((short.shape.num_table_groups(), long.shape.num_table_groups()), (1 << 13, 8));
+    assert!(verification_work(&short) > (1 << 13) * 512 + (1 << 17), "points and rows");
+    assert!(verification_work(&long) > 1 << 17 && verification_work(&short) < MAX_VERIFICATION_WORK);
+    // Sixteen such tables are as many rows as there may be.
+    assert!(matches!(compile(17, 14), Err(LowerError::TooManyTableRows { .. })));
+    compile(16, 14).expect("a circuit");
 }
 
 #[test]
 fn wide_maxima_in_a_short_circuit_are_refused_before_they_are_laid_out() {
     let mut b = GraphBuilder::new(1);
-    let x = b.input(&[4, 128, 64], -200, 200);
-    let mut window = form(&[4, 128, 64]);
-    window.terms.push(read(1, x, &[4, 128, 64]));
+    let x = b.input(&[4, 128, 128], -200, 200);
+    let mut window = form(&[4, 128, 128]);
+    window.terms.push(read(1, x, &[4, 128, 128]));
     let y = b.node(window, 0, Op::Max { axes: 2, lo: None, hi: None });
     let mut out = form(&[4]);
     out.terms.push(read(1, y, &[4]));

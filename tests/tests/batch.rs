@@ -1,13 +1,19 @@
 //! Batches: every verdict is the single one, whatever stands beside a proof; the joint equation hides nothing.
 
-use pasta_curves::Fp;
-use zkonnx_circuits::functional::PublicTensors;
+use halo2_proofs::poly::commitment::MSM;
+use pasta_curves::{EqAffine, Fp};
+use zkonnx_circuits::{
+    functional::PublicTensors,
+    length::{halo2_elements, num_free_points, ELEMENT},
+    messages::Rounds,
+};
 use zkonnx_prover::{
     deviation::{Deviation, Honest},
     prove::prove,
 };
-use zkonnx_quantize::model::QuantizedModel;
+use zkonnx_quantize::model::{Gates, QuantizedModel};
 use zkonnx_tests::{
+    forgeries::{with_gates, WAYS},
     graphs::{self, GraphBuilder},
     lies::Case,
     setup::Sides,
@@ -15,7 +21,6 @@ use zkonnx_tests::{
 use zkonnx_verifier::{
     batch::{verify_batch, BatchItem},
     error::{Step, VerifyError},
-    length::{halo2_elements, num_fixed_queries, ELEMENT},
     statement::{Context, Statement},
     transcript::batch_weights,
     verify::{defer, public_values, verify, Deferred, KnownPoints, Verified},
@@ -49,11 +54,12 @@ impl Proven<'_> {
     }
 }
 
+/// Of both ways of proving gates.
 fn models() -> [QuantizedModel; 4] {
     [
         graphs::mlp((10, 6, 3), 6, 4, 1),
-        graphs::lenet_like(7, 6, 5),
-        graphs::attention_like(6, 4, 9),
+        with_gates(graphs::lenet_like(7, 6, 5), Gates::Halo2),
+        with_gates(graphs::attention_like(6, 4, 9), Gates::Halo2),
         graphs::mlp((40, 20, 6), 5, 4, 3),
     ]
 }
@@ -68,17 +74,20 @@ fn batch(proofs: &[Proven<'_>], now: Option<u64>) -> Vec<Verdict> {
     verify_batch(&proofs.iter().map(Proven::item).collect::<Vec<_>>(), now)
 }
 
-/// The ways in which the proofs below are wrong; the first is right.
-const WAYS: usize = 9;
+/// In how many ways the proofs below are wrong; in the first one they are right.
+const WRONGS: usize = 9;
 
 fn spoil(proof: &mut Proven<'_>, way: usize) {
     let bytes = &mut proof.proof;
-    let linear = halo2_elements(&proof.sides.prover.keys.compiled.shape) * ELEMENT;
+    let model = &proof.sides.prover.keys.compiled;
+    let rest = (num_free_points(&model.shape) + halo2_elements(&model.shape)) * ELEMENT;
+    let left = rest + Rounds::of(model).num_pieces() * ELEMENT;
     let last = bytes.len() - ELEMENT;
     match way {
         0 => {}
-        // The blind of halo2's opening, and an element of no curve in halo2's part.
-        1 => bytes[linear - ELEMENT] ^= 1,
+        // The blind of halo2's opening, or l; and an element of no curve.
+        1 if model.shape.has_halo2() => bytes[rest - ELEMENT] ^= 1,
+        1 => bytes[left] ^= 1,
         2 => bytes[..ELEMENT].fill(0xff),
         // c and f of the linear part.
         3 => bytes[last - ELEMENT] ^= 1,
@@ -95,7 +104,7 @@ fn verdicts_of_a_batch_are_those_of_single_verifications() {
     let sides = models().map(Sides::new);
     // Every model with every wrong, right ones between.
     let mut proofs = Vec::new();
-    for round in 0..WAYS {
+    for round in 0..WRONGS {
         for (m, side) in sides.iter().enumerate() {
             let context = Context { job_id: [u8::try_from(round).expect("few"); 32], ..Context::default() };
             let mut proof = honest(side, round as u64, context);
@@ -156,116 +165,136 @@ fn a_statement_of_another_model_is_named() {
     assert!(matches!(verdicts[1], Err(VerifyError::UnknownModel { .. })));
 }
 
-/// The blind of halo2's opening is off by `h`: its equation is then `−h·W`, whatever follows.
+/// A blind that is sent last is off by `h`, that of halo2's opening where there is one: one equation is then off by `h·W`,
+/// whatever follows.
+#[derive(Default)]
 struct OffOnW {
-    at: usize,
+    last: Option<usize>,
+    seen: Option<usize>,
     h: Fp,
 }
 
 impl Deviation for OffOnW {
     fn halo2_scalar(&mut self, index: usize, scalar: &mut Fp) {
-        if index == self.at {
+        self.seen = Some(index);
+        if self.last == Some(index) {
             *scalar += self.h;
+        }
+    }
+    fn finish(&mut self, _: &mut Fp, f: &mut Fp) {
+        if self.seen.is_none() {
+            *f += self.h;
         }
     }
 }
 
-struct Last(usize);
-
-impl Deviation for Last {
-    fn halo2_scalar(&mut self, index: usize, _: &mut Fp) {
-        self.0 = index;
+/// Both equations of a proof, added up.
+fn add<'p>(sum: &mut MSM<'p, EqAffine>, sides: &'p Sides, deferred: Deferred<'p>) {
+    let Deferred { halo2, opening, .. } = deferred;
+    if let Some(halo2) = halo2 {
+        sum.add_msm(&halo2);
     }
+    let params = opening.params.into_iter().zip(sides.handle.points().iter().copied());
+    opening.points.into_iter().chain(params).for_each(|(scalar, point)| sum.append_term(scalar, point));
+    sum.add_to_g_scalars(&opening.g);
+    sum.add_to_u_scalar(opening.u);
+    sum.add_to_w_scalar(opening.w);
 }
 
 #[test]
 fn rejects_two_proofs_whose_errors_cancel() {
-    let case = Case::public(graphs::mlp((10, 6, 3), 6, 4, 1), 2);
-    let mut last = Last(0);
-    let proof = case.prove(&case.statement, &mut last);
-    let make = |h: Fp, nonce: u64| {
-        let mut statement = case.statement.clone();
-        statement.context.nonce = nonce;
-        let proof = case.prove(&statement, &mut OffOnW { at: last.0, h });
-        Proven { sides: &case.sides, statement, proof }
-    };
-    let h = Fp::from(12_345);
-    let proofs = [Proven { sides: &case.sides, statement: case.statement.clone(), proof }, make(h, 1), make(-h, 2)];
-    // Without weights, or with equal ones, the three equations add up to zero.
-    let mut sum = case.sides.handle.params().empty_msm();
-    for proof in &proofs {
-        let deferred = proof.deferred();
-        sum.add_msm(&deferred.halo2);
-        sum.add_msm(&deferred.linear(case.sides.handle.points()));
-    }
-    assert!(sum.eval(), "the attack is real without weights");
-    for order in [[0, 1, 2], [1, 0, 2], [1, 2, 0]] {
-        let items: Vec<BatchItem<'_>> = order.iter().map(|i| proofs[*i].item()).collect();
-        for (i, verdict) in order.iter().zip(verify_batch(&items, None)) {
-            match verdict {
-                Ok(_) => assert_eq!(*i, 0),
-                Err(VerifyError::Rejected { step, .. }) => assert!(step == Step::Halo2 && *i != 0),
-                Err(other) => panic!("{other}"),
+    for gates in WAYS {
+        let case = Case::public(with_gates(graphs::mlp((10, 6, 3), 6, 4, 1), gates), 2);
+        let mut count = OffOnW::default();
+        let proof = case.prove(&case.statement, &mut count);
+        let make = |h: Fp, nonce: u64| {
+            let mut statement = case.statement.clone();
+            statement.context.nonce = nonce;
+            let proof = case.prove(&statement, &mut OffOnW { last: count.seen, seen: None, h });
+            Proven { sides: &case.sides, statement, proof }
+        };
+        // Without weights, or with equal ones, the three equations add up to zero. Where r multiplies the linear part's the error is in
+        // halo2's.
+        let h = Fp::from(12_345);
+        let proofs = [Proven { sides: &case.sides, statement: case.statement.clone(), proof }, make(h, 1), make(-h, 2)];
+        let mut sum = case.sides.handle.params().empty_msm();
+        for proof in &proofs {
+            add(&mut sum, &case.sides, proof.deferred());
+        }
+        assert!(sum.eval(), "the attack is real without weights");
+        let expected = if gates == Gates::Halo2 { Step::Halo2 } else { Step::Linear };
+        for order in [[0, 1, 2], [1, 0, 2], [1, 2, 0]] {
+            let items: Vec<BatchItem<'_>> = order.iter().map(|i| proofs[*i].item()).collect();
+            for (i, verdict) in order.iter().zip(verify_batch(&items, None)) {
+                match verdict {
+                    Ok(_) => assert_eq!(*i, 0),
+                    Err(VerifyError::Rejected { step, .. }) => assert!(step == expected && *i != 0),
+                    Err(other) => panic!("{other}"),
+                }
             }
         }
+        // Nor with weights that a proof alone decides: each would know its own, and aim at it.
+        let weights = batch_weights(&proofs.each_ref().map(|p| p.deferred().final_state));
+        assert!(weights[1] != weights[2] && weights[1] != batch_weights(&[proofs[1].deferred().final_state])[0]);
     }
-    // Nor with weights that a proof alone decides: each would know its own, and aim at it.
-    let weights = batch_weights(&proofs.each_ref().map(|p| p.deferred().final_state));
-    assert!(weights[1] != weights[2] && weights[1] != batch_weights(&[proofs[1].deferred().final_state])[0]);
 }
 
-/// What is moved to the batch's own multiplication is all of halo2's but generators and fixed columns: a coefficient of
-/// zero remains. (A wrong one would only be slow.)
+/// The equations that a batch adds up are those that a single verification decides by: each one alone, and both together.
 #[test]
-fn halo2s_terms_are_known() {
+fn deferred_equations_hold_for_true_proofs_alone() {
     for model in models() {
         let sides = Sides::new(model);
-        let proof = honest(&sides, 1, Context::default());
-        let deferred = proof.deferred();
-        let terms = deferred.known.len();
-        let keys = &sides.prover.keys;
-        assert!(terms > keys.compiled.shape.num_advice_columns());
-        let mut rest = deferred.halo2;
-        for (scalar, point) in &deferred.known {
-            rest.append_term(-*scalar, *point);
+        for way in [0, 1, 3, 4, 5] {
+            let mut proof = honest(&sides, 1, Context::default());
+            spoil(&mut proof, way);
+            let mut sum = sides.handle.params().empty_msm();
+            add(&mut sum, &sides, proof.deferred());
+            assert_eq!(sum.eval(), way == 0, "{way}");
+            let decided = proof.deferred().decide(sides.handle.params(), sides.handle.points());
+            assert_eq!(decided.is_none(), way == 0, "{way}");
         }
-        let shown = format!("{rest:?}");
-        let (_, other) = shown.split_once("other: {").expect("a map of terms");
-        let zero = format!("(0x{}, ", "0".repeat(64));
-        let instance = 1;
-        assert_eq!(other.matches(&zero).count(), terms, "as many zeros");
-        assert!(other.matches("(0x").count() <= terms + num_fixed_queries(&keys.compiled.shape) + instance);
     }
 }
 
 /// The final state depends on the statement and on every element: also on `c` and `f`, which nothing else follows.
 #[test]
 fn final_states_bind_the_whole_proof() {
-    let case = Case::public(graphs::mlp((10, 6, 3), 6, 4, 1), 2);
-    let proof = case.prove(&case.statement, &mut Honest);
-    let made = |proof: Vec<u8>| Proven { sides: &case.sides, statement: case.statement.clone(), proof };
-    let state = made(proof.clone()).deferred().final_state;
-    assert_eq!(made(proof.clone()).deferred().final_state, state, "no randomness");
-    let mut states = vec![state];
-    let linear = halo2_elements(&case.model().shape) * ELEMENT;
-    // c and f of both openings, and a point: the negative of S.
-    for at in [linear - 2 * ELEMENT, linear - ELEMENT, proof.len() - 2 * ELEMENT, proof.len() - ELEMENT] {
-        let mut other = proof.clone();
-        other[at] ^= 1;
-        states.push(made(other).deferred().final_state);
+    for gates in WAYS {
+        let case = Case::public(with_gates(graphs::mlp((10, 6, 3), 6, 4, 1), gates), 2);
+        let model = case.model();
+        let proof = case.prove(&case.statement, &mut Honest);
+        let made = |proof: Vec<u8>| Proven { sides: &case.sides, statement: case.statement.clone(), proof };
+        let state = made(proof.clone()).deferred().final_state;
+        assert_eq!(made(proof.clone()).deferred().final_state, state, "no randomness");
+        let mut states = vec![state];
+        let elements = proof.len() / ELEMENT;
+        let rest = num_free_points(&model.shape) + halo2_elements(&model.shape);
+        let left = rest + Rounds::of(model).num_pieces();
+        // l, r, c and f; and the last two of halo2's part.
+        let mut scalars = vec![left, left + 1, elements - 2, elements - 1];
+        if model.shape.has_halo2() {
+            scalars.extend([rest - 2, rest - 1]);
+        }
+        for scalar in scalars {
+            let mut other = proof.clone();
+            other[scalar * ELEMENT] ^= 1;
+            states.push(made(other).deferred().final_state);
+        }
+        // The negatives of points: a column's, the first and the last piece, a cross term, S, the last R.
+        let mask = elements - 3 - 2 * usize::from(model.layout.k);
+        for point in [0, rest, left - 1, left + 2, mask, elements - 3] {
+            let mut other = proof.clone();
+            other[(point + 1) * ELEMENT - 1] ^= 0x80;
+            states.push(made(other).deferred().final_state);
+        }
+        let mut moved = made(proof);
+        moved.statement.context.nonce += 1;
+        states.push(moved.deferred().final_state);
+        let count = states.len();
+        states.sort_unstable();
+        states.dedup();
+        assert_eq!(states.len(), count);
     }
-    for sign in [ELEMENT - 1, linear + ELEMENT - 1] {
-        let mut other = proof.clone();
-        other[sign] ^= 0x80;
-        states.push(made(other).deferred().final_state);
-    }
-    let mut moved = made(proof);
-    moved.statement.context.nonce += 1;
-    states.push(moved.deferred().final_state);
-    let count = states.len();
-    states.sort_unstable();
-    states.dedup();
-    assert_eq!(states.len(), count);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Hostile bytes: proofs, statements and model files with anything changed are refused, and nothing panics.
 
 use zkonnx_prover::deviation::Honest;
-use zkonnx_quantize::model::QuantizedModel;
+use zkonnx_quantize::model::{Gates, QuantizedModel};
 use zkonnx_tests::{
+    forgeries::{with_gates, WAYS},
     graphs::{self, form, read, relu, GraphBuilder},
     lies::Case,
 };
@@ -12,66 +13,71 @@ use zkonnx_verifier::{
     verify::verify,
 };
 
-/// A small model with a hidden contraction, so that a proof has all its parts.
-fn small() -> QuantizedModel {
+/// A small model with a gate and a hidden contraction, so that a proof has all its parts.
+fn small(gates: Gates) -> QuantizedModel {
     let mut b = GraphBuilder::new(1);
     let x = b.input(&[2], 0, 15);
     let w = b.param(2, 2, 3);
     let mut a = form(&[2]);
     a.terms.push(read(1, x, &[2]));
-    let h = b.node(a, 0, relu(Some(15)));
+    // Inputs reach 15: there is a gate.
+    let h = b.node(a, 0, relu(Some(9)));
     let mut out = form(&[2]);
     out.products.push(graphs::dense(w, h, 2, 2));
     b.output(out);
-    b.finish(5, 4)
+    with_gates(b.finish(4, 4), gates)
 }
 
 #[test]
 fn rejects_a_proof_with_any_byte_changed_or_another_length() {
-    let case = Case::public(small(), 1);
-    case.is_sound();
-    let proof = case.prove(&case.statement, &mut Honest);
-    let mut steps = [0; 4];
-    for at in 0..proof.len() {
-        let mut wrong = proof.clone();
-        wrong[at] ^= 1 << (at % 8);
-        steps[match case.rejected_at(&case.statement, &wrong) {
-            Step::Statement => 0,
-            Step::Transcript => 1,
-            Step::Halo2 => 2,
-            _ => 3,
-        }] += 1;
-    }
-    assert_eq!(steps[0], 0);
-    assert!(steps[1] > 0 && steps[2] > 0 && steps[3] > 0, "{steps:?}");
-    for length in (0..proof.len()).chain([proof.len() + 1, proof.len() + 32]) {
-        let mut wrong = proof.clone();
-        wrong.resize(length, 0);
-        let error = verify(&case.sides.handle, &case.statement, &wrong, None);
-        assert_eq!(error, Err(VerifyError::Length { expected: proof.len(), actual: length }));
+    for gates in WAYS {
+        let case = Case::public(small(gates), 1);
+        case.is_sound();
+        let proof = case.prove(&case.statement, &mut Honest);
+        let mut steps = [0; 4];
+        for at in 0..proof.len() {
+            let mut wrong = proof.clone();
+            wrong[at] ^= 1 << (at % 8);
+            steps[match case.rejected_at(&case.statement, &wrong) {
+                Step::Statement => 0,
+                Step::Transcript => 1,
+                Step::Halo2 => 2,
+                _ => 3,
+            }] += 1;
+        }
+        assert_eq!((steps[0], steps[2] > 0), (0, gates == Gates::Halo2), "{steps:?}");
+        assert!(steps[1] > 0 && steps[3] > 0, "{steps:?}");
+        for length in (0..proof.len()).chain([proof.len() + 1, proof.len() + 32]) {
+            let mut wrong = proof.clone();
+            wrong.resize(length, 0);
+            let error = verify(&case.sides.handle, &case.statement, &wrong, None);
+            assert_eq!(error, Err(VerifyError::Length { expected: proof.len(), actual: length }));
+        }
     }
 }
 
 #[test]
 fn rejects_malformed_elements_in_every_place() {
-    let case = Case::public(small(), 1);
-    let proof = case.prove(&case.statement, &mut Honest);
-    // The identity, x = p, the largest number, no point.
-    let mut modulus = [0xff; 32];
-    modulus.copy_from_slice(&ff::PrimeField::to_repr(&-<pasta_curves::Fp as ff::Field>::ONE));
-    modulus[0] += 1;
-    for element in 0..proof.len() / 32 {
-        for bytes in [[0; 32], modulus, [0xff; 32]] {
-            let mut wrong = proof.clone();
-            wrong[element * 32..][..32].copy_from_slice(&bytes);
-            let _ = case.rejected_at(&case.statement, &wrong);
+    for gates in WAYS {
+        let case = Case::public(small(gates), 1);
+        let proof = case.prove(&case.statement, &mut Honest);
+        // The identity, x = p, the largest number, no point.
+        let mut modulus = [0xff; 32];
+        modulus.copy_from_slice(&ff::PrimeField::to_repr(&-<pasta_curves::Fp as ff::Field>::ONE));
+        modulus[0] += 1;
+        for element in 0..proof.len() / 32 {
+            for bytes in [[0; 32], modulus, [0xff; 32]] {
+                let mut wrong = proof.clone();
+                wrong[element * 32..][..32].copy_from_slice(&bytes);
+                let _ = case.rejected_at(&case.statement, &wrong);
+            }
         }
     }
 }
 
 #[test]
 fn rejects_a_statement_with_any_field_edited() {
-    let case = Case::public(small(), 1);
+    let case = Case::public(small(Gates::Relations), 1);
     let proof = case.prove(&case.statement, &mut Honest);
     assert!(verify(&case.sides.handle, &case.statement, &proof, Some(u64::MAX)).is_ok(), "never expires");
     type Edit = fn(&mut Statement);
@@ -123,7 +129,7 @@ fn rejects_a_statement_with_any_field_edited() {
 /// S5: a public input out of its declared interval is refused before the proof is looked at, also with a proof for it.
 #[test]
 fn rejects_a_public_input_out_of_its_interval() {
-    let model = small();
+    let model = small(Gates::Relations);
     let mut wide = model.clone();
     wide.graph.inputs[0].bounds.hi = 16;
     let case = Case::public(model, 1);

@@ -2,8 +2,16 @@
 
 use rayon::prelude::*;
 use std::{path::Path, process::Command};
-use zkonnx_tests::forgeries::{forgeries, strict, without, Attempt, Stopped, REDUNDANT};
-use zkonnx_verifier::checks::Check;
+use zkonnx_prover::deviation::Honest;
+use zkonnx_tests::{
+    forgeries::{forgeries, strict, without, Attempt, Stopped, REDUNDANT},
+    graphs,
+    lies::Case,
+};
+use zkonnx_verifier::{
+    checks::Check, error::VerifyError, proof_file::ProofFile, receipt::Receipt, statement::SUITE, verify::verify,
+    zkv::VerifierModel,
+};
 
 #[test]
 fn every_check_is_in_the_table() {
@@ -45,6 +53,35 @@ fn every_forgery_is_rejected_where_it_should_be_and_accepted_without_its_check()
             }
         }
     });
+}
+
+/// What was proven with the first proof system is refused by its number, before anything else of it is looked at.
+#[test]
+fn files_of_another_suite_are_refused_by_name() {
+    let case = Case::public(graphs::mlp((3, 2, 2), 5, 4, 1), 1);
+    let proof = case.prove(&case.statement, &mut Honest);
+    assert_eq!(SUITE, 2);
+    let mut statement = case.statement.clone();
+    statement.suite = 1;
+    let error = verify(&case.sides.handle, &statement, &proof, None).expect_err("another suite");
+    assert_eq!(error, VerifyError::WrongVersion { what: "suite", expected: 2, actual: 1 });
+    // Files say it in their first bytes: a magic number, then format, suite and semantics.
+    let file = ProofFile { statement: case.statement.clone(), proof: proof.clone() }.to_bytes();
+    let receipt = Receipt::new(&case.sides.handle, case.statement.clone(), proof).expect("a circuit").to_bytes();
+    let older = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        assert_eq!(bytes[10..12], [2, 0]);
+        bytes[10] = 1;
+        bytes
+    };
+    let decoded: [Result<(), String>; 3] = [
+        ProofFile::from_bytes(&older(&file)).map(|_| ()).map_err(|e| e.to_string()),
+        Receipt::from_bytes(&older(&receipt)).map(|_| ()).map_err(|e| e.to_string()),
+        VerifierModel::from_bytes(&older(&case.sides.prover.zkv)).map(|_| ()).map_err(|e| e.to_string()),
+    ];
+    for error in decoded.map(|decoded| decoded.expect_err("another suite")) {
+        assert!(error.contains("suite") && error.contains('1') && error.contains('2'), "{error}");
+    }
 }
 
 /// The switch is in no other package: not in the manifests, and it would not compile.

@@ -1,260 +1,126 @@
-//! Lying provers of the linear part: the sumcheck, the masked products and the opening (protocol, sections 5 and 6).
+//! Lying provers of relations and of the opening (protocol, steps 4 to 7): a false output, and what is made for one known challenge.
 //!
-//! The clever ones (S1, S2, S3) are forgeries: each is shown to be accepted by a verifier that lacks
-//! the one defence against it, and rejected by the real one.
+//! The clever ones (S2, S3) are shown to be accepted by a verifier that lacks the one defence against them, and rejected by the real one.
 
 use ff::Field;
-use pasta_curves::{
-    group::{Curve as _, Group as _},
-    Eq, EqAffine, Fp,
+use group::{Curve as _, Group as _};
+use pasta_curves::{Eq, EqAffine, Fp};
+use zkonnx_circuits::{
+    length::{halo2_elements, num_fold_rounds, num_free_points, ELEMENT},
+    messages::Rounds,
 };
-use zkonnx_circuits::functional::LinearChallenges;
 use zkonnx_prover::deviation::{Deviation, FoldView, Honest};
+use zkonnx_quantize::model::Gates;
 use zkonnx_tests::{
+    forgeries::{
+        accepted_only_without,
+        forger::{Forger, Lie},
+        proof_of, strict, with_gates, WAYS,
+    },
     graphs,
-    lies::{claim_excess, Case},
-    weak_verifier::{accepts_without, outcome_without, Lacks, Outcome},
+    lies::{rejected_at, Case},
+    weak_verifier::{accepts_without, outcome, Lacks, Outcome},
 };
 use zkonnx_verifier::{
     checks::Check,
-    error::Step,
-    length::{halo2_elements, ELEMENT},
+    error::{Step, VerifyError},
+    verify::verify,
 };
 
 /// Two layers: the second contraction goes through the sumcheck, both sides hidden.
-fn case() -> Case {
-    let case = Case::public(graphs::mlp((10, 6, 3), 6, 4, 1), 2);
+fn case(gates: Gates) -> Case {
+    let case = Case::public(with_gates(graphs::mlp((10, 6, 3), 6, 4, 1), gates), 2);
     case.is_sound();
-    let shape = &case.model().sumcheck;
-    assert!(shape.num_rounds >= 2 && shape.num_masked >= 1 && shape.pieces.len() > shape.num_rounds);
+    let rounds = Rounds::of(case.model());
+    assert!(rounds.contractions >= 3 && rounds.pairs > 2 * rounds.layers);
     case
 }
 
-/// The number of the output's relation.
-fn output_relation(case: &Case) -> usize {
-    case.model().lowered.relations.len() - 1
-}
-
-#[test]
-fn the_weak_verifier_without_a_weakness_agrees_with_the_real_one() {
-    let case = case();
-    let proof = case.prove(&case.statement, &mut Honest);
-    let all = Outcome { halo2: true, linear: true, joint: true };
-    assert_eq!(outcome_without(Lacks::Nothing, &case.sides, &case.statement, &proof), all);
-    let lie = case.false_output(0, 1, 1);
-    let proof = case.prove(&lie, &mut Honest);
-    let wrong = Outcome { halo2: true, linear: false, joint: false };
-    for lacks in [Lacks::Nothing, Lacks::R] {
-        assert_eq!(outcome_without(lacks, &case.sides, &lie, &proof), wrong, "a naive lie fails everywhere");
-    }
+/// Output 0 is one more than it is.
+fn false_output(case: &Case) -> Lie {
+    let relation = case.model().lowered.relations.len() - 1;
+    Lie { relations: vec![(relation, 0, Fp::ONE)], ..Lie::default() }
 }
 
 #[test]
 fn rejects_a_false_output() {
-    let case = case();
-    for element in 0..3 {
-        // The last one is not even within the output's declared bounds.
-        for (by, step) in [(1, Step::Linear), (-1, Step::Linear), (1 << 20, Step::Statement)] {
-            let lie = case.false_output(0, element, by);
-            let proof = case.prove(&lie, &mut Honest);
-            assert_eq!(case.rejected_at(&lie, &proof), step);
-        }
-    }
-}
-
-#[derive(Default)]
-struct WrongMessages {
-    round: Option<(usize, usize)>,
-    mask: Option<usize>,
-    masked: Option<(bool, bool)>,
-    finish: Option<(bool, bool)>,
-    cross: Option<(usize, bool)>,
-}
-
-impl Deviation for WrongMessages {
-    fn round(&mut self, round: usize, _: &[Fp], message: &mut [Fp; 2]) {
-        if let Some((at, which)) = self.round {
-            if at == round {
-                message[which] += Fp::ONE;
+    for gates in WAYS {
+        let case = case(gates);
+        for element in 0..3 {
+            // The last one is not even within the output's declared bounds.
+            for (by, step) in [(1, Step::Linear), (-1, Step::Linear), (1 << 20, Step::Statement)] {
+                let lie = case.false_output(0, element, by);
+                let proof = case.prove(&lie, &mut Honest);
+                assert_eq!(case.rejected_at(&lie, &proof), step);
             }
         }
     }
-    fn masks(&mut self, masks: &mut [Fp]) {
-        if let Some(at) = self.mask {
-            masks[at] += Fp::ONE;
-        }
-    }
-    fn masked(&mut self, gamma: Fp, masked: &mut [(Fp, Fp)]) {
-        if let Some((p, q)) = self.masked {
-            masked[0].0 += if p { gamma } else { Fp::ZERO };
-            masked[0].1 += if q { gamma } else { Fp::ZERO };
-        }
-    }
-    fn fold(&mut self, view: &FoldView<'_>, cross: &mut (Fp, Fp)) {
-        match self.cross {
-            Some((round, true)) if round == view.round => cross.1 += Fp::ONE,
-            Some((round, false)) if round == view.round => cross.0 += Fp::ONE,
-            _ => {}
-        }
-    }
-    fn finish(&mut self, c: &mut Fp, f: &mut Fp) {
-        if let Some((wrong_c, wrong_f)) = self.finish {
-            *c += if wrong_c { Fp::ONE } else { Fp::ZERO };
-            *f += if wrong_f { Fp::ONE } else { Fp::ZERO };
-        }
-    }
 }
 
 #[test]
-fn rejects_every_wrong_message_of_the_linear_part() {
-    let case = case();
-    let shape = &case.model().sumcheck;
-    let mut lies = Vec::new();
-    for round in 0..shape.num_rounds {
-        lies.extend([0, 1].map(|which| WrongMessages { round: Some((round, which)), ..WrongMessages::default() }));
-    }
-    let num_masks = 2 * shape.num_masked + 2;
-    // t1 and t0; a wrong mask alone is no lie, as p' and q' and the cross terms are then made with it.
-    lies.extend([num_masks - 2, num_masks - 1].map(|m| WrongMessages { mask: Some(m), ..WrongMessages::default() }));
-    lies.extend(
-        [(true, false), (false, true), (true, true)]
-            .map(|masked| WrongMessages { masked: Some(masked), ..WrongMessages::default() }),
-    );
-    lies.extend(
-        [(true, false), (false, true), (true, true)]
-            .map(|finish| WrongMessages { finish: Some(finish), ..WrongMessages::default() }),
-    );
-    let folds = zkonnx_verifier::length::num_fold_rounds(case.model());
-    for round in 0..folds {
-        lies.extend(
-            [true, false].map(|right| WrongMessages { cross: Some((round, right)), ..WrongMessages::default() }),
-        );
-    }
-    for mut lie in lies {
-        let proof = case.prove(&case.statement, &mut lie);
-        assert_eq!(case.rejected_at(&case.statement, &proof), Step::Linear);
-    }
-}
-
-/// S1: piece `writer`, committed after σ_0 is known, rewrites `c0` of round 0.
-struct RewritesARound {
-    writer: usize,
-    relation: usize,
-    by: i64,
-    without_zeta: bool,
-    model: zkonnx_circuits::compiled::CompiledModel,
-    excess: Fp,
-}
-
-impl Deviation for RewritesARound {
-    fn relations(&mut self, challenges: &LinearChallenges) {
-        self.excess = claim_excess(&self.model, challenges, self.relation, 0, self.by);
-    }
-    fn piece(&mut self, piece: usize, sigma: &[Fp]) -> Vec<(usize, Fp)> {
-        if piece != self.writer {
-            return Vec::new();
+fn no_challenge_after_the_relations_must_be_known() {
+    for gates in WAYS {
+        let case = case(gates);
+        let statement = case.false_output(0, 0, 1);
+        let rounds = Rounds::of(case.model());
+        let at_all = |check, count: usize| (0..count).map(move |round| (check, round));
+        let mut known: Vec<(Check, usize)> = at_all(Check::Sigma, rounds.contractions).collect();
+        known.extend(at_all(Check::PairSigma, rounds.pair_rounds));
+        known.extend(at_all(Check::Tau, num_fold_rounds(case.model())));
+        known.extend(at_all(Check::U, usize::from(case.model().layout.k)));
+        known.extend([Check::Eta, Check::Z, Check::Xi].map(|check| (check, 0)));
+        for (check, round) in known {
+            let what = format!("{check:?} of round {round}");
+            let forger = Forger::new(case.model(), false_output(&case), &[check]).at(0, round);
+            let proof = case.prove(&statement, &mut forger.clone());
+            accepted_only_without(&[check], &proof_of(&case, &statement, proof), Step::Linear, &what);
+            let proof = case.prove(&statement, &mut forger.by_the_rules());
+            let attempt = proof_of(&case, &statement, proof);
+            assert_eq!(strict(&attempt), Err(Step::Linear.to_string()), "{what}, by the rules");
         }
-        // The claim after round 0 is c0·(1 − 2σ_0) + claim·σ_0 + c2·(σ_0² − σ_0): an excess E of the claim is
-        // cancelled by δ = −σ_0·E/(1 − 2σ_0) on c0, for whatever challenges follow.
-        let slope = Option::<Fp>::from((Fp::ONE - sigma[0].double()).invert()).expect("σ_0 is not 1/2");
-        vec![(self.model.sumcheck.pieces[0].start, -sigma[0] * self.excess * slope)]
     }
+}
+
+/// S2 with the part on `X_L`: it would have to undo what it does to the lower half, which nobody can.
+struct OnTheLeft(Forger);
+
+impl Deviation for OnTheLeft {
     fn challenge(&mut self, name: Check, challenge: &mut Fp) {
-        if name == Check::Zeta && self.without_zeta {
-            *challenge = Fp::ONE;
-        }
+        self.0.challenge(name, challenge);
     }
-}
-
-#[test]
-fn rejects_a_later_piece_that_rewrites_an_earlier_round() {
-    let case = case();
-    let lie = case.false_output(0, 0, 1);
-    let (rounds, pieces) = (case.model().sumcheck.num_rounds, case.model().sumcheck.pieces.len());
-    // A mask piece, and a round piece, that write on round 0's rows.
-    for writer in [rounds, 1, rounds - 1, pieces - 1] {
-        let mut deviation = RewritesARound {
-            writer,
-            relation: output_relation(&case),
-            by: 1,
-            without_zeta: true,
-            model: case.model().clone(),
-            excess: Fp::ZERO,
-        };
-        let forgery = case.prove(&lie, &mut deviation);
-        assert!(accepts_without(Lacks::Zeta, &case.sides, &lie, &forgery), "the attack is real without ζ");
-        assert_eq!(case.rejected_at(&lie, &forgery), Step::Linear);
-        // And when the forger plays by the real protocol's rules.
-        deviation.without_zeta = false;
-        let forgery = case.prove(&lie, &mut deviation);
-        assert_eq!(case.rejected_at(&lie, &forgery), Step::Linear);
+    fn relations(&mut self, challenges: &zkonnx_circuits::messages::Challenges) {
+        self.0.relations(challenges);
     }
-}
-
-/// S2: in the last fold, `X_R` (or `X_L`) has a component on `G_0` that moves the folded column.
-struct StandsOnAGenerator {
-    relation: usize,
-    by: i64,
-    on_right: bool,
-    without_z: bool,
-    model: zkonnx_circuits::compiled::CompiledModel,
-    excess: Fp,
-}
-
-impl StandsOnAGenerator {
-    /// `b[0]` of a functional is the sum of its entries: the DFT at `ω^0`.
-    fn component(&self, view: &FoldView<'_>) -> Fp {
-        let high: Fp = view.high.iter().sum();
-        -self.excess * Option::<Fp>::from(high.invert()).expect("the upper column has a functional")
+    fn clear(&mut self, claim: Fp, clear: &mut (Fp, Fp)) {
+        self.0.clear(claim, clear);
     }
-}
-
-impl Deviation for StandsOnAGenerator {
-    fn linear(&mut self, challenges: &LinearChallenges) {
-        let claim = claim_excess(&self.model, challenges, self.relation, 0, self.by);
-        self.excess = challenges.sigma.iter().fold(challenges.gamma.square() * claim, |e, sigma| e * sigma);
-    }
-    fn fold(&mut self, view: &FoldView<'_>, cross: &mut (Fp, Fp)) {
-        if view.round + 1 == view.num_rounds && self.on_right {
-            // τ·g·(b_lo + τ⁻¹·b_hi) = g·b_hi + τ·g·b_lo: the first is −excess, the second goes into c_R.
-            let low: Fp = view.low.iter().sum();
-            cross.1 += self.component(view) * low;
-        }
+    fn linear(&mut self, challenges: &zkonnx_circuits::messages::Challenges, clear: (Fp, Fp)) {
+        self.0.linear(challenges, clear);
     }
     fn fold_on_generator(&mut self, view: &FoldView<'_>) -> (Fp, Fp) {
-        if view.round + 1 < view.num_rounds {
-            (Fp::ZERO, Fp::ZERO)
-        } else if self.on_right {
-            (Fp::ZERO, self.component(view))
-        } else {
-            (self.component(view), Fp::ZERO)
-        }
-    }
-    fn challenge(&mut self, name: Check, challenge: &mut Fp) {
-        if name == Check::Z && self.without_z {
-            *challenge = Fp::ONE;
-        }
+        let (left, right) = self.0.fold_on_generator(view);
+        (right, left)
     }
 }
 
 #[test]
 fn rejects_a_cross_term_with_a_component_on_a_generator() {
-    let case = case();
-    let lie = case.false_output(0, 0, 1);
-    for (on_right, without_z) in [(true, true), (true, false), (false, true), (false, false)] {
-        let mut deviation = StandsOnAGenerator {
-            relation: output_relation(&case),
-            by: 1,
-            on_right,
-            without_z,
-            model: case.model().clone(),
-            excess: Fp::ZERO,
-        };
-        let forgery = case.prove(&lie, &mut deviation);
-        if on_right && without_z {
-            assert!(accepts_without(Lacks::Z, &case.sides, &lie, &forgery), "the attack is real without z");
+    for gates in WAYS {
+        let case = case(gates);
+        let statement = case.false_output(0, 0, 1);
+        let forger = Forger::new(case.model(), false_output(&case), &[Check::Z]).knowing(Fp::ONE);
+        let forgery = case.prove(&statement, &mut forger.clone());
+        assert!(accepts_without(Lacks::Z, &case.sides, &statement, &forgery), "the attack is real without z");
+        assert_eq!(case.rejected_at(&statement, &forgery), Step::Linear);
+        let mut others: [Box<dyn Deviation>; 3] = [
+            Box::new(forger.clone().by_the_rules()),
+            Box::new(OnTheLeft(forger.clone())),
+            Box::new(OnTheLeft(forger.by_the_rules())),
+        ];
+        for other in &mut others {
+            let proof = case.prove(&statement, other.as_mut());
+            assert_eq!(case.rejected_at(&statement, &proof), Step::Linear);
         }
-        assert_eq!(case.rejected_at(&lie, &forgery), Step::Linear);
     }
 }
 
@@ -273,6 +139,9 @@ impl Deviation for OppositeErrors {
             *scalar += self.h;
         }
     }
+    fn challenge(&mut self, name: Check, _: &mut Fp) {
+        assert_ne!(name, Check::R, "nobody draws it before everything is sent");
+    }
     fn finish(&mut self, _: &mut Fp, f: &mut Fp) {
         *f -= self.h;
     }
@@ -282,78 +151,113 @@ impl Deviation for OppositeErrors {
 /// on `U` or `G` of the linear part is multiplied by z, ξ or the u, all drawn after halo2's is fixed.
 #[test]
 fn rejects_opposite_errors_of_halo2_and_the_linear_part() {
-    let case = case();
+    let case = case(Gates::Halo2);
     let mut count = OppositeErrors::default();
     let _ = case.prove(&case.statement, &mut count);
     let mut lie = OppositeErrors { last_scalar: Some(count.seen), seen: 0, h: Fp::from(12_345) };
     let forgery = case.prove(&case.statement, &mut lie);
-    let outcome = outcome_without(Lacks::R, &case.sides, &case.statement, &forgery);
+    let outcome = outcome(Lacks::R, &case.sides, &case.statement, &forgery);
     assert_eq!(outcome, Outcome { halo2: false, linear: false, joint: true }, "the errors cancel without r");
     assert_eq!(case.rejected_at(&case.statement, &forgery), Step::Halo2);
 }
 
-/// A column commitment with a component on `U`.
-struct OnU {
-    column: usize,
-    u: EqAffine,
+/// Another point in the place of one.
+struct Shift {
+    free: Option<usize>,
+    halo2: Option<usize>,
 }
 
-impl Deviation for OnU {
+impl Deviation for Shift {
+    fn free_point(&mut self, column: usize, point: &mut EqAffine) {
+        if self.free == Some(column) {
+            *point = (Eq::from(*point) + Eq::generator()).to_affine();
+        }
+    }
     fn halo2_point(&mut self, index: usize, point: &mut EqAffine) {
-        if index == self.column {
-            *point = (Eq::from(*point) + self.u * Fp::from(7)).to_affine();
+        if self.halo2 == Some(index) {
+            *point = (Eq::from(*point) + Eq::generator()).to_affine();
         }
     }
 }
 
 #[test]
-fn rejects_a_column_commitment_with_a_component_on_u() {
-    let case = case();
-    for column in [0, 1, case.model().shape.columns.len() - 1] {
-        let mut lie = OnU { column, u: case.sides.prover.generators.value.into() };
-        let proof = case.prove(&case.statement, &mut lie);
-        let outcome = outcome_without(Lacks::Nothing, &case.sides, &case.statement, &proof);
-        assert_eq!(outcome, Outcome { halo2: false, linear: false, joint: false });
-        assert_eq!(case.rejected_at(&case.statement, &proof), Step::Halo2);
-    }
-}
-
-#[test]
-fn rejects_other_points_in_halo2s_place() {
-    let case = case();
-    struct Shift(usize);
-    impl Deviation for Shift {
-        fn halo2_point(&mut self, index: usize, point: &mut EqAffine) {
-            if index == self.0 {
-                *point = (Eq::from(*point) + Eq::generator()).to_affine();
+fn rejects_another_point_in_the_place_of_any() {
+    for gates in WAYS {
+        let case = case(gates);
+        let shape = &case.model().shape;
+        for free in shape.free_columns().chain(shape.columns.len()..shape.columns.len() + shape.num_table_groups()) {
+            let proof = case.prove(&case.statement, &mut Shift { free: Some(free), halo2: None });
+            assert_eq!(case.rejected_at(&case.statement, &proof), Step::Linear);
+        }
+        let points = halo2_elements(shape) - shape.gated.len();
+        for index in [0, shape.gated.len() / 2, shape.gated.len(), shape.gated.len() + 3, points - 6] {
+            if shape.has_halo2() {
+                let proof = case.prove(&case.statement, &mut Shift { free: None, halo2: Some(index) });
+                assert_eq!(case.rejected_at(&case.statement, &proof), Step::Halo2, "point {index}");
             }
         }
     }
-    let points = case.model().shape.num_advice_columns() + 3;
-    for index in [0, case.model().shape.columns.len(), points - 4, points - 1] {
-        let proof = case.prove(&case.statement, &mut Shift(index));
-        assert_eq!(case.rejected_at(&case.statement, &proof), Step::Halo2);
+}
+
+#[test]
+fn rejects_parts_of_two_proofs() {
+    for gates in WAYS {
+        let case = case(gates);
+        let free = num_free_points(&case.model().shape) * ELEMENT;
+        let halo2 = free + halo2_elements(&case.model().shape) * ELEMENT;
+        let mut other = case.statement.clone();
+        other.context.nonce = 1;
+        let proofs = [
+            case.prove(&case.statement, &mut Honest),
+            case.prove(&case.statement, &mut Honest),
+            case.prove(&other, &mut Honest),
+        ];
+        let is_halo2 = gates == Gates::Halo2;
+        let first = if is_halo2 { Step::Halo2 } else { Step::Linear };
+        // Two proofs of one statement, and proofs of two statements; cut after the free points, after halo2's part, and later.
+        for second in [1, 2] {
+            for (at, step) in [(free, first), (halo2, Step::Linear), (proofs[0].len() - 64, Step::Linear)] {
+                let joined = [&proofs[0][..at], &proofs[second][at..]].concat();
+                assert_eq!(case.rejected_at(&case.statement, &joined), step, "cut at {at}");
+            }
+        }
+        assert_eq!(case.rejected_at(&other, &proofs[0]), first, "a proof is about one statement only");
     }
 }
 
 #[test]
-fn rejects_halo2s_proof_of_one_statement_with_the_linear_part_of_another() {
-    let case = case();
-    let at = halo2_elements(&case.model().shape) * ELEMENT;
-    let mut other = case.statement.clone();
-    other.context.nonce = 1;
-    let proofs = [
-        case.prove(&case.statement, &mut Honest),
-        case.prove(&case.statement, &mut Honest),
-        case.prove(&other, &mut Honest),
-    ];
-    // Two proofs of one statement, and proofs of two statements.
-    for second in [1, 2] {
-        let joined = [&proofs[0][..at], &proofs[second][at..]].concat();
-        assert_eq!(case.rejected_at(&case.statement, &joined), Step::Linear);
-        let joined = [&proofs[second][..at], &proofs[0][at..]].concat();
-        let step = case.rejected_at(&case.statement, &joined);
-        assert_eq!(step, if second == 1 { Step::Linear } else { Step::Halo2 });
+fn rejects_a_proof_in_the_other_way_of_proving_gates() {
+    let [relations, halo2] = WAYS.map(case);
+    assert_ne!(relations.sides.handle.id(), halo2.sides.handle.id(), "the layout is part of the model");
+    for (case, other) in [(&relations, &halo2), (&halo2, &relations)] {
+        let proof = other.prove(&other.statement, &mut Honest);
+        let verdict = verify(&case.sides.handle, &other.statement, &proof, None);
+        assert!(matches!(verdict, Err(VerifyError::UnknownModel { .. })), "{verdict:?}");
+        // The same claim about the same graph, for this model.
+        let proof = other.prove(&case.statement, &mut Honest);
+        let verdict = verify(&case.sides.handle, &case.statement, &proof, None);
+        assert!(matches!(verdict, Err(VerifyError::Length { .. })), "{verdict:?}");
+        // And cut or filled up to the length.
+        let mut fitted = proof;
+        fitted.resize(case.sides.prover.keys.proof_length, 0);
+        assert_eq!(rejected_at(&case.sides, &case.statement, &fitted), Step::Transcript);
     }
-    assert_eq!(case.rejected_at(&other, &proofs[0]), Step::Halo2, "a proof is about one statement only");
+}
+
+#[test]
+fn rejects_a_proof_without_halo2s_part_or_with_one_that_nobody_asked_for() {
+    let [relations, halo2] = WAYS.map(case);
+    let (from, len) = {
+        let shape = &halo2.model().shape;
+        (num_free_points(shape) * ELEMENT, halo2_elements(shape) * ELEMENT)
+    };
+    let full = halo2.prove(&halo2.statement, &mut Honest);
+    let without = [&full[..from], &full[from + len..]].concat();
+    let own = relations.prove(&relations.statement, &mut Honest);
+    let with = [&own[..from], &full[from..from + len], &own[from..]].concat();
+    for (case, proof) in [(&halo2, without), (&relations, with)] {
+        let verdict = verify(&case.sides.handle, &case.statement, &proof, None);
+        let expected = case.sides.prover.keys.proof_length;
+        assert_eq!(verdict, Err(VerifyError::Length { expected, actual: proof.len() }));
+    }
 }

@@ -4,7 +4,12 @@ use rayon::prelude::*;
 use std::sync::Arc;
 use zkonnx_prover::deviation::Honest;
 use zkonnx_quantize::model::DecodeError;
-use zkonnx_tests::{graphs, lies::Case, setup::params};
+use zkonnx_tests::{
+    forgeries::{with_gates, WAYS},
+    graphs,
+    lies::Case,
+    setup::params,
+};
 use zkonnx_verifier::{
     error::{RegisterError, VerifyError},
     json::JsonError,
@@ -17,9 +22,10 @@ use zkonnx_verifier::{
     zkv::VerifierModel,
 };
 
-/// A contraction with two hidden sides, a table and a division: proofs have all their parts.
+/// A contraction with two hidden sides, with and without halo2; a table and a division: proofs have all their parts.
 fn cases() -> Vec<Case> {
-    let cases = vec![Case::public(graphs::mlp((3, 2, 2), 5, 4, 1), 1), Case::public(graphs::softmax_like(7, 5, 7), 1)];
+    let mut cases: Vec<Case> = WAYS.map(|way| Case::public(with_gates(graphs::mlp((3, 2, 2), 5, 4, 1), way), 1)).into();
+    cases.push(Case::public(graphs::softmax_like(7, 5, 7), 1));
     cases.iter().for_each(Case::is_sound);
     cases
 }

@@ -10,19 +10,20 @@ use zkonnx_quantize::{
     table::{Function, Table},
 };
 use zkonnx_tests::{
+    forgeries::{with_gates, WAYS},
     graphs::{form, read, GraphBuilder},
     setup::{params, Sides},
 };
 use zkonnx_verifier::{error::RegisterError, statement::Context, verify::verify};
 
 fn accepts(model: &QuantizedModel) {
-    for mode in [Mode::Public, Mode::Hidden] {
+    for (mode, gates) in [Mode::Public, Mode::Hidden].into_iter().flat_map(|mode| WAYS.map(|gates| (mode, gates))) {
         let mut modes = Modes::public(&model.graph);
         modes.inputs.fill(mode);
-        let sides = Sides::with_modes(model.clone(), modes);
+        let sides = Sides::with_modes(with_gates(model.clone(), gates), modes);
         let inputs = GraphBuilder::random_inputs(&sides.prover.model, 3);
         let (statement, proof) = prove(&sides.prover, &inputs, Context::default()).expect("a proof");
-        verify(&sides.handle, &statement, &proof, None).unwrap_or_else(|e| panic!("inputs {mode:?}: {e}"));
+        verify(&sides.handle, &statement, &proof, None).unwrap_or_else(|e| panic!("inputs {mode:?}, {gates:?}: {e}"));
     }
 }
 

@@ -161,7 +161,7 @@ fn a_receipt_is_accepted_with_its_proof_and_the_models_metering_only() {
     let mut wrong = honest.clone();
     wrong.statement.context.payee[0] ^= 1;
     let verdict = wrong.verify(&sides.handle, None);
-    assert!(matches!(verdict, Err(ReceiptError::Verify(VerifyError::Rejected { step: Step::Halo2, .. }))));
+    assert!(matches!(verdict, Err(ReceiptError::Verify(VerifyError::Rejected { step: Step::Linear, .. }))));
     let mut wrong = honest;
     wrong.proof.push(0);
     assert!(matches!(wrong.verify(&sides.handle, None), Err(ReceiptError::Verify(VerifyError::Length { .. }))));
@@ -176,7 +176,8 @@ fn metering_follows_from_the_model_alone() {
     // Two dense layers, 10 × 6 and 6 × 3.
     assert_eq!((metering.macs, metering.rows), (10 * 6 + 6 * 3, 64));
     assert_eq!(metering.proof_bytes, keys.proof_length as u64);
-    assert_eq!(metering.columns, keys.compiled.shape.num_advice_columns() as u64);
+    let shape = &keys.compiled.shape;
+    assert_eq!(metering.columns, (shape.columns.len() + shape.num_table_groups()) as u64);
     assert_eq!(metering.cells(), metering.rows * metering.columns);
     let weights: usize = sides.prover.model.weights.iter().map(Integers::len).sum();
     assert_eq!(metering.weights, weights as u64);

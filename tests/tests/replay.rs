@@ -52,7 +52,7 @@ fn rejects_a_proof_in_any_other_context() {
         let mut replayed = statement.clone();
         edit(&mut replayed.context);
         let verdict = verify(&sides.handle, &replayed, &proof, Some(1000));
-        assert!(matches!(verdict, Err(VerifyError::Rejected { step: Step::Halo2, .. })), "edit {i}: {verdict:?}");
+        assert!(matches!(verdict, Err(VerifyError::Rejected { step: Step::Linear, .. })), "edit {i}: {verdict:?}");
     }
     let late = verify(&sides.handle, &statement, &proof, Some(1001));
     assert_eq!(late, Err(VerifyError::Expired { not_after: 1000, now: 1001 }));

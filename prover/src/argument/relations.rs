@@ -13,5 +13,6 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(prover: &mut Prover<'_, T>
     prover.challenges.rho = (0..num_index_bits(model)).map(|_| prover.challenge(Check::Rho, deviation)).collect();
     prover.challenges.mu = prover.challenge(Check::Mu, deviation);
     prover.challenges.gates = gate_weights(model, prover.challenges.mu);
+    deviation.gates(&mut prover.challenges.gates);
     deviation.relations(&prover.challenges);
 }

@@ -71,7 +71,8 @@ pub(super) fn against_files() -> Vec<Forgery> {
         // From declared intervals: looking at every row takes long.
         out.bounds = Interval::new(-9 << 12, 9 << 12);
         b.graph.outputs.push(Output { name: "output0".into(), shape: out.shape.clone(), form: out, scale: Scale::ONE });
-        let (graph, weights, layout) = (b.graph, b.weights, LayoutChoice { k: 8, limb_bits: 6, gates: Gates::Relations });
+        let (graph, weights, layout) =
+            (b.graph, b.weights, LayoutChoice { k: 8, limb_bits: 6, gates: Gates::Relations });
         let model = QuantizedModel { graph, weights, layout, privacy: WeightPrivacy::Public };
         let sides_of_few = Sides::new(small_rows(&model));
         let mut file = VerifierModel::from_bytes(&sides_of_few.prover.zkv).expect("a valid file");

@@ -4,8 +4,10 @@
 //! without the check (`zkonnx-weakened-verifier`) must accept it; where nothing false is accepted without a check, the
 //! table says why, and why the check is there all the same.
 
+pub mod cells;
 mod files;
-mod forger;
+pub mod forger;
+pub mod gates;
 mod judge;
 mod proofs;
 mod statements;
@@ -15,12 +17,19 @@ pub use judge::{strict, without};
 use crate::{graphs, lies::Case};
 use std::sync::OnceLock;
 use zkonnx_prover::deviation::{Deviation, Honest};
-use zkonnx_quantize::integers::Integers;
+use zkonnx_quantize::{
+    integers::Integers,
+    model::{Gates, QuantizedModel},
+};
 use zkonnx_verifier::{
     checks::Check,
+    error::Step,
     proof_file::ProofFile,
     statement::{Statement, TensorEntry, TensorValue},
 };
+
+/// Both ways of proving gates.
+pub const WAYS: [Gates; 2] = [Gates::Relations, Gates::Halo2];
 
 /// What every challenge is for a verifier that does not draw it.
 pub const KNOWN: u64 = 7;
@@ -97,16 +106,21 @@ pub struct Forgery {
 }
 
 /// Checks without which nothing false is accepted, and why they are there.
-pub const REDUNDANT: [(Check, &str); 3] = [
+pub const REDUNDANT: [(Check, &str); 2] = [
     (Check::Count, "lowering refuses modes of another number; here the error says it before anything is compiled"),
-    (
-        Check::Phase1Points,
-        "what is no point would count as the identity, which the transcript refuses; here the error says which element",
-    ),
     (Check::NonZero, "a challenge is zero with probability 2^-254; without the check it would be a division by zero"),
 ];
 
-fn proof_of(case: &Case, statement: &Statement, proof: Vec<u8>) -> Attempt {
+/// The model with its gates proven in another way.
+#[must_use]
+pub fn with_gates(mut model: QuantizedModel, gates: Gates) -> QuantizedModel {
+    model.layout.gates = gates;
+    model
+}
+
+/// A proof file for a case's model.
+#[must_use]
+pub fn proof_of(case: &Case, statement: &Statement, proof: Vec<u8>) -> Attempt {
     let file = ProofFile { statement: statement.clone(), proof };
     Attempt::Proof { zkv: case.sides.prover.zkv.clone(), file: file.to_bytes(), now: None }
 }
@@ -117,7 +131,12 @@ fn lie(case: &Case, statement: &Statement, deviation: &mut dyn Deviation) -> Att
 
 /// Two layers: the second contraction goes through the sumcheck, both sides hidden.
 fn mlp() -> Case {
-    let case = Case::public(graphs::mlp((10, 6, 3), 6, 4, 1), 2);
+    mlp_with(Gates::Relations)
+}
+
+/// The same with its gates proven in one of the two ways.
+fn mlp_with(gates: Gates) -> Case {
+    let case = Case::public(with_gates(graphs::mlp((10, 6, 3), 6, 4, 1), gates), 2);
     case.is_sound();
     case
 }
@@ -133,6 +152,16 @@ fn values(entry: &TensorEntry) -> Vec<i64> {
         TensorValue::Public(integers) => integers.to_vec(),
         other => panic!("a public tensor, not {other:?}"),
     }
+}
+
+/// A verifier that lacks the checks accepts, the real one does not.
+///
+/// # Panics
+/// When this is not so.
+pub fn accepted_only_without(checks: &[Check], attempt: &Attempt, step: Step, lie: &str) {
+    assert_eq!(strict(attempt), Err(step.to_string()), "{lie}");
+    assert_eq!(without(&[], attempt), Err(step.to_string()), "{lie}");
+    assert_eq!(without(checks, attempt), Ok(()), "{lie}, without {checks:?}");
 }
 
 /// All forgeries, made once.

@@ -1,124 +1,55 @@
 //! Forgeries of proofs, batches and receipts.
 
 use super::{
-    forger::{false_output_without, Forger},
-    lie, mlp, proof_of, values, Attempt, Forgery, Stopped, KNOWN,
+    cells::{false_remainder, for_known_phi, for_known_theta, Falsehood},
+    forger::{Forger, Lie},
+    gates::{beyond, both_nonzero, clamped, INPUTS},
+    lie, mlp, mlp_with, proof_of, values, Attempt, Forgery, Stopped, KNOWN,
 };
 use crate::{
-    graphs::{form, read, relu, with_weight, GraphBuilder},
-    lies::{force, Case},
+    graphs::{form, read, relu, GraphBuilder},
+    lies::Case,
 };
 use pasta_curves::Fp;
-use zkonnx_circuits::{
-    compiled::CompiledModel,
-    field::from_i64,
-    lower::{Modes, NodeWords},
-    witness::Cells,
-};
-use zkonnx_prover::{
-    deviation::{Deviation, Honest},
-    prove::prove_trace,
-};
-use zkonnx_quantize::eval::{evaluate, Trace};
+use zkonnx_circuits::{field::from_i64, length::num_fold_rounds, lower::Modes};
+use zkonnx_prover::deviation::{Deviation, Honest};
+use zkonnx_quantize::model::Gates;
 use zkonnx_verifier::{
     checks::Check,
     proof_file::ProofFile,
     receipt::Receipt,
-    statement::{Integers, StatementDigest, TensorEntry, TensorValue},
+    statement::{Integers, TensorEntry, TensorValue},
 };
-
-/// Binds no statement.
-struct Unbound;
-
-impl Deviation for Unbound {
-    fn statement(&mut self, _: Check, digest: &mut StatementDigest) {
-        *digest = StatementDigest([0; 32]);
-    }
-}
 
 /// A proof made for one payee, with a statement that names another.
 fn stolen() -> Attempt {
     let case = mlp();
-    let proof = case.prove(&case.statement, &mut Unbound);
+    let proof = case.prove(&case.statement, &mut Forger::new(case.model(), Lie::default(), &[Check::Header]));
     let mut statement = case.statement.clone();
     statement.context.payee = [0x66; 32];
     proof_of(&case, &statement, proof)
 }
 
-/// A remainder below zero, made up for by multiplicities, for known `φ` and `θ`.
-struct OutOfTable<'a> {
-    case: &'a Case,
-    row: usize,
+/// A falsehood with messages made for challenges that the verifier does not draw.
+fn told(falsehood: &Falsehood, check: Check, (layer, round): (usize, usize)) -> Attempt {
+    let forger = Forger::new(falsehood.model(), falsehood.lie.clone(), &[check]);
+    falsehood.attempt(&mut forger.at(layer, round))
 }
 
-impl OutOfTable<'_> {
-    fn remainder(&self) -> zkonnx_circuits::words::WordId {
-        match &self.case.model().lowered.nodes[0] {
-            NodeWords::Clamp(words) => words.remainder.expect("a shift"),
-            other => panic!("a clamp, not {other:?}"),
-        }
-    }
-    fn honest(&self) -> i64 {
-        i64::try_from(self.case.cells().read(self.case.model(), self.remainder(), self.row)).expect("a remainder")
-    }
+/// A false lookup, forged for a verifier that does not draw one challenge.
+fn false_lookup_without(check: Check, at: (usize, usize)) -> Attempt {
+    told(&false_remainder(Gates::Relations, &[(3, 0), (5, 1), (-4, 2)], 1, 1), check, at)
 }
 
-impl Deviation for OutOfTable<'_> {
-    fn cells(&mut self, model: &CompiledModel, cells: &mut Cells) {
-        force(model, cells, self.remainder(), self.row, self.honest() - 8);
-    }
-    fn multiplicities(&mut self, counts: &mut Vec<Vec<u64>>) {
-        // 1/d of what is looked up is 2/(2d) of a row that is there.
-        let known = i64::try_from(KNOWN).expect("small");
-        let shape = &self.case.model().shape;
-        assert!(shape.has_tags() && !shape.has_pairs());
-        let fingerprint = |tag: u64, x: i64| known + known * i64::try_from(tag).expect("small") + x;
-        let double = 2 * fingerprint(3, self.honest() - 8);
-        let found = shape.table.iter().position(|row| fingerprint(row.tag, row.x) == double).expect("a row");
-        counts[found / shape.num_active_rows()][found % shape.num_active_rows()] += 2;
-    }
-    fn lookup(&mut self, theta: &mut Fp, phi: &mut Fp) {
-        (*theta, *phi) = (Fp::from(KNOWN), Fp::from(KNOWN));
-    }
-}
-
-/// The trace in which one neuron's form is 8 more, and all that follows is consistent with it.
-fn one_more(case: &Case, row: usize) -> Trace {
-    let model = with_weight(&case.sides.prover.model, 2, row, 8);
-    evaluate(&model, &case.trace.tensors[..1]).expect("the same inputs")
-}
-
-/// A neuron inside of the clamp, with a remainder of at most 5.
-fn neuron(case: &Case) -> usize {
-    let inside = |row: &usize| (1..14).contains(&case.trace.tensors[1][*row]);
-    (0..6).filter(inside).find(|row| OutOfTable { case, row: *row }.honest() <= 5).expect("a neuron inside the clamp")
-}
-
-fn out_of_table() -> Attempt {
+/// A false output, forged for a verifier that does not draw one challenge.
+fn false_output_without(check: Check) -> Attempt {
     let case = mlp();
-    let row = neuron(&case);
-    let trace = one_more(&case, row);
-    let statement = case.claim(&trace);
-    let mut lie = OutOfTable { case: &case, row };
-    let proof = prove_trace(&case.sides.prover, &trace, &statement, &mut lie).expect("a proof");
-    proof_of(&case, &statement, proof)
-}
-
-/// The same without any making up: halo2's equation fails, and nothing else.
-fn out_of_range() -> Attempt {
-    struct Plain<'a>(OutOfTable<'a>);
-    impl Deviation for Plain<'_> {
-        fn cells(&mut self, model: &CompiledModel, cells: &mut Cells) {
-            self.0.cells(model, cells);
-        }
-    }
-    let case = mlp();
-    let row = neuron(&case);
-    let trace = one_more(&case, row);
-    let statement = case.claim(&trace);
-    let mut lie = Plain(OutOfTable { case: &case, row });
-    let proof = prove_trace(&case.sides.prover, &trace, &statement, &mut lie).expect("a proof");
-    proof_of(&case, &statement, proof)
+    let relations = vec![(case.model().lowered.relations.len() - 1, 0, Fp::one())];
+    let statement = case.false_output(0, 0, 1);
+    let last_fold = num_fold_rounds(case.model()) - 1;
+    let round = if check == Check::Tau { last_fold } else { 0 };
+    let lie = Lie { relations, ..Lie::default() };
+    super::lie(&case, &statement, &mut Forger::new(case.model(), lie, &[check]).at(0, round))
 }
 
 /// Errors of two elements, or of two outputs, that cancel when `ρ`, or `μ`, is known.
@@ -152,7 +83,7 @@ fn cancelling(check: Check) -> Attempt {
         add(0, 0, i64::try_from(KNOWN).expect("small"));
         add(1, 0, -1);
     }
-    lie(&case, &statement, &mut Forger::new(&case, check))
+    lie(&case, &statement, &mut Forger::new(case.model(), Lie::default(), &[check]))
 }
 
 /// Adds `h` to the last scalar of halo2's proof, and takes `linear` from that of the linear part: blinds, on `W`.
@@ -178,20 +109,18 @@ impl Deviation for OffOnW {
 
 /// S3: halo2's equation is off by `h·W`, the linear one by `−h/r·W`.
 fn opposite() -> Attempt {
-    let case = mlp();
+    let case = mlp_with(Gates::Halo2);
     let mut count = OffOnW::default();
     let _ = case.prove(&case.statement, &mut count);
     let (h, linear) = (Fp::from(KNOWN * 5), Fp::from(5));
     lie(&case, &case.statement, &mut OffOnW { h, linear, last: Some(count.seen), seen: 0 })
 }
 
-/// Two proofs of a batch: halo2's equations are off by `±h·W`.
+/// Two proofs of a batch: their equations are off by `±5·W`.
 fn opposite_in_a_batch() -> Attempt {
     let case = mlp();
-    let mut count = OffOnW::default();
-    let _ = case.prove(&case.statement, &mut count);
     let files = [5, -5].map(|h| {
-        let proof = case.prove(&case.statement, &mut OffOnW { h: from_i64(h), last: Some(count.seen), ..count });
+        let proof = case.prove(&case.statement, &mut OffOnW { linear: from_i64(h), ..OffOnW::default() });
         ProofFile { statement: case.statement.clone(), proof }.to_bytes()
     });
     Attempt::Batch { zkv: case.sides.prover.zkv, files: files.to_vec() }
@@ -220,32 +149,62 @@ pub(super) fn against_proofs() -> Vec<Forgery> {
     };
     let forgery = |check, lie, step, stopped, attempt| Forgery { check, lie, step, stopped, attempt };
     let output = |check, lie| forgery(check, lie, "linear", Alone, false_output_without(check));
+    let lookup = |check, lie, at| forgery(check, lie, "linear", Alone, false_lookup_without(check, at));
     vec![
         forgery(Check::Length, "a second proof file with the same proof", "length", With(&[Check::Trailing]), longer()),
         forgery(Check::Trailing, "a second proof file with the same proof", "length", With(&[Check::Length]), longer()),
-        forgery(Check::Header, "a proof for another payee", "halo2", With(&[Check::LookupStatement]), stolen()),
-        forgery(Check::LookupStatement, "a proof for another payee", "halo2", With(&[Check::Header]), stolen()),
+        forgery(Check::Header, "a proof for another payee", "linear", Alone, stolen()),
         forgery(
-            Check::LookupPoints,
-            "a value in no table, with multiplicities made for φ",
-            "halo2",
+            Check::Theta,
+            "a value of a function that counts as another pair for θ",
+            "linear",
             Alone,
-            out_of_table(),
+            told(&for_known_theta(Gates::Relations), Check::Theta, (0, 0)),
         ),
+        forgery(
+            Check::Phi,
+            "a value in no table, with a multiplicity made for φ",
+            "linear",
+            Alone,
+            told(&for_known_phi(Gates::Relations), Check::Phi, (0, 0)),
+        ),
+        lookup(Check::Lambda, "a false lookup, and errors of p and q that cancel with λ", (0, 0)),
+        lookup(Check::LayerSigma, "a false lookup, and a layer's round made for σ", (1, 0)),
+        lookup(Check::Line, "a false lookup, and values that are right on the line at β", (0, 0)),
         forgery(Check::Rho, "two false elements", "linear", Alone, cancelling(Check::Rho)),
         forgery(Check::Mu, "two false outputs", "linear", Alone, cancelling(Check::Mu)),
+        forgery(
+            Check::LinearGates,
+            "a value above the bound that it is clamped to",
+            "linear",
+            Alone,
+            told(&beyond(Gates::Relations), Check::LinearGates, (0, 0)),
+        ),
+        forgery(
+            Check::Gates,
+            "a value that is moved up and down at once",
+            "linear",
+            Alone,
+            told(&both_nonzero(clamped(Gates::Relations, &INPUTS), 2), Check::Gates, (0, 0)),
+        ),
         output(Check::Sigma, "a false output, and a round made for σ"),
-        output(Check::Gamma, "a false output, and t0 made for γ"),
-        output(Check::Eta, "a false output, and p' made for η"),
-        output(Check::Zeta, "a false output, and a mask piece that rewrites round 0 (S1)"),
+        lookup(Check::Omega, "a false lookup, and values of the root made for ω", (0, 0)),
+        output(Check::PairSigma, "a false output, and a round of the pairs made for δ"),
+        output(Check::Eta, "a false output, and l made for η"),
         output(Check::Tau, "a false output, and c_R made for τ"),
         output(Check::Z, "a false output, and X_R with a part on G_0 (S2)"),
         output(Check::Xi, "a false output, and S with a part on U"),
         output(Check::U, "a false output, and L with another value"),
         forgery(Check::R, "opposite errors of halo2 and the linear part (S3)", "halo2", Alone, opposite()),
-        forgery(Check::Halo2, "a remainder out of range", "halo2", Alone, out_of_range()),
+        forgery(
+            Check::Halo2,
+            "a value that is moved up and down at once",
+            "halo2",
+            Alone,
+            told(&both_nonzero(clamped(Gates::Halo2, &INPUTS), 2), Check::Halo2, (0, 0)),
+        ),
         forgery(Check::Linear, "a false output", "linear", Alone, naive),
-        forgery(Check::Batch, "two proofs with opposite errors", "halo2", Alone, opposite_in_a_batch()),
+        forgery(Check::Batch, "two proofs with opposite errors", "linear", Alone, opposite_in_a_batch()),
         forgery(Check::Metering, "a true proof, charged for twice", "metering", Alone, overcharged()),
     ]
 }

@@ -77,7 +77,7 @@ pub(super) fn against_statements() -> Vec<Forgery> {
     let forgery = |check, lie, step, attempt| Forgery { check, lie, step, stopped: Alone, attempt };
     vec![
         forgery(Check::Format, "a statement of format 2", "version", edited(&case, |s| s.format = 2)),
-        forgery(Check::Suite, "a statement of another proof system", "version", edited(&case, |s| s.suite = 2)),
+        forgery(Check::Suite, "a statement of the first proof system", "version", edited(&case, |s| s.suite = 1)),
         forgery(Check::Semantics, "a statement of other semantics", "version", edited(&case, |s| s.semantics = 2)),
         forgery(
             Check::Model,
