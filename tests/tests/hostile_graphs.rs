@@ -183,12 +183,13 @@ fn every_valid_edit_is_another_model() {
     let case = Case::public(graphs::mlp((10, 6, 3), 6, 4, 1), 1);
     let proof = case.prove(&case.statement, &mut Honest);
     type Edit = fn(&mut VerifierModel);
-    let edits: [Edit; 6] = [
+    let edits: [Edit; 7] = [
         |m| m.graph.nodes[0].shift = 4,
         |m| m.graph.nodes[0].name.push('x'),
         |m| m.graph.outputs[0].form.constant = 4,
         |m| m.graph.nodes[0].op = Op::Clamp { lo: Some(0), hi: Some(14), under: false },
         |m| m.layout.limb_bits = 5,
+        |m| m.layout.gates = Gates::Halo2,
         |m| m.commitments.swap(0, 1),
     ];
     for (i, edit) in edits.into_iter().enumerate() {
