@@ -146,33 +146,25 @@ fn unused_rows_hold_gates_and_nothing_else() {
         let clamp = clamp_node(&case, 0).clamp;
         let words = [clamp.value, clamp.under.expect("v"), clamp.over.expect("w"), clamp.complement.expect("y''")];
         let last = case.model().shape.num_active_rows() - 1;
+        // Limbs of four bits: `y'` and `y''` have two.
         let write = |values: [i64; 4]| {
             CellLie(move |model: &CompiledModel, cells: &mut Cells| {
                 for (word, value) in words.iter().zip(values) {
                     let (column, row) = place_of(model, *word, 0, 0);
                     assert_eq!(row, 0);
-                    cells.columns[column][last] = value;
+                    cells.columns[column][last] = value & 15;
+                    let (column, _) = place_of(model, *word, 1, 0);
+                    cells.columns[column][last] = value >> 4;
                 }
             })
         };
-        // Limbs of four bits: `y'` up to 15 in the first one, `y''` from 15 on with the second one, which is 1.
-        for values in [[14, 0, 0, 0], [0, 9, 0, 14], [0, 0, 0, 14]] {
-            let set_high = |model: &CompiledModel, cells: &mut Cells| {
-                let (column, _) = place_of(model, words[3], 1, 0);
-                cells.columns[column][last] = 1;
-            };
-            let mut lie = write(values);
-            let mut both = CellLie(|model: &CompiledModel, cells: &mut Cells| {
-                lie.cells(model, cells);
-                set_high(model, cells);
-            });
-            let holds = values[0] + values[3] + 16 == 30;
-            assert!(holds);
-            assert_eq!(faults_of(&case, &case.trace, &case.statement, &mut both), []);
-            let proof = case.prove(&case.statement, &mut both);
+        for values in [[14, 0, 0, 16], [0, 9, 0, 30], [30, 0, 9, 0]] {
+            let mut other = write(values);
+            assert_eq!(faults_of(&case, &case.trace, &case.statement, &mut other), []);
+            let proof = case.prove(&case.statement, &mut other);
             verify(&case.sides.handle, &case.statement, &proof, None).expect("a valid row that nothing reads");
         }
-        for values in [[1, 1, 0, 13], [0, 1, 1, 14], [0, 0, 0, 13]] {
+        for values in [[1, 1, 0, 29], [0, 0, 1, 30], [0, 0, 0, 29]] {
             let faults = reject(&case, &case.trace, &mut write(values));
             assert!(faults.iter().all(|f| matches!(f, Fault::Gate { row, .. } if *row == last)), "{faults:?}");
         }
