@@ -1,150 +1,24 @@
 //! Gadgets under the mock prover: every honest assignment inside the range is accepted, the first value outside is
-//! refused, and a lie in every advice cell of a row, phase 2 included, is refused by the gate that is there for it.
+//! refused, and a lie in every cell of a lane is refused by the gate or the lookup that is there for it.
 
-use ff::Field;
-use halo2_proofs::dev::{MockProver, VerifyFailure};
-use pasta_curves::Fp;
-use std::{collections::BTreeSet, sync::Arc};
+mod mock;
+
+use mock::{
+    accepts_all, cell, compile, honest, only, read, refuses_cells_out_of_range, unary, verify, LINEAR, LOOKUP, PRODUCT,
+};
+use std::collections::BTreeSet;
 use zkonnx_circuits::{
-    circuit::{with_shape, Assignment, ModelCircuit},
     compiled::CompiledModel,
-    lower::{Mode, Modes, NodeWords},
-    witness::{assign, complete, Cells},
-    words::WordId,
+    gadgets::max::{self, MaxNode},
+    lower::{Mode, NodeWords},
+    witness::Cells,
 };
 use zkonnx_quantize::{
-    eval::evaluate,
-    graph::{Form, Graph, Input, Interval, Node, Op, Output, Source, TensorId, Term},
-    index::IndexMap,
-    model::{Gates, LayoutChoice, QuantizedModel, WeightPrivacy},
+    graph::{Form, Interval, Op},
+    model::{Gates, QuantizedModel},
     scale::Scale,
     table::{Function, Table},
 };
-
-const PHI: u64 = 0x1234_5678_9abc_def1;
-const THETA: u64 = 0x0fed_cba9_8765_4321;
-
-/// The gates that an assignment violates, by name; empty when it is accepted.
-fn failures(model: &CompiledModel, assignment: &Assignment) -> BTreeSet<String> {
-    let (phi, theta) = (Fp::from(PHI).square(), Fp::from(THETA).square());
-    let circuit = ModelCircuit { shape: &model.shape, assignment: Some(assignment) };
-    let instance = vec![vec![phi, theta]];
-    let prover =
-        with_shape(&model.shape, || MockProver::run(model.shape.k, &circuit, instance)).expect("a circuit that fits");
-    match prover.verify() {
-        Ok(()) => BTreeSet::new(),
-        Err(failures) => failures
-            .into_iter()
-            .map(|failure| match failure {
-                VerifyFailure::ConstraintNotSatisfied { constraint, .. } => {
-                    // "Constraint 0 in gate 3 ('gadget')": the name is between the first quotes.
-                    constraint.to_string().split('\'').nth(1).unwrap_or_default().to_owned()
-                }
-                other => panic!("not a violated gate: {other}"),
-            })
-            .collect(),
-    }
-}
-
-fn completed(model: &CompiledModel, cells: &Cells) -> Assignment {
-    let (phi, theta) = (Fp::from(PHI).square(), Fp::from(THETA).square());
-    complete(&model.shape, cells.columns.clone(), phi, theta).expect("no fingerprint vanishes")
-}
-
-fn verify(model: &CompiledModel, cells: &Cells) -> BTreeSet<String> {
-    failures(model, &completed(model, cells))
-}
-
-fn read(coef: i64, source: u32, len: u32) -> Term {
-    Term { coef, source: Source::Tensor(TensorId(source)), sums: Vec::new(), map: IndexMap::identity(&[len], 0) }
-}
-
-/// The graph `y = op(x >> shift)` with `x` in `bounds`, laid out for `len` elements.
-fn unary(op: Op, shift: u8, bounds: Interval, len: u32, tables: Vec<Table>) -> QuantizedModel {
-    let form = |shape: &[u32], terms: Vec<Term>, bounds| Form {
-        shape: shape.to_vec(),
-        terms,
-        products: Vec::new(),
-        constant: 0,
-        bounds,
-    };
-    let outer: &[u32] = if matches!(op, Op::Max { .. }) { &[] } else { &[len] };
-    let mut graph = Graph {
-        tables,
-        inputs: vec![Input { name: "x".into(), shape: vec![len], bounds, scale: Scale::ONE }],
-        nodes: vec![Node {
-            name: "y".into(),
-            form: form(&[len], vec![read(1, 0, len)], bounds),
-            shift,
-            op,
-            scale: Scale::ONE,
-        }],
-        ..Graph::default()
-    };
-    let y = graph.tensors()[1].bounds;
-    let map = IndexMap::identity(outer, 0);
-    let term = Term { coef: 1, source: Source::Tensor(TensorId(1)), sums: Vec::new(), map };
-    graph.outputs.push(Output {
-        name: "out".into(),
-        shape: outer.to_vec(),
-        form: form(outer, vec![term], y),
-        scale: Scale::ONE,
-    });
-    zkonnx_quantize::validate::validate_graph(&graph).expect("a valid graph");
-    let layout = LayoutChoice { k: 6, limb_bits: 4, gates: Gates::Relations };
-    QuantizedModel { graph, weights: Vec::new(), layout, privacy: WeightPrivacy::Public }
-}
-
-fn compile(model: &QuantizedModel, input: Mode) -> CompiledModel {
-    let mut modes = Modes::public(&model.graph);
-    modes.inputs.fill(input);
-    CompiledModel::new(Arc::new(model.graph.clone()), modes, model.layout).expect("a circuit")
-}
-
-/// The honest cells for one input.
-fn honest(quantized: &QuantizedModel, model: &CompiledModel, x: &[i64]) -> Cells {
-    assign(model, &evaluate(quantized, &[x.to_vec()]).expect("inputs as declared"))
-}
-
-/// Writes to the limb `limb` of a word's element.
-fn cell<'a>(model: &CompiledModel, cells: &'a mut Cells, word: WordId, limb: usize, element: usize) -> &'a mut i64 {
-    let rows = model.shape.num_active_rows();
-    let place = &model.placement.words[word.0].places[limb];
-    let position = place.start + element;
-    &mut cells.columns[place.columns[position / rows]][position % rows]
-}
-
-/// Accepts all inputs, in blocks of the graph's length.
-fn accepts_all(quantized: &QuantizedModel, values: impl Iterator<Item = i64>) {
-    let len = quantized.graph.inputs[0].shape[0] as usize;
-    let lo = quantized.graph.inputs[0].bounds.lo;
-    let values: Vec<i64> = values.collect();
-    for input in [Mode::Public, Mode::Hidden] {
-        let model = compile(quantized, input);
-        for block in values.chunks(len) {
-            let mut x = block.to_vec();
-            x.resize(len, lo);
-            assert_eq!(verify(&model, &honest(quantized, &model, &x)), BTreeSet::new(), "{x:?}");
-        }
-    }
-}
-
-/// Every cell of every word out of its range by one on either side: `−1`, and `2^bits` of its limb.
-fn refuses_cells_out_of_range(quantized: &QuantizedModel, x: &[i64]) {
-    let model = compile(quantized, Mode::Hidden);
-    let cells = honest(quantized, &model, x);
-    for (w, word) in model.placement.words.iter().enumerate() {
-        for (l, limb) in word.limbs.iter().enumerate() {
-            let zkonnx_circuits::words::CellKind::Range { bits } = limb.kind else { continue };
-            for outside in [-1, 1 << bits, i64::MAX, i64::MIN + 1] {
-                let mut cells = cells.clone();
-                *cell(&model, &mut cells, WordId(w), l, 0) = outside;
-                let failed = verify(&model, &cells);
-                assert!(failed.contains("ends at zero"), "word {w}, limb {l}, {outside}: {failed:?}");
-            }
-        }
-    }
-}
 
 fn clamp(lo: Option<i64>, hi: Option<i64>) -> Op {
     Op::Clamp { lo, hi, under: false }
@@ -172,12 +46,12 @@ fn intervals() {
         *cell(&model, &mut wrong, words.value, 0, 0) += 1;
         let failed = verify(&model, &wrong);
         match words.complement {
-            None => assert_eq!(failed, BTreeSet::from(["ends at zero".to_owned()])),
+            None => assert_eq!(failed, only(LOOKUP)),
             Some(complement) => {
-                assert!(failed.contains("gadget"), "{failed:?}");
+                assert!(failed.contains(LINEAR), "{failed:?}");
                 // And with the complement that fits the gate.
                 *cell(&model, &mut wrong, complement, 0, 0) -= 1;
-                assert_eq!(verify(&model, &wrong), BTreeSet::from(["ends at zero".to_owned()]));
+                assert_eq!(verify(&model, &wrong), only(LOOKUP));
             }
         }
     }
@@ -227,31 +101,68 @@ fn a_two_sided_clamp_has_no_other_assignment() {
     }
 }
 
+fn maximum(quantized: &QuantizedModel) -> (CompiledModel, MaxNode) {
+    let model = compile(quantized, Mode::Hidden);
+    let NodeWords::Max(node) = model.lowered.nodes[0].clone() else { panic!("a maximum") };
+    (model, node)
+}
+
 #[test]
 fn maxima() {
     for window in [1_u32, 2, 4, 5, 9, 17] {
         let quantized = unary(Op::Max { axes: 1, lo: None, hi: None }, 0, Interval::new(-20, 20), window, Vec::new());
-        let model = compile(&quantized, Mode::Hidden);
+        let (model, node) = maximum(&quantized);
         let window = i64::from(window);
-        for seed in 0..8 {
-            let x: Vec<i64> = (0..window).map(|i| (i * 7 + seed * 11) % 41 - 20).collect();
-            assert_eq!(verify(&model, &honest(&quantized, &model, &x)), BTreeSet::new(), "{x:?}");
-        }
-        for x in [-20, 20].map(|v| (0..window).map(|_| v).collect::<Vec<i64>>()) {
+        let random = (0..8).map(|seed| (0..window).map(|i| (i * 7 + seed * 11) % 41 - 20).collect());
+        for x in random.chain([-20, 20].map(|v| vec![v; usize::try_from(window).expect("small")])) {
+            let x: Vec<i64> = x;
             let cells = honest(&quantized, &model, &x);
-            assert_eq!(verify(&model, &cells), BTreeSet::new());
+            assert_eq!(verify(&model, &cells), BTreeSet::new(), "{x:?}");
             // No difference is zero any more.
-            let NodeWords::Max(node) = &model.lowered.nodes[0] else { panic!("a maximum") };
-            for level in &node.levels {
-                for group in &level.differences {
+            let mut wrong = cells.clone();
+            let most = x.iter().max().expect("a window");
+            for element in (0..x.len()).filter(|element| x[*element] == *most) {
+                *cell(&model, &mut wrong, node.difference, 0, element) += 1;
+            }
+            assert_eq!(verify(&model, &wrong), only(PRODUCT), "{x:?}");
+            // A selector where the difference is not zero.
+            for element in (0..x.len()).filter(|element| x[*element] < *most) {
+                for by in [1, -1] {
                     let mut wrong = cells.clone();
-                    for word in group {
-                        *cell(&model, &mut wrong, *word, 0, 0) += 1;
-                    }
-                    assert_eq!(verify(&model, &wrong), BTreeSet::from(["gadget".to_owned()]));
+                    *cell(&model, &mut wrong, node.selector, 0, element) += by;
+                    assert_eq!(verify(&model, &wrong), only(PRODUCT), "{x:?}, element {element}");
                 }
             }
         }
+        refuses_cells_out_of_range(&quantized, &vec![3; usize::try_from(window).expect("small")]);
+    }
+}
+
+/// All differences and selectors up to a size: where gates hold and the selectors' sum is one, a difference is zero. Honest ones are the first.
+#[test]
+fn a_maximum_has_no_other_assignment() {
+    let quantized = unary(Op::Max { axes: 1, lo: None, hi: None }, 0, Interval::new(-3, 3), 2, Vec::new());
+    let (model, node) = maximum(&quantized);
+    let cells = Cells::unused(&model);
+    let mut accepted = 0;
+    for d in (0..3).flat_map(|a| (0..3).map(move |b| [a, b])) {
+        for b in (-2..=3).flat_map(|a| (-2..=3).map(move |b| [a, b])) {
+            let mut cells = cells.clone();
+            for element in 0..2 {
+                *cell(&model, &mut cells, node.difference, 0, element) = d[element];
+                *cell(&model, &mut cells, node.selector, 0, element) = b[element];
+            }
+            let holds = verify(&model, &cells).is_empty();
+            assert_eq!(holds, d.iter().zip(&b).all(|(d, b)| d * b == 0));
+            if holds && b[0] + b[1] == 1 {
+                assert!(d.contains(&0), "{d:?} {b:?}");
+                accepted += 1;
+            }
+        }
+    }
+    assert!(accepted > 4);
+    for (window, expected) in [([5, 7], ([2, 0], [0, 1])), ([4, 4], ([0, 0], [1, 0])), ([3, -3], ([0, 6], [1, 0]))] {
+        assert_eq!(max::assign(&window), (expected.0.to_vec(), expected.1.to_vec()));
     }
 }
 
@@ -280,26 +191,24 @@ fn tables_with_saturation() {
             *cell(&model, &mut wrong, node.argument, 0, 0) = x;
             *cell(&model, &mut wrong, node.value, 0, 0) = y;
             let failed = verify(&model, &wrong);
-            assert_eq!(!failed.contains("ends at zero"), pairs.contains(&(x, y)), "{:?}", (x, y));
+            assert_eq!(!failed.contains(LOOKUP), pairs.contains(&(x, y)), "{:?}", (x, y));
         }
     }
     // x' at neither end, and v or w not zero.
     for word in [node.under.expect("v"), node.over.expect("w")] {
         let mut wrong = cells.clone();
         *cell(&model, &mut wrong, word, 0, 0) += 1;
-        assert_eq!(verify(&model, &wrong), BTreeSet::from(["gadget".to_owned()]));
+        assert_eq!(verify(&model, &wrong), only(PRODUCT));
     }
+}
+
+fn denominator(len: u32) -> Form {
+    let (shape, terms, products) = (vec![len], vec![read(1, 0, len)], Vec::new());
+    Form { shape, terms, products, constant: 26, bounds: Interval::new(1, 51) }
 }
 
 #[test]
 fn divisions() {
-    let denominator = |len: u32| Form {
-        shape: vec![len],
-        terms: vec![read(1, 0, len)],
-        products: Vec::new(),
-        constant: 26,
-        bounds: Interval::new(1, 51),
-    };
     let quantized = unary(Op::Div { denominator: denominator(20) }, 0, Interval::new(-25, 25), 20, Vec::new());
     accepts_all(&quantized, -25..=25);
     refuses_cells_out_of_range(&quantized, &[11; 20]);
@@ -314,14 +223,15 @@ fn divisions() {
             if *value < 0 && word != words.numerator {
                 continue;
             }
-            assert_eq!(verify(&model, &wrong), BTreeSet::from(["gadget".to_owned()]), "{word:?}");
+            assert_eq!(verify(&model, &wrong), only(PRODUCT), "{word:?}");
         }
     }
 }
 
-/// Every advice cell of phase 2, and every multiplicity, on the first, second and last active rows and in the middle.
+/// A lie in every cell that gates read, on the first, a middle and the last active row: the gate of its own lane refuses it.
 #[test]
-fn refuses_a_lie_in_every_phase_two_cell() {
+fn every_row_is_gated() {
+    let graph = |op, bounds: (i64, i64), tables| unary(op, 0, Interval::new(bounds.0, bounds.1), 20, tables);
     let table = Table {
         function: Function::Custom,
         input_scale: Scale::ONE,
@@ -329,43 +239,41 @@ fn refuses_a_lie_in_every_phase_two_cell() {
         lo: -3,
         entries: vec![5, -3, 7],
     };
-    let quantized = unary(Op::Table { table: 0 }, 2, Interval::new(-20, 20), 20, vec![table]);
-    let model = compile(&quantized, Mode::Hidden);
-    let honest = completed(&model, &honest(&quantized, &model, &[4; 20]));
-    assert_eq!(failures(&model, &honest), BTreeSet::new());
-    let last = model.shape.num_active_rows() - 1;
-    for row in [0, 1, last / 2, last - 1, last] {
-        for g in 0..honest.phase2.helpers.len() {
-            let mut wrong = honest.clone();
-            wrong.phase2.helpers[g][row] += Fp::ONE;
-            let failed = failures(&model, &wrong);
-            assert!(
-                failed.contains("lookups") && failed.contains(if row == last { "ends at zero" } else { "adds up" }),
-                "row {row}: {failed:?}"
-            );
+    let wide = Op::Clamp { lo: Some(-10), hi: Some(20), under: false };
+    // By how much each word of the lane of an unused row is moved, and what refuses it; `None` for what a relation alone would refuse.
+    type Lies = &'static [(&'static [(usize, i64)], &'static str)];
+    let cases: [(QuantizedModel, Lies); 5] = [
+        (
+            graph(wide, (-50, 50), Vec::new()),
+            &[(&[(0, 1)], LINEAR), (&[(3, -1)], LINEAR), (&[(0, 1), (1, 1), (3, -1)], PRODUCT), (&[(2, 1)], PRODUCT)],
+        ),
+        (graph(clamp(Some(0), None), (-50, 50), Vec::new()), &[(&[(0, 1), (1, 1)], PRODUCT)]),
+        (graph(Op::Max { axes: 1, lo: None, hi: None }, (-50, 50), Vec::new()), &[(&[(0, 2), (1, 1)], PRODUCT)]),
+        (
+            graph(Op::Table { table: 0 }, (-20, 20), vec![table]),
+            &[(&[(0, 1)], LOOKUP), (&[(1, 1)], LOOKUP), (&[(3, 1)], PRODUCT), (&[(0, 1), (1, -8), (2, 1)], PRODUCT)],
+        ),
+        (
+            graph(Op::Div { denominator: denominator(20) }, (-25, 25), Vec::new()),
+            &[(&[(0, 1)], PRODUCT), (&[(1, 1)], PRODUCT), (&[(2, 1)], PRODUCT)],
+        ),
+    ];
+    for (mut quantized, lies) in cases {
+        for gates in [Gates::Halo2, Gates::Relations] {
+            quantized.layout.gates = gates;
+            let model = compile(&quantized, Mode::Public);
+            let placed = model.shape.lanes.first().expect("a lane with gates");
+            let last = model.shape.num_active_rows() - 1;
+            assert_eq!(last, if gates == Gates::Relations { 63 } else { 57 });
+            for (lie, refused) in lies {
+                for row in [0, last / 2, last] {
+                    let mut cells = Cells::unused(&model);
+                    for (word, by) in *lie {
+                        cells.columns[placed.words[*word][0].0][row] += by;
+                    }
+                    assert!(verify(&model, &cells).contains(*refused), "{:?}, {lie:?}, row {row}", placed.lane);
+                }
+            }
         }
-        for g in 0..honest.multiplicities.len() {
-            let mut wrong = honest.clone();
-            wrong.phase2.table_helpers[g][row] += Fp::ONE;
-            let failed = failures(&model, &wrong);
-            assert!(
-                failed.contains("table") && failed.contains(if row == last { "ends at zero" } else { "adds up" }),
-                "row {row}: {failed:?}"
-            );
-            let mut wrong = honest.clone();
-            wrong.multiplicities[g][row] += 1;
-            assert_eq!(failures(&model, &wrong), BTreeSet::from(["table".to_owned()]), "row {row}");
-        }
-        let mut wrong = honest.clone();
-        wrong.phase2.sum[row] += Fp::ONE;
-        let failed = failures(&model, &wrong);
-        let expected = ["starts at zero", "adds up", "ends at zero"];
-        assert!(!failed.is_empty() && failed.iter().all(|name| expected.contains(&name.as_str())), "{row}: {failed:?}");
-    }
-    for (phi, theta) in [(Fp::ONE, Fp::ZERO), (Fp::ZERO, Fp::ONE)] {
-        let mut wrong = honest.clone();
-        wrong.phase2.phi += phi;
-        wrong.phase2.theta += theta;
-        assert!(failures(&model, &wrong).iter().any(|name| name.ends_with("is the instance")));
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     graphs::{self, GraphBuilder},
     lies::Case,
-    setup::{params, Sides},
+    setup::{both_ways, params, Sides},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -131,10 +131,12 @@ fn private() -> Seed {
     Seed { handle, zkv: file.to_bytes(), file: ProofFile { statement, proof } }
 }
 
-/// All decoders, with valid inputs of three small models.
+/// All decoders, with valid inputs of four small models.
 #[must_use]
 pub fn decoders() -> Vec<Decoder> {
-    let all = [public(graphs::mlp((3, 2, 2), 5, 4, 1)), public(graphs::softmax_like(7, 5, 7)), private()];
+    let [_, halo2] = both_ways(&graphs::mlp((3, 2, 2), 5, 4, 1));
+    let all =
+        [public(graphs::mlp((3, 2, 2), 5, 4, 1)), public(graphs::softmax_like(7, 5, 7)), private(), public(halo2)];
     let seeds = |make: &dyn Fn(&Seed) -> Vec<u8>| all.iter().map(make).collect();
     let receipt = |Seed { handle, file, .. }: &Seed| {
         let mut receipt = Receipt::new(handle, file.statement.clone(), file.proof.clone()).expect("a circuit");
@@ -163,18 +165,21 @@ pub fn decoders() -> Vec<Decoder> {
 }
 
 /// Changes a valid proof and its statement as the bytes say, twelve for one change, and verifies: nothing but the
-/// proof as it was is accepted.
+/// proof as it was is accepted. The first bit says in which way the gates are proven.
 ///
 /// # Panics
 /// When something else is.
 pub fn verify_changed(bytes: &[u8]) {
-    static CASE: OnceLock<(Case, Vec<u8>)> = OnceLock::new();
-    let (case, valid) = CASE.get_or_init(|| {
-        let case = Case::public(graphs::mlp((3, 2, 2), 5, 4, 1), 1);
-        case.is_sound();
-        let proof = case.prove(&case.statement, &mut Honest);
-        (case, proof)
+    static CASES: OnceLock<[(Case, Vec<u8>); 2]> = OnceLock::new();
+    let cases = CASES.get_or_init(|| {
+        both_ways(&graphs::mlp((3, 2, 2), 5, 4, 1)).map(|model| {
+            let case = Case::public(model, 1);
+            case.is_sound();
+            let proof = case.prove(&case.statement, &mut Honest);
+            (case, proof)
+        })
     });
+    let (case, valid) = &cases[usize::from(bytes.first().is_some_and(|byte| *byte >= 0x80))];
     let (mut statement, mut proof) = (case.statement.clone(), valid.clone());
     for change in bytes.chunks(12) {
         let byte = |i: usize| change.get(i).copied().unwrap_or_default();

@@ -1,11 +1,10 @@
 //! The committed ONNX models with their samples, quantised and laid out.
 
+use crate::setup::lay_out;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
 };
-use zkonnx_circuits::cost::choose_layout;
 use zkonnx_quantize::{
     data::{quantise_input, read_npz, NamedTensor, Samples},
     model::QuantizedModel,
@@ -42,7 +41,7 @@ impl FloatCase {
     pub fn quantised(&self) -> QuantizedModel {
         let name = &self.name;
         let (mut model, _) = quantize(&self.onnx, Some(&self.samples), &Recipe::default()).expect(name);
-        model.layout = choose_layout(&Arc::new(model.graph.clone()), Some(8), None).expect(name).0;
+        lay_out(&mut model, Some(8));
         model
     }
 

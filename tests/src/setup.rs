@@ -6,9 +6,9 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, OnceLock},
 };
-use zkonnx_circuits::lower::Modes;
+use zkonnx_circuits::{cost::choose_layout, lower::Modes};
 use zkonnx_prover::keys::ProverModel;
-use zkonnx_quantize::model::QuantizedModel;
+use zkonnx_quantize::model::{Gates, QuantizedModel};
 use zkonnx_verifier::registry::{ModelHandle, Registry};
 
 /// Parameters for `k`, derived once.
@@ -17,6 +17,25 @@ pub fn params(k: u8) -> Arc<Params<EqAffine>> {
     static CACHE: OnceLock<Mutex<BTreeMap<u8, Arc<Params<EqAffine>>>>> = OnceLock::new();
     let mut cache = CACHE.get_or_init(Mutex::default).lock().expect("no panic while deriving");
     Arc::clone(cache.entry(k).or_insert_with(|| Arc::new(Params::new(k.into()))))
+}
+
+/// The model with its gates proven in either way.
+#[must_use]
+pub fn both_ways(model: &QuantizedModel) -> [QuantizedModel; 2] {
+    [Gates::Relations, Gates::Halo2].map(|gates| {
+        let mut model = model.clone();
+        model.layout.gates = gates;
+        model
+    })
+}
+
+/// Gives a model the best layout, of `2^k` rows or any number.
+///
+/// # Panics
+/// When there is none.
+pub fn lay_out(model: &mut QuantizedModel, k: Option<u8>) {
+    let graph = Arc::new(model.graph.clone());
+    model.layout = choose_layout(&graph, model.layout.gates, k, None).expect("a layout").0;
 }
 
 /// Both sides of a model.
@@ -34,6 +53,12 @@ impl Sides {
     pub fn new(model: QuantizedModel) -> Self {
         let modes = Modes::public(&model.graph);
         Self::with_modes(model, modes)
+    }
+
+    /// Both sides of the model with its gates proven in either way, everything public.
+    #[must_use]
+    pub fn both(model: &QuantizedModel) -> [Self; 2] {
+        both_ways(model).map(Self::new)
     }
 
     /// Both sides with chosen modes.

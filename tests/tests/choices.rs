@@ -2,8 +2,7 @@
 //! who decides a tie or a comparison otherwise is rejected.
 #![cfg(feature = "onnx")]
 
-use std::sync::Arc;
-use zkonnx_circuits::{cost::choose_layout, lower::Modes};
+use zkonnx_circuits::lower::Modes;
 use zkonnx_prover::{deviation::Honest, prove::prove_trace};
 use zkonnx_quantize::{
     data::{InputSpec, NamedTensor, Samples},
@@ -14,7 +13,10 @@ use zkonnx_quantize::{
     },
     quantize, OnnxModel, Recipe,
 };
-use zkonnx_tests::lies::{reject, rejected_at, Case};
+use zkonnx_tests::{
+    lies::{reject, rejected_at, Case},
+    setup::lay_out,
+};
 use zkonnx_verifier::error::Step;
 
 /// `y = op(x, …)` for inputs of these values, which are also the samples.
@@ -35,7 +37,7 @@ fn proven(model: &OnnxModel, inputs: &[(&[usize], Vec<f64>)]) -> Case {
     };
     let samples = Samples::new(&specs, specs.iter().zip(inputs).map(array).collect()).expect("samples");
     let (mut model, _) = quantize(model, Some(&samples), &Recipe::default()).expect("a quantised model");
-    model.layout = choose_layout(&Arc::new(model.graph.clone()), Some(8), None).expect("a layout").0;
+    lay_out(&mut model, Some(8));
     let integers = model.graph.inputs.iter().zip(samples.sample(0));
     let integers: Vec<Vec<i64>> = integers
         .map(|(input, values)| zkonnx_quantize::data::quantise_input(input, values).expect("finite").values)

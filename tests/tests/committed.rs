@@ -12,11 +12,11 @@ use zkonnx_prover::{
     deviation::Honest,
     prove::{prove_committed, prove_opened, Proven},
 };
-use zkonnx_quantize::{eval::evaluate, graph::Interval};
+use zkonnx_quantize::{eval::evaluate, graph::Interval, model::QuantizedModel};
 use zkonnx_tests::{
     graphs::{self, elementwise, form, read, GraphBuilder},
     lies::Strays,
-    setup::{params, Sides},
+    setup::{both_ways, params, Sides},
 };
 use zkonnx_verifier::{
     commitment::{OpenError, Opening},
@@ -47,8 +47,8 @@ fn rejected_at(sides: &Sides, statement: &Statement, proof: &[u8], step: Step) {
 
 #[test]
 fn commits_every_choice_of_tensors_of_one_point_and_of_several() {
-    for (len, k) in [(5, 4), (16, 4), (256, 8), (300, 8), (600, 9)] {
-        let model = elementwise(len, Interval::new(-30, 33), k);
+    for (len, k, way) in [(5, 4, 0), (16, 4, 0), (16, 4, 1), (256, 8, 0), (300, 8, 0), (300, 8, 1), (600, 9, 0)] {
+        let model = both_ways(&elementwise(len, Interval::new(-30, 33), k))[way].clone();
         let inputs = GraphBuilder::random_inputs(&model, 5);
         for (input, output) in [
             (Mode::Committed, Mode::Public),
@@ -288,7 +288,15 @@ fn a_tensor_committed_twice_is_bound_twice() {
 
 #[test]
 fn rejects_points_of_another_statement_or_form() {
-    let model = elementwise(300, Interval::new(-8, 7), 8);
+    for (model, step) in
+        both_ways(&elementwise(300, Interval::new(-8, 7), 8)).into_iter().zip([Step::Linear, Step::Halo2])
+    {
+        rejects_other_points(model, step);
+    }
+}
+
+/// Other points in the statement are other challenges: `step` is the first that meets them.
+fn rejects_other_points(model: QuantizedModel, step: Step) {
     let inputs = GraphBuilder::random_inputs(&model, 9);
     let sides = Sides::with_modes(model, modes(Mode::Committed, Mode::Public));
     let (a, b) = (honest(&sides, &inputs, &[]), honest(&sides, &inputs, &[]));
@@ -301,8 +309,8 @@ fn rejects_points_of_another_statement_or_form() {
         statement
     };
     // The same integers under other blinds, points exchanged.
-    rejected_at(&sides, &with(&|p| *p = points(&b.statement.inputs[0])), &a.proof, Step::Halo2);
-    rejected_at(&sides, &with(&|p| p.swap(0, 1)), &a.proof, Step::Halo2);
+    rejected_at(&sides, &with(&|p| *p = points(&b.statement.inputs[0])), &a.proof, step);
+    rejected_at(&sides, &with(&|p| p.swap(0, 1)), &a.proof, step);
     // Too few, too many, no point, the identity.
     for change in [
         &(|p: &mut Vec<[u8; 32]>| p.truncate(1)) as &dyn Fn(&mut Vec<[u8; 32]>),

@@ -1,12 +1,24 @@
 //! Coverage (T3): every used cell and every public output is determined. A forgotten relation would be a free witness,
-//! a forgotten output relation a free answer.
+//! a forgotten output relation a free answer, a forgotten slot a free cell.
 
+use pasta_curves::Fp;
+use std::collections::BTreeSet;
 use zkonnx_circuits::{
-    functional::{linear_system, LinearChallenges, PublicTensors},
-    lower::{Mode, Modes},
-    words::WordId,
+    compiled::CompiledModel,
+    functional::{num_index_bits, PublicTensors},
+    gadgets::clamp::ClampWords,
+    lower::{Mode, Modes, NodeWords},
+    messages::{gate_weights, Challenges, LayerChallenges, Rounds},
+    relations::{FormRef, Left, Relation, RelationKind, Right},
+    slots::RowForm,
+    system::linear_system,
+    words::{CellKind, Lane, WordId},
 };
-use zkonnx_quantize::model::QuantizedModel;
+use zkonnx_quantize::{
+    graph::Op,
+    index::IndexMap,
+    model::{Gates, QuantizedModel},
+};
 use zkonnx_tests::{
     debug_verifier::Witness,
     graphs,
@@ -26,13 +38,16 @@ fn models() -> Vec<QuantizedModel> {
 }
 
 fn each_case(mut check: impl FnMut(&Case)) {
+    use Mode::{Hidden, Public};
     for model in models() {
-        for (input, output) in [(Mode::Public, Mode::Public), (Mode::Hidden, Mode::Public)] {
+        for (input, gates) in [(Public, Gates::Relations), (Hidden, Gates::Relations), (Hidden, Gates::Halo2)] {
+            let mut model = model.clone();
+            model.layout.gates = gates;
             let modes = Modes {
                 inputs: vec![input; model.graph.inputs.len()],
-                outputs: vec![output; model.graph.outputs.len()],
+                outputs: vec![Public; model.graph.outputs.len()],
             };
-            check(&Case::new(model.clone(), modes, 11));
+            check(&Case::new(model, modes, 11));
         }
     }
 }
@@ -107,39 +122,182 @@ fn every_used_cell_is_used_once_and_active() {
     });
 }
 
-/// Functionals read used cells only: never halo2's own rows, and never a cell that no word owns.
+/// Every cell that must be small is in exactly one lookup, every other one in a product; every gate of every copy has its own slot, which
+/// reads that copy alone.
+#[test]
+fn every_column_and_every_gate_has_its_slot() {
+    each_case(|case| {
+        let shape = &case.model().shape;
+        let mut looked_up = vec![0; shape.columns.len()];
+        for lookup in &shape.slots.lookups {
+            let kind = shape.columns[lookup.x].kind;
+            assert_eq!(lookup.y.is_some(), matches!(kind, CellKind::Argument { .. }));
+            assert_eq!(Some(lookup.tag), zkonnx_circuits::table_rows::tag(kind));
+            [Some(lookup.x), lookup.y].into_iter().flatten().for_each(|column| looked_up[column] += 1);
+        }
+        let (mut products, mut linear) = (shape.slots.products.iter(), shape.slots.linear.iter());
+        let mut multiplied = BTreeSet::new();
+        for placed in &shape.lanes {
+            let own: BTreeSet<usize> = placed.words.iter().flatten().map(|(column, _)| *column).collect();
+            let columns = |form: &RowForm| -> BTreeSet<usize> {
+                assert!(form.terms.iter().all(|(_, coef)| *coef != 0), "{form:?}");
+                let columns: BTreeSet<usize> = form.terms.iter().map(|(column, _)| *column).collect();
+                assert_eq!(columns.len(), form.terms.len(), "every column once");
+                assert!(columns.is_subset(&own), "another copy");
+                columns
+            };
+            let (num_products, num_linear) = match placed.lane {
+                Lane::Range => (0, 0),
+                Lane::Interval { .. } => (0, 1),
+                Lane::Clamp { under, over, complement } => {
+                    (usize::from(under) + usize::from(over.is_some()), usize::from(complement))
+                }
+                Lane::Table { under, over, .. } => (usize::from(under) + usize::from(over.is_some()), 0),
+                Lane::Select | Lane::Division { .. } => (1, 0),
+            };
+            for slot in products.by_ref().take(num_products) {
+                [&slot.a, &slot.b, &slot.c].into_iter().for_each(|form| multiplied.extend(columns(form)));
+            }
+            for form in linear.by_ref().take(num_linear) {
+                assert!(!columns(form).is_empty());
+            }
+        }
+        assert!(products.next().is_none() && linear.next().is_none(), "a slot of no lane");
+        for (column, own) in shape.columns.iter().enumerate() {
+            match own.kind {
+                CellKind::Range { .. } | CellKind::Argument { .. } | CellKind::Value => {
+                    assert_eq!(looked_up[column], 1)
+                }
+                CellKind::Unchecked => assert!(looked_up[column] == 0 && multiplied.contains(&column)),
+            }
+        }
+    });
+}
+
+/// Words that a relation does not read: what is left of an interval stands in its linear gate alone.
+fn complements(model: &CompiledModel) -> BTreeSet<WordId> {
+    let of = |clamp: &ClampWords| clamp.complement;
+    let nodes = model.lowered.nodes.iter().filter_map(|node| match node {
+        NodeWords::Clamp(words) => of(&words.clamp),
+        NodeWords::Max(words) => of(&words.clamp),
+        NodeWords::Table(_) | NodeWords::Division(_) => None,
+    });
+    nodes.chain(model.lowered.inputs.iter().flatten().filter_map(|words| words.complement)).collect()
+}
+
+/// Each input form and each output is the left side of exactly one definition, over its whole index space; constraints define nothing.
+#[test]
+fn every_form_is_defined_once() {
+    each_case(|case| {
+        let model = case.model();
+        let is_whole = |relation: &Relation, map: &IndexMap| *map == IndexMap::identity(&relation.shape, 0);
+        let mut defined = Vec::new();
+        for relation in &model.lowered.relations {
+            let (Left::Words(terms, _), node) = (&relation.left, |node: usize| &model.lowered.node_words[node]) else {
+                assert_eq!(relation.kind, RelationKind::Define);
+                match (&relation.left, &relation.right) {
+                    (Left::Output(o), Right::Form(form)) => {
+                        assert_eq!(*form, FormRef::Output(*o));
+                        defined.push(*form);
+                    }
+                    other => panic!("{other:?}"),
+                }
+                continue;
+            };
+            match (relation.kind, &relation.right) {
+                (RelationKind::Define, Right::Form(form)) => {
+                    let (FormRef::Node(own) | FormRef::Denominator(own)) = *form else { panic!("{form:?}") };
+                    let resolved = form.resolve(&model.graph).expect("a form");
+                    assert_eq!(resolved.shape, relation.shape, "{}", relation.name);
+                    assert!(terms.iter().all(|term| term.coef != 0 && node(own).contains(&term.word.0)));
+                    assert!(terms.iter().any(|term| is_whole(relation, &term.map)), "{}", relation.name);
+                    defined.push(*form);
+                }
+                (RelationKind::Constrain, Right::Words(right, 1)) => {
+                    let [term] = terms.as_slice() else { panic!("one word of one gadget") };
+                    let whole = [relation.shape.as_slice(), &term.sums].concat();
+                    assert!(right.is_empty() && term.coef == 1 && term.map == IndexMap::identity(&whole, 0));
+                    let owner = model.lowered.nodes.iter().position(|node| match node {
+                        NodeWords::Max(words) => words.selector == term.word,
+                        _ => false,
+                    });
+                    assert_eq!(whole, model.graph.nodes[owner.expect("a maximum")].form.shape, "the whole window");
+                }
+                other => panic!("{}: {other:?}", relation.name),
+            }
+        }
+        let nodes = model.graph.nodes.iter().enumerate().flat_map(|(i, node)| {
+            let denominator = matches!(node.op, Op::Div { .. }).then_some(FormRef::Denominator(i));
+            [Some(FormRef::Node(i)), denominator].into_iter().flatten()
+        });
+        let expected: Vec<FormRef> = nodes.chain((0..model.graph.outputs.len()).map(FormRef::Output)).collect();
+        assert_eq!(defined, expected, "each once, in the order of the graph");
+        let constraints = model.lowered.relations.len() - defined.len();
+        let maxima = model.graph.nodes.iter().filter(|node| matches!(node.op, Op::Max { .. })).count();
+        assert_eq!(constraints, maxima);
+    });
+}
+
+/// Challenges without anything between them.
+fn challenges(model: &CompiledModel) -> Challenges {
+    let mut state = 0;
+    let mut next = || {
+        state += 1;
+        Fp::from(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(state)).square()
+    };
+    let rounds = Rounds::of(model);
+    let (theta, phi, mu, omega, eta) = (next(), next(), next(), next(), next());
+    let mut many = |count: usize| -> Vec<Fp> { (0..count).map(|_| next()).collect() };
+    let (rho, sigma, delta) = (many(num_index_bits(model)), many(rounds.contractions), many(rounds.pair_rounds));
+    let layers =
+        (0..rounds.layers).map(|layer| LayerChallenges { lambda: many(1)[0], sigma: many(layer), beta: many(1)[0] });
+    let layers = layers.collect();
+    Challenges { theta, phi, layers, rho, mu, gates: gate_weights(model, mu), sigma, omega, delta, eta }
+}
+
+/// Relations read used cells only, and all of them but complements; lookups and gates read active rows only, multiplicities rows of tables.
 #[test]
 fn functionals_read_used_cells_only() {
-    use pasta_curves::Fp;
     each_case(|case| {
         let model = case.model();
         let (inputs, outputs) = public_values(&case.statement);
-        let value = |i: usize| Fp::from(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(i as u64 + 1));
-        let bits = zkonnx_circuits::functional::num_index_bits(model);
-        let challenges = LinearChallenges {
-            rho: (0..bits).map(value).collect(),
-            mu: value(100),
-            sigma: (200..200 + model.sumcheck.num_rounds).map(value).collect(),
-            gamma: value(300),
-            eta: value(301),
-            zeta: value(302),
-        };
-        let masked: Vec<_> = (0..model.sumcheck.num_masked).map(|s| (value(400 + s), value(500 + s))).collect();
-        let system = linear_system(model, PublicTensors { inputs: &inputs, outputs: &outputs }, &challenges, &masked);
-        let mut used = vec![vec![false; model.num_rows()]; model.shape.columns.len()];
+        let public = PublicTensors { inputs: &inputs, outputs: &outputs };
+        let system = linear_system(model, public, &challenges(model), (Fp::from(3), Fp::from(5)));
+        let complements = complements(model);
+        let mut read = vec![vec![false; model.num_rows()]; model.shape.columns.len()];
         for (w, word) in model.placement.words.iter().enumerate() {
             for limb in 0..word.limbs.len() {
                 for element in 0..word.len {
                     let (column, row) = place_of(model, WordId(w), limb, element);
-                    used[column][row] = true;
+                    read[column][row] = !complements.contains(&WordId(w));
                 }
             }
         }
-        // Words that stand in gates alone (complements) are in no relation; every other one is.
         for (column, functional) in system.words.iter().enumerate() {
-            for (row, value) in functional.iter().enumerate() {
-                assert!(used[column][row] || *value == Fp::zero(), "column {column}, row {row}");
+            for row in 0..model.num_rows() {
+                let value = functional.get(row).copied().unwrap_or(Fp::zero());
+                assert_eq!(value != Fp::zero(), read[column][row], "column {column}, row {row}");
             }
+        }
+        let shape = &model.shape;
+        let (active, columns) = (shape.num_active_rows(), shape.columns.len());
+        // Gates are three row vectors of the relations, and none where halo2 proves them.
+        let gates = match shape.gates {
+            Gates::Relations => 3,
+            Gates::Halo2 => 0,
+        };
+        assert_eq!(system.rank_one.rows.len(), gates + 1);
+        for (rows, coefs) in system.rank_one.rows.iter().zip(&system.rank_one.coefs) {
+            assert!(rows.len() <= active && coefs.len() == columns + shape.num_table_groups());
+        }
+        let lookups = system.rank_one.coefs.last().expect("the last one");
+        for (column, own) in shape.columns.iter().enumerate() {
+            assert_eq!(lookups[column] != Fp::zero(), own.kind != CellKind::Unchecked, "column {column}");
+        }
+        for (group, functional) in system.multiplicities.iter().enumerate() {
+            let (rows, is_full) = (shape.table_group(group).len(), lookups[columns + group] != Fp::zero());
+            assert_eq!(functional.len(), if is_full { 0 } else { rows });
+            assert_eq!(is_full, rows == active);
         }
     });
 }

@@ -1,7 +1,8 @@
-//! Files of format version 1, frozen: models, statements, proofs and receipts that were made once must verify for ever.
+//! Files of suite 2, frozen: models, statements, proofs and receipts that were made once must verify for ever.
 //!
 //! `cargo test --release -p zkonnx-tests --test golden_files -- --ignored` writes the files of cases that have none yet; those that are there are
-//! never written again. A release that changes a format adds files of its own beside these.
+//! never written again. A release that changes a format adds files of its own beside these. Of an earlier suite, which nothing reads any more, one
+//! case is left: its files are refused by name.
 
 use std::path::{Path, PathBuf};
 use zkonnx_circuits::lower::{Mode, Modes};
@@ -13,31 +14,36 @@ use zkonnx_prover::{
 use zkonnx_quantize::{graph::Interval, model::QuantizedModel};
 use zkonnx_tests::{
     graphs::{self, GraphBuilder},
-    setup::params,
+    setup::{both_ways, params},
 };
 use zkonnx_verifier::{
     commitment::Opening,
+    error::VerifyError,
     proof_file::ProofFile,
     receipt::{Receipt, StorageReference},
     registry::{ModelHandle, Registry, WeightStatus},
     statement::{Context, Statement},
     verify::verify,
+    zkv::VerifierModel,
 };
 
 /// Name, model, modes of inputs and outputs, what is known of the weights.
-fn cases() -> [(&'static str, QuantizedModel, Mode, Mode, WeightStatus); 4] {
+fn cases() -> [(&'static str, QuantizedModel, Mode, Mode, WeightStatus); 5] {
     use Mode::{Committed, Hidden, Public};
     let private = graphs::with_private_weights(graphs::mlp((6, 4, 3), 5, 4, 1));
+    let [_, halo2] = both_ways(&graphs::softmax_like(7, 5, 7));
     [
         ("public", graphs::mlp((10, 6, 3), 6, 4, 1), Public, Public, WeightStatus::Unchecked),
         ("hidden", graphs::softmax_like(7, 5, 7), Hidden, Public, WeightStatus::Unchecked),
         ("committed", graphs::elementwise(300, Interval::new(-8, 7), 8), Committed, Committed, WeightStatus::Unchecked),
         ("private", private, Public, Public, WeightStatus::RangeProven),
+        ("halo2", halo2, Hidden, Public, WeightStatus::Unchecked),
     ]
 }
 
+/// The folder of a case, or of an earlier suite.
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/v1").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name)
 }
 
 fn read(name: &str, file: &str) -> Vec<u8> {
@@ -48,11 +54,11 @@ fn read(name: &str, file: &str) -> Vec<u8> {
 fn register(zkv: &[u8], k: u8) -> ModelHandle {
     let mut registry = Registry::new();
     registry.insert_params(params(k));
-    registry.register(zkv).expect("a model of version 1")
+    registry.register(zkv).expect("a model of this suite")
 }
 
 #[test]
-fn files_of_version_one_verify() {
+fn files_of_suite_two_verify() {
     for (name, model, input, output, weights) in cases() {
         let handle = register(&read(name, "model.zkv"), model.layout.k);
         assert_eq!(handle.weight_status(), weights, "{name}");
@@ -99,18 +105,38 @@ fn other_versions_are_refused_by_name() {
         for (at, what) in [(8, "format"), (10, "suite"), (12, "semantics")] {
             let newer = |file: &str| {
                 let mut bytes = read(name, file);
-                assert_eq!(bytes[at..at + 2], [1, 0], "{name}/{file}: {what}");
-                bytes[at] = 2;
+                assert_eq!(bytes[at..at + 2], [if what == "suite" { 2 } else { 1 }, 0], "{name}/{file}: {what}");
+                bytes[at] = 7;
                 bytes
             };
             let said = |error: String, file: &str| {
-                assert!(error.contains(what) && error.contains('2'), "{name}/{file}: {error}");
+                assert!(error.contains(&format!("{what} version 7")), "{name}/{file}: {error}");
             };
             said(Registry::new().register(&newer("model.zkv")).expect_err("a new model").to_string(), "model.zkv");
             said(Receipt::from_bytes(&newer("receipt")).expect_err("a new receipt").to_string(), "receipt");
             said(ProofFile::from_bytes(&newer("proof")).expect_err("a new proof").to_string(), "proof");
         }
     }
+}
+
+/// Suite 1 is over: no file of it is read, and each says which suite it is of.
+#[test]
+fn files_of_an_earlier_suite_are_refused_by_name() {
+    let old = |file: &str| read("suite1", file);
+    let by_name = |error: String| assert!(error.contains("suite version 1 is unknown"), "{error}");
+    by_name(Registry::new().register(&old("model.zkv")).expect_err("a model").to_string());
+    by_name(VerifierModel::from_bytes(&old("model.zkv")).expect_err("a model").to_string());
+    by_name(ProofFile::from_bytes(&old("proof")).expect_err("a proof").to_string());
+    by_name(Receipt::from_bytes(&old("receipt")).expect_err("a receipt").to_string());
+    by_name(Receipt::from_json(&old("receipt.json")).expect_err("a receipt").to_string());
+    // A statement is read without its versions: they are said when it is verified.
+    let statement = Statement::from_bytes(&old("statement")).expect("a statement");
+    assert_eq!(statement.suite, 1);
+    let (_, model, ..) = cases().into_iter().next().expect("a case");
+    let handle = register(&read("public", "model.zkv"), model.layout.k);
+    let statement = Statement { model_id: handle.id(), ..statement };
+    let refused = verify(&handle, &statement, &[], None).expect_err("a statement of another suite");
+    assert!(matches!(refused, VerifyError::WrongVersion { what: "suite", expected: 2, actual: 1 }), "{refused}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ use zkonnx_tests::{
     debug_verifier::Witness,
     graphs::{self, GraphBuilder},
     onnx_fixtures::operator_cases,
-    setup::params,
+    setup::{both_ways, params},
 };
 use zkonnx_verifier::{
     error::VerifyError,
@@ -127,7 +127,8 @@ fn registry(model: &QuantizedModel) -> (Registry, ModelHandle) {
 
 #[test]
 fn the_models_file_is_enough_to_verify_a_group() {
-    for model in [graphs::mlp((5, 6, 4), 6, 4, 1), graphs::lenet_like(7, 6, 3), graphs::attention_like(7, 6, 3)] {
+    let models = [graphs::mlp((5, 6, 4), 6, 4, 1), graphs::lenet_like(7, 6, 3), graphs::attention_like(7, 6, 3)];
+    for model in models.iter().flat_map(both_ways) {
         let (mut registry, handle) = registry(&model);
         for size in [2, 5] {
             let prover = of_group(&model, size, &Modes::public(&model.graph));

@@ -2,8 +2,6 @@
 //! everything that follows is computed from it.
 #![cfg(feature = "onnx")]
 
-use std::sync::Arc;
-use zkonnx_circuits::{cost::choose_layout, lower::Modes};
 use zkonnx_prover::deviation::Honest;
 use zkonnx_quantize::{
     curve::Curve,
@@ -13,20 +11,25 @@ use zkonnx_quantize::{
     onnx::{build::ModelBuilder, graph::FloatOp, ops::elementwise::Unary},
     quantize, Recipe,
 };
-use zkonnx_tests::lies::{reject, Case};
+use zkonnx_tests::{
+    lies::{reject, Case},
+    setup::{both_ways, lay_out},
+};
 
-fn interpolated(curve: Curve) -> Case {
+/// The function with its gates proven in either way.
+fn interpolated(curve: Curve) -> [Case; 2] {
     let mut builder = ModelBuilder::default();
     let x = builder.input("x", &[6], false);
     let y = builder.add("y", FloatOp::Unary(Unary::Curve(curve)), &[x]).expect("shapes that fit");
     let recipe = Recipe { input_range: Some((-3.0, 3.0)), table_bits: 6, ..Recipe::of_bits(12) };
     let (mut model, notes) = quantize(&builder.finish(&[("y", y)]), None, &recipe).expect("a quantised model");
     assert!(notes.tables.iter().any(|t| t.interpolated && t.max_error < 2e-3), "{:?}", notes.tables);
-    model.layout = choose_layout(&Arc::new(model.graph.clone()), Some(8), None).expect("a layout").0;
-    let modes = Modes::public(&model.graph);
-    let case = Case::new(model, modes, 5);
-    case.is_sound();
-    case
+    lay_out(&mut model, Some(8));
+    both_ways(&model).map(|model| {
+        let case = Case::public(model, 5);
+        case.is_sound();
+        case
+    })
 }
 
 /// The trace with one element of one tensor changed, and all nodes behind it evaluated again.
@@ -58,8 +61,7 @@ fn altered(model: &QuantizedModel, trace: &Trace, tensor: usize, by: i64) -> Tra
 
 #[test]
 fn no_part_of_an_interpolation_can_be_another() {
-    for curve in [Curve::Gelu, Curve::Erf] {
-        let case = interpolated(curve);
+    for case in [Curve::Gelu, Curve::Erf].into_iter().flat_map(interpolated) {
         let model = case.sides.prover.model.clone();
         let names: Vec<&str> = model.graph.nodes.iter().map(|n| n.name.as_str()).collect();
         for part in ["segment", "middle", "rise", "offset"] {

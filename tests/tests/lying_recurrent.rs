@@ -74,7 +74,7 @@ fn steps_read_one_parameter() {
     assert_eq!(model.graph.params.len(), 3);
     assert!(matches!(model.params.places[1], ParamPlace::Packed { count: 2, .. }), "a matrix of its own columns");
     // One contraction of two hidden sides and one combined column for every step but the first.
-    assert_eq!(model.sumcheck.num_masked, STEPS as usize - 1);
+    assert_eq!(model.sumcheck.num_hidden, STEPS as usize - 1);
     assert_eq!(model.sumcheck.num_combined, STEPS as usize - 1);
 }
 
@@ -160,12 +160,12 @@ fn rejects_states_of_two_steps_exchanged() {
 #[cfg(feature = "onnx")]
 #[test]
 fn rejects_a_wrong_value_of_any_node_of_an_lstm() {
-    use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
-    use zkonnx_circuits::cost::choose_layout;
+    use std::{collections::BTreeMap, path::PathBuf};
     use zkonnx_quantize::{
         data::{quantise_input, read_npz, NamedTensor, Samples},
         quantize, OnnxModel, Recipe,
     };
+    use zkonnx_tests::setup::lay_out;
 
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("variants/recurrent/lstm_last.onnx");
     let onnx = OnnxModel::from_path(&path, &BTreeMap::new()).expect("a fixture");
@@ -174,7 +174,7 @@ fn rejects_a_wrong_value_of_any_node_of_an_lstm() {
     let own = own.map(|(name, a)| NamedTensor { name, ..a.clone() }).collect();
     let samples = Samples::new(&onnx.inputs(), own).expect("samples of the model");
     let (mut model, _) = quantize(&onnx, Some(&samples), &Recipe::default()).expect("a model");
-    model.layout = choose_layout(&Arc::new(model.graph.clone()), Some(8), None).expect("a layout").0;
+    lay_out(&mut model, Some(8));
     let integers = |(input, values)| quantise_input(input, values).expect("finite").values;
     let inputs: Vec<Vec<i64>> = model.graph.inputs.iter().zip(samples.sample(0)).map(integers).collect();
     let modes = Modes::public(&model.graph);

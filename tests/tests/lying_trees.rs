@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use zkonnx_circuits::{
     compiled::CompiledModel,
-    cost::choose_layout,
     gadgets::clamp::ClampWords,
     lower::{Modes, NodeWords},
     witness::Cells,
@@ -31,6 +30,7 @@ use zkonnx_quantize::{
 use zkonnx_tests::{
     debug_verifier::Fault,
     lies::{faults_of, force, place_of, rejected_at, Case, CellLie},
+    setup::{both_ways, lay_out},
 };
 use zkonnx_verifier::error::Step;
 
@@ -89,11 +89,17 @@ fn model(ensemble: &Ensemble, private_weights: bool) -> QuantizedModel {
     let edge = EDGE as f64;
     let recipe = Recipe { input_range: Some((-edge, edge)), private_weights, ..Recipe::default() };
     let (mut model, _) = quantize(&builder.finish(&[("y", y)]), None, &recipe).expect("a quantised model");
-    model.layout = choose_layout(&Arc::new(model.graph.clone()), Some(8), None).expect("a layout").0;
+    lay_out(&mut model, Some(8));
     assert_eq!(model.graph.inputs[0].scale, Scale::ONE);
     assert!(model.graph.nodes[COMPARISONS].name.ends_with("/comparisons"));
     assert!(model.graph.nodes[LEAVES].name.ends_with("/leaves"));
     model
+}
+
+/// With public weights in both ways of proving gates, and with private ones.
+fn every_way(ensemble: &Ensemble) -> [(bool, QuantizedModel); 3] {
+    let [relations, halo2] = both_ways(&model(ensemble, false));
+    [(false, relations), (false, halo2), (true, model(ensemble, true))]
 }
 
 fn case(model: QuantizedModel, row: &[i64]) -> Case {
@@ -243,8 +249,7 @@ fn rows(private: bool) -> &'static [[i64; 3]] {
 
 #[test]
 fn rejects_any_comparison_that_is_flipped() {
-    for private in [false, true] {
-        let model = model(&two_trees(), private);
+    for (private, model) in every_way(&two_trees()) {
         for row in rows(private) {
             let case = case(model.clone(), row);
             let comparisons = tensor(&case.trace, COMPARISONS).to_vec();
@@ -266,8 +271,7 @@ fn rejects_any_comparison_that_is_flipped() {
 fn rejects_other_leaves() {
     let ensemble = two_trees();
     let trees: Vec<Vec<usize>> = ensemble.leaves_of_trees().collect();
-    for private in [false, true] {
-        let model = model(&ensemble, private);
+    for (private, model) in every_way(&ensemble) {
         let places = places_of_leaves(&ensemble, &model);
         // The weight that a tree has most often is a constant, with public weights: its leaves are not there.
         assert_eq!(places.iter().flatten().count(), if private { 8 } else { 6 });

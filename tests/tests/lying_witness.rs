@@ -1,8 +1,10 @@
 //! Provers with a wrong witness: every wrong cell, weight or activation is rejected, and at the right place.
 //!
-//! The debug verifier, which sees the witness, names the place; the real one names the step.
+//! The debug verifier, which sees the witness, names the place; the real one names the step. Every lie is told in both ways of proving gates.
 
+use pasta_curves::Fp;
 use zkonnx_circuits::{
+    compiled::CompiledModel,
     gadgets::clamp::ClampNode,
     lower::{Mode, Modes, NodeWords},
 };
@@ -14,13 +16,13 @@ use zkonnx_prover::{
 use zkonnx_quantize::{
     eval::{evaluate, Trace},
     graph::Interval,
-    model::QuantizedModel,
+    model::{Gates, QuantizedModel},
 };
 use zkonnx_tests::{
     debug_verifier::Fault,
     graphs::{self, form, read, relu, with_weight, GraphBuilder},
     lies::{force, place_of, reject, rejected_at, Case, CellLie},
-    setup::Sides,
+    setup::{both_ways, Sides},
 };
 use zkonnx_verifier::{
     error::{Step, VerifyError},
@@ -35,10 +37,16 @@ fn clamp_node(case: &Case, node: usize) -> ClampNode {
     }
 }
 
-fn mlp() -> Case {
-    let case = Case::public(graphs::mlp((10, 6, 3), 6, 4, 1), 2);
-    case.is_sound();
-    case
+fn both(model: &QuantizedModel, seed: u64) -> [Case; 2] {
+    both_ways(model).map(|model| {
+        let case = Case::public(model, seed);
+        case.is_sound();
+        case
+    })
+}
+
+fn mlp() -> [Case; 2] {
+    both(&graphs::mlp((10, 6, 3), 6, 4, 1), 2)
 }
 
 /// A trace in which the form of the first layer's `row` is off by `by`, and all that follows is consistent with it.
@@ -55,12 +63,13 @@ fn inner_neuron(case: &Case) -> usize {
 
 #[test]
 fn rejects_a_wrong_activation_with_all_later_layers_consistent() {
-    let case = mlp();
-    let row = inner_neuron(&case);
-    let trace = false_trace(&case, row, 8);
-    assert_eq!(trace.tensors[1][row], case.trace.tensors[1][row] + 1);
-    let faults = reject(&case, &trace, &mut Honest);
-    assert!(matches!(&faults[..], [Fault::Relation { relation: 0, element, .. }] if *element == row), "{faults:?}");
+    for case in mlp() {
+        let row = inner_neuron(&case);
+        let trace = false_trace(&case, row, 8);
+        assert_eq!(trace.tensors[1][row], case.trace.tensors[1][row] + 1);
+        let faults = reject(&case, &trace, &mut Honest);
+        assert!(matches!(&faults[..], [Fault::Relation { relation: 0, element, .. }] if *element == row), "{faults:?}");
+    }
 }
 
 #[test]
@@ -99,84 +108,98 @@ fn rejects_wrong_weights() {
 
 #[test]
 fn rejects_a_remainder_out_of_range() {
-    let case = mlp();
-    let row = inner_neuron(&case);
-    // q − 1 and r + 8: the relation holds, and all later layers.
-    let trace = false_trace(&case, row, -8);
-    let remainder = clamp_node(&case, 0).remainder.expect("a shift");
-    let mut lie = CellLie(|model: &_, cells: &mut zkonnx_circuits::witness::Cells| {
-        let r = i64::try_from(cells.read(model, remainder, row)).expect("a remainder");
-        force(model, cells, remainder, row, r + 8);
-    });
-    let faults = reject(&case, &trace, &mut lie);
-    let (column, at) = place_of(case.model(), remainder, 0, row);
-    assert!(
-        matches!(&faults[..], [Fault::Range { column: c, row: r, value: 8.. }] if (*c, *r) == (column, at)),
-        "{faults:?}"
-    );
+    for case in mlp() {
+        let row = inner_neuron(&case);
+        // q − 1 and r + 8: the relation holds, and all later layers.
+        let trace = false_trace(&case, row, -8);
+        let remainder = clamp_node(&case, 0).remainder.expect("a shift");
+        let mut lie = CellLie(|model: &_, cells: &mut zkonnx_circuits::witness::Cells| {
+            let r = i64::try_from(cells.read(model, remainder, row)).expect("a remainder");
+            force(model, cells, remainder, row, r + 8);
+        });
+        let faults = reject(&case, &trace, &mut lie);
+        let (column, at) = place_of(case.model(), remainder, 0, row);
+        assert!(
+            matches!(&faults[..], [Fault::Range { column: c, row: r, value: 8.. }] if (*c, *r) == (column, at)),
+            "{faults:?}"
+        );
+    }
 }
 
 #[test]
 fn rejects_a_wrong_limb_of_every_word() {
-    let case = mlp();
-    for word in 0..case.model().placement.words.len() {
-        for limb in 0..case.model().placement.words[word].limbs.len() {
-            let (column, row) = place_of(case.model(), zkonnx_circuits::words::WordId(word), limb, 1);
-            for by in [1, -1] {
-                let mut lie = CellLie(|_: &_, cells: &mut zkonnx_circuits::witness::Cells| {
-                    cells.columns[column][row] += by;
-                });
-                reject(&case, &case.trace, &mut lie);
+    for case in mlp() {
+        for word in 0..case.model().placement.words.len() {
+            for limb in 0..case.model().placement.words[word].limbs.len() {
+                let (column, row) = place_of(case.model(), zkonnx_circuits::words::WordId(word), limb, 1);
+                for by in [1, -1] {
+                    let mut lie = CellLie(|_: &_, cells: &mut zkonnx_circuits::witness::Cells| {
+                        cells.columns[column][row] += by;
+                    });
+                    reject(&case, &case.trace, &mut lie);
+                }
             }
         }
     }
 }
 
-struct Counts(fn(&mut Vec<Vec<u64>>));
+struct Counts(fn(&mut Vec<Vec<i64>>));
 
 impl Deviation for Counts {
-    fn multiplicities(&mut self, counts: &mut Vec<Vec<u64>>) {
+    fn multiplicities(&mut self, counts: &mut Vec<Vec<i64>>) {
         (self.0)(counts);
     }
 }
 
 #[test]
 fn rejects_multiplicities_that_are_off() {
-    let case = mlp();
-    for lie in [
-        (|c| c[0][0] += 1) as fn(&mut Vec<Vec<u64>>),
-        |c| c[0][0] -= 1,
-        |c| *c[0].last_mut().expect("rows") += 1,
-        |c| {
-            // The same sum, on another tuple.
-            c[0][0] -= 1;
-            c[0][1] += 1;
-        },
-        |c| {
-            // Moved to the table's padding, which repeats the first tuple: no lie at all, see below.
-            c[0][0] -= 1;
-            *c[0].last_mut().expect("rows") += 2;
-        },
-    ] {
-        let proof = case.prove(&case.statement, &mut Counts(lie));
-        assert_eq!(case.rejected_at(&case.statement, &proof), Step::Halo2);
+    for case in mlp() {
+        for lie in [
+            (|c| c[0][0] += 1) as fn(&mut Vec<Vec<i64>>),
+            |c| c[0][0] -= 1,
+            |c| *c[0].last_mut().expect("rows") += 1,
+            |c| {
+                // The same sum, on another tuple.
+                c[0][0] -= 1;
+                c[0][1] += 1;
+            },
+            // Nothing is counted.
+            |c| c.iter_mut().flatten().for_each(|count| *count = 0),
+        ] {
+            let proof = case.prove(&case.statement, &mut Counts(lie));
+            assert_eq!(case.rejected_at(&case.statement, &proof), Step::Linear);
+        }
     }
-    // Padding holds the table's first tuple and nothing else (T1).
-    let shape = &case.model().shape;
-    let last = shape.num_active_rows() - 1;
-    assert!(shape.table.len() <= last);
-    let honest_elsewhere = Counts(|c| {
-        c[0][0] -= 1;
-        *c[0].last_mut().expect("rows") += 1;
-    });
-    let proof = case.prove(&case.statement, &mut { honest_elsewhere });
-    let accepted = verify(&case.sides.handle, &case.statement, &proof, None);
-    assert!(accepted.is_ok(), "the padding is the first tuple again");
+}
+
+/// A multiplicity beyond the rows of its tables, of a word column's own rows beside it.
+struct Beyond(usize, usize);
+
+impl Deviation for Beyond {
+    fn strays(&mut self, _: &CompiledModel) -> Vec<(usize, usize, Fp)> {
+        vec![(self.0, self.1, Fp::from(5))]
+    }
+}
+
+/// Multiplicity columns are as long as their part of the tables: what else they hold is read by nothing, and counts nothing.
+#[test]
+fn what_stands_below_the_tables_counts_nothing() {
+    for case in mlp() {
+        let shape = &case.model().shape;
+        let (column, rows) = (shape.columns.len(), shape.table_group(0).len());
+        assert!(shape.num_table_groups() == 1 && rows + 1 < shape.num_active_rows());
+        for row in [rows, shape.num_active_rows() - 1] {
+            let proof = case.prove(&case.statement, &mut Beyond(column, row));
+            verify(&case.sides.handle, &case.statement, &proof, None).expect("nothing reads it");
+        }
+        let proof = case.prove(&case.statement, &mut Beyond(column, rows - 1));
+        assert_eq!(case.rejected_at(&case.statement, &proof), Step::Linear);
+    }
 }
 
 #[test]
 fn rejects_swapped_columns() {
-    for case in [mlp(), Case::public(graphs::lenet_like(6, 4, 5), 6)] {
+    for case in mlp().into_iter().chain(both(&graphs::lenet_like(6, 4, 5), 6)) {
         let columns = &case.model().shape.columns;
         let mut swapped = 0;
         for a in 0..columns.len() {
@@ -197,50 +220,61 @@ fn rejects_swapped_columns() {
     }
 }
 
-/// S4: the last active row is checked like every other one, and the row after it is read by nobody.
+/// S4: the last active row is checked like every other one: the last row of all where gates are relations, the seventh from the end, before
+/// halo2's own, in the other way.
 #[test]
-fn rejects_a_cell_out_of_range_on_the_last_active_row() {
-    // k = 4: ten active rows, ten elements in one limb.
-    let mut b = GraphBuilder::new(1);
-    let x = b.input(&[10], 0, 15);
-    let mut out = form(&[10]);
-    out.terms.push(read(1, x, &[10]));
-    b.output(out);
-    let mut model = b.finish(4, 4);
-    model.graph.outputs[0].form.bounds = Interval::new(0, 15);
-    let mut modes = Modes::public(&model.graph);
-    modes.inputs.fill(Mode::Hidden);
-    let case = Case::with_inputs(model, modes, &[vec![3; 10]]);
-    case.is_sound();
-    let words = case.model().lowered.inputs[0].expect("a hidden input");
-    for element in [9, 0] {
-        let mut lie = CellLie(|model: &_, cells: &mut zkonnx_circuits::witness::Cells| {
-            force(model, cells, words.value, element, 16 + 3);
-        });
-        let faults = reject(&case, &case.trace, &mut lie);
-        let (column, row) = place_of(case.model(), words.value, 0, element);
-        assert_eq!(row == case.model().shape.num_active_rows() - 1, element == 9);
-        assert!(faults.contains(&Fault::Range { column, row, value: 19 }), "{faults:?}");
+fn rejects_a_wrong_cell_on_the_last_active_row() {
+    for (gates, len) in [(Gates::Relations, 16), (Gates::Halo2, 10)] {
+        // k = 4: as many elements as active rows, in one limb; a word and what is left of the interval.
+        let mut b = GraphBuilder::new(1);
+        let x = b.input(&[len], 0, 13);
+        let mut out = form(&[len]);
+        out.terms.push(read(1, x, &[len]));
+        b.output(out);
+        let mut model = b.finish(4, 4);
+        model.layout.gates = gates;
+        let mut modes = Modes::public(&model.graph);
+        modes.inputs.fill(Mode::Hidden);
+        let len = len as usize;
+        let case = Case::with_inputs(model, modes, &[vec![3; len]]);
+        case.is_sound();
+        let words = case.model().lowered.inputs[0].expect("a hidden input");
+        let complement = words.complement.expect("13 is no 2^b − 1");
+        for element in [len - 1, 0] {
+            let (column, row) = place_of(case.model(), words.value, 0, element);
+            assert_eq!(row == case.model().shape.num_active_rows() - 1, element == len - 1);
+            for (value, rest) in [(16 + 3, 13 - 16 - 3), (4, 10), (3, 11)] {
+                let mut lie = CellLie(|model: &_, cells: &mut zkonnx_circuits::witness::Cells| {
+                    force(model, cells, words.value, element, value);
+                    force(model, cells, complement, element, rest);
+                });
+                let faults = reject(&case, &case.trace, &mut lie);
+                let is_gate = |f: &Fault| matches!(f, Fault::Gate { row: at, .. } if *at == row);
+                assert_eq!(faults.iter().any(is_gate), value + rest != 13, "{faults:?}");
+                assert_eq!(faults.contains(&Fault::Range { column, row, value }), value == 19, "{faults:?}");
+            }
+        }
     }
 }
 
 #[test]
 fn rejects_a_hidden_input_that_is_not_the_one_computed_with() {
-    let model = graphs::mlp((10, 6, 3), 6, 4, 1);
-    let mut modes = Modes::public(&model.graph);
-    modes.inputs.fill(Mode::Hidden);
-    let case = Case::new(model, modes, 3);
-    case.is_sound();
-    let words = case.model().lowered.inputs[0].expect("a hidden input");
-    let mut lie = CellLie(|model: &_, cells: &mut zkonnx_circuits::witness::Cells| {
-        let value = i64::try_from(cells.read(model, words.value, 4)).expect("small");
-        force(model, cells, words.value, 4, if value == 15 { 14 } else { value + 1 });
-    });
-    let faults = reject(&case, &case.trace, &mut lie);
-    assert!(faults.iter().all(|f| matches!(f, Fault::Relation { relation: 0, .. })), "{faults:?}");
+    for model in both_ways(&graphs::mlp((10, 6, 3), 6, 4, 1)) {
+        let mut modes = Modes::public(&model.graph);
+        modes.inputs.fill(Mode::Hidden);
+        let case = Case::new(model, modes, 3);
+        case.is_sound();
+        let words = case.model().lowered.inputs[0].expect("a hidden input");
+        let mut lie = CellLie(|model: &_, cells: &mut zkonnx_circuits::witness::Cells| {
+            let value = i64::try_from(cells.read(model, words.value, 4)).expect("small");
+            force(model, cells, words.value, 4, if value == 15 { 14 } else { value + 1 });
+        });
+        let faults = reject(&case, &case.trace, &mut lie);
+        assert!(faults.iter().all(|f| matches!(f, Fault::Relation { relation: 0, .. })), "{faults:?}");
+    }
 }
 
-/// Two models with one circuit, and so one verifying key: the relations tell them apart.
+/// Two models with one circuit, and so one key where there is one: the relations tell them apart.
 #[test]
 fn rejects_a_proof_for_another_model_with_the_same_circuit() {
     let with = |constant: i64| -> QuantizedModel {
@@ -255,18 +289,24 @@ fn rejects_a_proof_for_another_model_with_the_same_circuit() {
         b.output(out);
         b.finish(6, 4)
     };
-    let case = |constant| {
-        let model = with(constant);
-        let modes = Modes::public(&model.graph);
-        Case::with_inputs(model, modes, &[vec![1, 2, 3, 19]])
-    };
-    let (one, two) = (case(0), case(1));
-    assert_eq!(one.sides.prover.keys.vk_digest, two.sides.prover.keys.vk_digest);
-    let proof = one.prove(&one.statement, &mut Honest);
-    let error = verify(&two.sides.handle, &one.statement, &proof, None);
-    assert!(matches!(error, Err(VerifyError::UnknownModel { .. })));
-    // The statement says model two, with the outputs of model one.
-    let claim = Statement { model_id: two.sides.handle.id(), ..one.statement.clone() };
-    let proof = one.prove(&claim, &mut Honest);
-    assert_eq!(rejected_at(&two.sides, &claim, &proof), Step::Linear);
+    for gates in [Gates::Relations, Gates::Halo2] {
+        let case = |constant| {
+            let mut model = with(constant);
+            model.layout.gates = gates;
+            let modes = Modes::public(&model.graph);
+            Case::with_inputs(model, modes, &[vec![1, 2, 3, 19]])
+        };
+        let (one, two) = (case(0), case(1));
+        assert_eq!(one.model().shape, two.model().shape);
+        let digest = |case: &Case| case.sides.prover.keys.halo2.as_ref().map(|key| key.digest);
+        assert_eq!(digest(&one), digest(&two));
+        assert_eq!(digest(&one).is_some(), gates == Gates::Halo2);
+        let proof = one.prove(&one.statement, &mut Honest);
+        let error = verify(&two.sides.handle, &one.statement, &proof, None);
+        assert!(matches!(error, Err(VerifyError::UnknownModel { .. })));
+        // The statement says model two, with the outputs of model one.
+        let claim = Statement { model_id: two.sides.handle.id(), ..one.statement.clone() };
+        let proof = one.prove(&claim, &mut Honest);
+        assert_eq!(rejected_at(&two.sides, &claim, &proof), Step::Linear);
+    }
 }

@@ -189,8 +189,9 @@ fn quantised(onnx: &OnnxModel, bits: u8) -> Option<QuantizedModel> {
     let recipe = Recipe { input_range: Some((-2.0, 2.0)), ..Recipe::of_bits(bits) };
     match quantize(onnx, None, &recipe) {
         Ok((mut model, _)) => {
-            model.layout = choose_layout(&Arc::new(model.graph.clone()), Some(8), None)
-                .or_else(|_| choose_layout(&Arc::new(model.graph.clone()), None, None))
+            let (graph, gates) = (Arc::new(model.graph.clone()), model.layout.gates);
+            model.layout = choose_layout(&graph, gates, Some(8), None)
+                .or_else(|_| choose_layout(&graph, gates, None, None))
                 .expect("a layout")
                 .0;
             Some(model)
@@ -239,9 +240,10 @@ proptest! {
         let (onnx, _) = grow(seed);
         let Some(model) = quantised(&onnx, 9) else { return Ok(()) };
         let inputs = GraphBuilder::random_inputs(&model, seed);
-        let sides = Sides::new(model);
-        let (statement, proof) = prove(&sides.prover, &inputs, Context::default()).expect("a proof");
-        prop_assert!(verify(&sides.handle, &statement, &proof, None).is_ok());
+        for sides in Sides::both(&model) {
+            let (statement, proof) = prove(&sides.prover, &inputs, Context::default()).expect("a proof");
+            prop_assert!(verify(&sides.handle, &statement, &proof, None).is_ok());
+        }
     }
 }
 

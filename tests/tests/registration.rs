@@ -3,7 +3,13 @@
 use ff::{Field, PrimeField};
 use group::GroupEncoding;
 use pasta_curves::Fp;
-use zkonnx_circuits::{field::from_i64, lower::Modes, params::ParamPlace};
+use zkonnx_circuits::{
+    field::from_i64,
+    length::{halo2_elements, proof_length},
+    lower::Modes,
+    params::ParamPlace,
+    words::Lane,
+};
 use zkonnx_prover::{
     deviation::Honest,
     keys::{verifier_model, ProverModel},
@@ -12,12 +18,12 @@ use zkonnx_prover::{
 use zkonnx_quantize::{
     eval::evaluate,
     graph::Interval,
-    model::{QuantizedModel, WeightPrivacy},
+    model::{Gates, QuantizedModel, WeightPrivacy},
 };
 use zkonnx_tests::{
     graphs::{self, with_private_weights, with_weight, GraphBuilder},
     lies::{param_cell, Strays},
-    setup::params,
+    setup::{both_ways, params},
 };
 use zkonnx_verifier::{
     error::RegisterError,
@@ -65,7 +71,7 @@ fn models() -> [QuantizedModel; 3] {
 #[test]
 fn honest_weights_are_range_proven_wherever_they_stand() {
     let mut places = Vec::new();
-    for model in models() {
+    for model in models().iter().flat_map(both_ways) {
         let prover = registering(with_private_weights(model));
         places.extend(prover.keys.compiled.params.places.clone());
         let file = file(&prover);
@@ -101,7 +107,7 @@ fn honest_weights_are_range_proven_wherever_they_stand() {
 
 #[test]
 fn refuses_weights_beyond_their_declared_width() {
-    for (number, model) in models().into_iter().enumerate() {
+    for (number, model) in models().iter().flat_map(both_ways).enumerate() {
         let model = with_private_weights(model);
         for param in 0..model.graph.params.len() {
             let bounds = model.graph.params[param].bounds;
@@ -225,6 +231,33 @@ fn refuses_padding_that_a_contraction_would_read() {
         let mut file = verifier_model(&prover.model, &prover.columns);
         file.registration = prove_weights(&prover, &mut strays).expect("a proof");
         assert!(refused(&file).contains("equation"), "row {row}");
+    }
+}
+
+/// A registration looks weights up and relates them, and has no gates but `a + a' = D`, for a width that is not `2^b − 1`: only there, and only in
+/// the second way, it has a part of halo2.
+#[test]
+fn only_intervals_that_are_no_power_of_two_have_a_gate() {
+    // Weights from −7 to 7 are of width 14, from −8 to 7 of width 15.
+    let odd = with_private_weights(graphs::mlp((6, 4, 3), 5, 4, 1));
+    let mut even = graphs::mlp((6, 4, 3), 5, 4, 1);
+    even.graph.params.iter_mut().for_each(|param| param.bounds = Interval::new(-32, 31));
+    let even = with_private_weights(even);
+    for (model, gated) in [(odd, true), (even, false)] {
+        for model in both_ways(&model) {
+            let is_halo2 = model.layout.gates == Gates::Halo2;
+            let prover = registering(model);
+            let compiled = &prover.keys.compiled;
+            let lanes = compiled.shape.lanes.iter();
+            assert!(lanes.clone().all(|placed| matches!(placed.lane, Lane::Interval { .. })));
+            assert_eq!(lanes.count() > 0, gated);
+            assert_eq!(compiled.shape.num_product_slots(), 0);
+            assert_eq!(prover.keys.halo2.is_some(), gated && is_halo2);
+            assert_eq!(halo2_elements(&compiled.shape) > 0, gated && is_halo2);
+            let file = file(&prover);
+            assert_eq!(file.registration.len(), proof_length(compiled));
+            assert_eq!(register(&file).expect("an honest registration").weight_status(), WeightStatus::RangeProven);
+        }
     }
 }
 

@@ -142,7 +142,7 @@ pub(crate) fn run(model: &Model, arguments: &Arguments) -> anyhow::Result<Outcom
         nodes: chosen.model.graph.nodes.len(),
         k: layout.k,
         limb_bits: layout.limb_bits,
-        columns: chosen.cost.advice_columns,
+        columns: chosen.cost.columns,
         lookups: chosen.cost.lookups,
         predicted_seconds: chosen.cost.seconds,
         outputs: chosen.outputs,
@@ -225,7 +225,7 @@ fn try_width(
 ) -> anyhow::Result<Tried> {
     let started = Instant::now();
     let (mut quantised, notes) = quantize(onnx, Some(calibration), &recipe)?;
-    let (layout, cost) = choose_layout(&Arc::new(quantised.graph.clone()), None, None)?;
+    let (layout, cost) = choose_layout(&Arc::new(quantised.graph.clone()), quantised.layout.gates, None, None)?;
     quantised.layout = layout;
     let report = accuracy(onnx, &quantised, held_out)?;
     let line = |(o, spec): (&zkonnx_quantize::report::OutputReport, zkonnx_quantize::data::InputSpec)| OutputLine {
@@ -246,7 +246,7 @@ fn try_width(
         layout.k,
         layout.limb_bits
     );
-    print!("{} columns, {} lookups, predicted {:.1} s;", cost.advice_columns, cost.lookups, cost.seconds);
+    print!("{} columns, {} lookups, predicted {:.1} s;", cost.columns, cost.lookups, cost.seconds);
     for o in &outputs {
         print!(" {}: error {:.3} %, top-1 {:.1} %;", o.name, 100.0 * o.error, 100.0 * o.top1);
     }

@@ -164,8 +164,10 @@ fn attempt(report: &mut Report<'_>) -> Result<f64, Outcome> {
     }
 
     let graph = Arc::new(model.graph.clone());
-    let small = choose_layout(&graph, Some(8), None).ok().filter(|(_, cost)| cost.seconds <= MAX_SECONDS_SMALL);
-    let layout = small.map_or_else(|| choose_layout(&graph, None, None), Ok);
+    let small = choose_layout(&graph, model.layout.gates, Some(8), None)
+        .ok()
+        .filter(|(_, cost)| cost.seconds <= MAX_SECONDS_SMALL);
+    let layout = small.map_or_else(|| choose_layout(&graph, model.layout.gates, None, None), Ok);
     let (layout, predicted) = layout.map_err(|e| refused(Stage::Layout, e.to_string(), e.to_string()))?;
     model.layout = layout;
     *cost = Some(predicted);
