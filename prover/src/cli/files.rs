@@ -43,12 +43,14 @@ pub(super) fn undecoded(path: &Path, error: &DecodeError, hint: &str) -> Failure
     Failure::at(path, error).hint(hint)
 }
 
+/// What to do about a registration proof that does not verify.
+pub(super) const RENEW: &str = "whoever has the .zkq file writes this one anew: `zkonnx register`";
+
 /// A model that cannot be registered, with what to do about it.
 pub(super) fn unregistered(path: &Path, error: &RegisterError) -> Failure {
     let failure = Failure::at(path, error);
     match error {
-        RegisterError::Registration(_) => failure
-            .hint("who has the .zkq file writes this one anew, with another registration proof: `zkonnx register`"),
+        RegisterError::Registration(_) => failure.hint(RENEW),
         _ => failure,
     }
 }

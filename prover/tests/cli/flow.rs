@@ -170,6 +170,17 @@ fn bench_sweeps_over_settings_and_compares_reports() {
     let expected = |stage: &serde_json::Value| if stage["stage"] == "load" { "unknown" } else { "same" };
     assert!(stages.len() > 40 && stages.iter().all(|s| s["verdict"] == expected(s)), "{compared:#}");
     zkonnx(&["bench", "--compare", &first, &mlp.zkq]).refused(&["m.zkq", "hint"]);
+    // A report of the suite before: the same stages, other counts, one way of proving gates.
+    let mut old = json.clone();
+    old["format"] = 1.into();
+    for run in old["runs"].as_array_mut().unwrap() {
+        run["settings"].as_object_mut().unwrap().remove("gates");
+        run["predicted"].as_object_mut().unwrap().remove("verify_seconds");
+        run["shape"] = serde_json::json!({ "advice_columns": 120, "phase1_columns": 77, "linear": 60000 });
+    }
+    let old = dir.file("old.json", old.to_string());
+    assert_eq!(zkonnx(&["bench", "--compare", &old, &first, "--json"]).json()["stages"], compared["stages"]);
+    zkonnx(&["bench", "--fit", &old]).refused(&["4 measurements"]);
     let other = dir.file("other.json", ended.out.replace("\"m.zkq\"", "\"n.zkq\""));
     zkonnx(&["bench", "--compare", &first, &other]).refused(&["other.json", "no measurement"]);
 
