@@ -36,7 +36,7 @@ class Zkonnx:
         return {
             "steps": {"quantize": keep(measured, inner_seconds=said["seconds"])},
             "key_bytes": size(run.work / "m.zkq", run.work / "m.zkv"),
-            "details": {"k": said["k"], "limb_bits": said["limb_bits"], "bits": int(bits)},
+            "details": {"k": said["k"], "limb_bits": said["limb_bits"], "gates": said["gates"], "bits": int(bits)},
         }
 
     def prove(self, run, index):

@@ -12,7 +12,7 @@ use zkonnx_circuits::{cost::choose_layout, lower::Modes};
 use zkonnx_prover::{keys::ProverModel, params_cache, prove::prove};
 use zkonnx_quantize::{
     data::{quantise_input, read_samples},
-    model::QuantizedModel,
+    model::{Gates, QuantizedModel},
     onnx::OnnxModel,
     quantize,
     recipe::Recipe,
@@ -85,11 +85,20 @@ fn models() -> PathBuf {
 /// When the committed files are not there.
 #[must_use]
 pub fn fixture(name: &str) -> Fixture {
+    fixture_by(name, Gates::Relations)
+}
+
+/// The same with gates proven in this way, in the layout that is best for it.
+///
+/// # Panics
+/// When the committed files are not there.
+#[must_use]
+pub fn fixture_by(name: &str, gates: Gates) -> Fixture {
     let onnx = OnnxModel::from_path(&models().join(format!("{name}.onnx")), &BTreeMap::new()).expect("a fixture");
     let samples = read_samples(&models().join(format!("{name}_calibration.npz")), &onnx.inputs()).expect("its samples");
     let recipe = if name.starts_with("series") { Recipe::of_bits(16) } else { Recipe::default() };
     let (mut model, _) = quantize(&onnx, Some(&samples), &recipe).expect("a model that quantises");
-    model.layout = choose_layout(&Arc::new(model.graph.clone()), None, None).expect("a layout").0;
+    model.layout = choose_layout(&Arc::new(model.graph.clone()), gates, None, None).expect("a layout").0;
     let inputs = (0..samples.len())
         .map(|s| {
             let inputs = model.graph.inputs.iter().zip(samples.sample(s));

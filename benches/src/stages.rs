@@ -3,9 +3,18 @@
 use crate::Fixture;
 use std::{hint::black_box, time::Duration};
 use zkonnx_prover::bench::stages::{by_name, StageTimes};
+use zkonnx_quantize::model::Gates;
 
-/// The stages of a proof: names of spans.
-pub const STAGES: [&str; 6] = ["witness", "phase-1 commitments", "halo2 proof", "sumcheck", "relations", "opening"];
+/// The stages of a proof: names of spans. Where halo2 proves the gates only what is then different is listed.
+#[must_use]
+pub fn stages_of(gates: Gates) -> &'static [&'static str] {
+    match gates {
+        Gates::Relations => {
+            &["witness", "commitments", "lookups", "contractions", "pairs", "relations", "fold columns", "opening"]
+        }
+        Gates::Halo2 => &["commitments", "halo2 proof", "contractions", "opening"],
+    }
+}
 
 /// The time that `runs` proofs spend in one stage.
 ///

@@ -82,6 +82,11 @@ pub(crate) fn contractions(compiled: &CompiledModel) -> Vec<Phrases> {
     phrases
 }
 
+/// Cells of words: limbs of all elements.
+pub(crate) fn cells(compiled: &CompiledModel) -> usize {
+    compiled.placement.words.iter().map(|word| word.len * word.limbs.len()).sum()
+}
+
 /// A name cut at the front: its end tells more.
 pub(crate) fn cut(text: &str, width: usize) -> String {
     let length = text.chars().count();

@@ -89,7 +89,7 @@ impl Search {
                     "max_error": worst(&m.report, |o| o.max_error),
                     "error_share": worst(&m.report, |o| o.error_share),
                     "top1_agreement": least(&m.report),
-                    "cells": m.cost.lookups,
+                    "lookups": m.cost.lookups,
                     "k": m.layout.k,
                     "limb_bits": m.layout.limb_bits,
                     "gates": m.layout.gates,
@@ -126,7 +126,7 @@ impl fmt::Display for Search {
         write!(
             f,
             "{:>4} {:>11} {:>10} {:>8} {:>9} {:>3} {:>9} {:>10}",
-            "bits", "max error", "of range", "top-1", "cells", "k", "prove", "memory"
+            "bits", "max error", "of range", "top-1", "lookups", "k", "prove", "memory"
         )?;
         for (i, step) in self.steps.iter().enumerate() {
             write!(f, "\n{:>4} ", step.bits)?;

@@ -15,8 +15,9 @@ use zkonnx_circuits::cost::Cost;
 use zkonnx_quantize::{
     data::{quantise_input, read_samples, InputSpec, Samples},
     graph::Graph,
-    model::QuantizedModel,
+    model::{DecodeError, QuantizedModel},
 };
+use zkonnx_verifier::error::RegisterError;
 
 /// Reads a whole file.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -30,8 +31,28 @@ pub(super) fn read_model(path: &Path) -> Result<QuantizedModel, Failure> {
 
 /// A `model.zkq` that was read from this path.
 pub(super) fn parse_model(path: &Path, bytes: &[u8]) -> Result<QuantizedModel, Failure> {
-    QuantizedModel::from_bytes(bytes)
-        .map_err(|e| Failure::at(path, e).hint("a .zkq file is written by `zkonnx quantize`"))
+    QuantizedModel::from_bytes(bytes).map_err(|e| undecoded(path, &e, "a .zkq file is written by `zkonnx quantize`"))
+}
+
+/// A file of a model that cannot be read, with what to do about it.
+pub(super) fn undecoded(path: &Path, error: &DecodeError, hint: &str) -> Failure {
+    let hint = match error {
+        DecodeError::Version { .. } => "another version of zkonnx wrote it: `zkonnx quantize` makes the model anew",
+        _ => hint,
+    };
+    Failure::at(path, error).hint(hint)
+}
+
+/// What to do about a registration proof that does not verify.
+pub(super) const RENEW: &str = "whoever has the .zkq file writes this one anew: `zkonnx register`";
+
+/// A model that cannot be registered, with what to do about it.
+pub(super) fn unregistered(path: &Path, error: &RegisterError) -> Failure {
+    let failure = Failure::at(path, error);
+    match error {
+        RegisterError::Registration(_) => failure.hint(RENEW),
+        _ => failure,
+    }
 }
 
 /// Parameters for `k`, from the cache where possible; says what is unusual.

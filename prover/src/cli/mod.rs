@@ -34,6 +34,7 @@ mod receipt;
 #[cfg(feature = "jobs")]
 mod receipts;
 mod recipe;
+mod register;
 #[cfg(feature = "report")]
 mod report;
 mod run;
@@ -66,6 +67,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Quantises an ONNX model to M.zkq, and writes what a verifier registers to M.zkv beside it
     Quantize(quantize::Quantize),
+    /// Writes anew what a verifier registers: M.zkv from M.zkq, with private weights the registration proof too
+    Register(register::Register),
     /// Evaluates a quantised model
     Run(run::Run),
     /// Evaluates a quantised model on one input and proves the result
@@ -138,6 +141,11 @@ impl Failure {
         Self::new(format!("{path}: {message}"))
     }
 
+    /// The same failure, about this file.
+    fn of_file(self, path: &std::path::Path) -> Self {
+        Self { hint: self.hint, ..Self::at(path, self.message) }
+    }
+
     fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -151,6 +159,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Inspect(command) => command.run(),
         Command::Quantize(command) => command.run(),
+        Command::Register(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Prove(command) => command.run(),
         Command::Batch(command) => command.run(),

@@ -1,7 +1,7 @@
 //! How each ONNX node is proven, and what it costs.
 
 use super::{files, gates::layout_text};
-use crate::proven_by::{contractions, cut, gadget, Phrases};
+use crate::proven_by::{cells, contractions, cut, gadget, Phrases};
 use serde::Serialize;
 use serde_json::Value;
 use std::{
@@ -124,7 +124,7 @@ pub(super) fn rows(inspection: &Inspection, compiled: &CompiledModel, costs: &No
         let by = std::iter::once("exact linear form".to_owned()).chain(contractions.list()).collect();
         rows.push(row(&output.name, "(output)", shape, by, *cost));
     }
-    let (layout, cost) = (compiled.layout, costs.total);
+    let (layout, cost, cells) = (compiled.layout, costs.total, cells(compiled));
     Rows {
         rows,
         folded: inspection.folded,
@@ -133,6 +133,7 @@ pub(super) fn rows(inspection: &Inspection, compiled: &CompiledModel, costs: &No
             "limb_bits": layout.limb_bits,
             "gates": layout.gates,
             "columns": cost.columns,
+            "cells": cells,
             "lookups": cost.lookups,
             "prove_seconds": cost.seconds,
             "verify_seconds": cost.verify_seconds,
@@ -140,7 +141,7 @@ pub(super) fn rows(inspection: &Inspection, compiled: &CompiledModel, costs: &No
             "proof_bytes": cost.proof_bytes,
         }),
         summary: [
-            format!("{}, {} columns, {} cells looked up", layout_text(layout), cost.columns, cost.lookups),
+            format!("{}, {} columns, {cells} cells, {} looked up", layout_text(layout), cost.columns, cost.lookups),
             files::cost_text(&cost),
         ],
     }

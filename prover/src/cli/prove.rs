@@ -103,6 +103,7 @@ impl Prove {
                 "{}",
                 serde_json::json!({
                     "model_id": prover.id.to_string(),
+                    "gates": prover.model.layout.gates,
                     "proof": self.output,
                     "openings": written,
                     "proof_bytes": proof_bytes,
@@ -113,9 +114,10 @@ impl Prove {
             );
         } else {
             say!(
-                "{}: proof of {}, file of {}; keys {:.2} s, proof {:.2} s",
+                "{}: proof of {}, gates by {}, file of {}; keys {:.2} s, proof {:.2} s",
                 self.output.display(),
                 files::bytes(proof_bytes),
+                prover.model.layout.gates,
                 files::bytes(bytes.len()),
                 prepared.as_secs_f64(),
                 proven.as_secs_f64()

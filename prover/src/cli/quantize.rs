@@ -7,13 +7,10 @@ use super::{
     limits::Limits,
     output,
     recipe::RecipeOptions,
+    register::{verifier_file, VerifierFile},
     Failure, Outcome,
 };
-use crate::{
-    generators::Generators,
-    keys::{verifier_model, ParamColumns},
-    prove::prove_registration,
-};
+use crate::proven_by::cells;
 use clap::Args;
 use indicatif::ProgressBar;
 use std::{
@@ -34,7 +31,7 @@ use zkonnx_quantize::{
     recipe::Recipe,
     report::{accuracy, AccuracyReport},
 };
-use zkonnx_verifier::{statement::ModelId, zkv::VerifierModel};
+use zkonnx_verifier::statement::ModelId;
 
 #[derive(Debug, Args)]
 pub(super) struct Quantize {
@@ -132,18 +129,8 @@ pub(super) fn build(
         getrandom::fill(&mut blind_seed).map_err(|e| Failure::new(format!("no randomness: {e}")))?;
         model.privacy = WeightPrivacy::Private { blind_seed };
     }
-    let params = files::params(model.layout.k.into())?;
-    let generators = Generators::new(&params).ok_or_else(|| Failure::new("unusable parameters"))?;
-    let columns = ParamColumns::new(&model, &generators);
-    let mut verifier = verifier_model(&model, &columns);
-    if private && !model.graph.params.is_empty() {
-        verifier.registration = prove_registration(model.clone(), params).map_err(|e| {
-            Failure::new(format!("the registration of private weights: {e}")).hint("a larger --k may have room for it")
-        })?;
-        // Never hand out a model that nobody can register.
-        VerifierModel::from_bytes(&verifier.to_bytes()).map_err(Failure::new)?;
-    }
-    Ok(Built { id: verifier.id(), zkv: verifier.to_bytes(), model })
+    let VerifierFile { id, bytes, .. } = verifier_file(&model)?;
+    Ok(Built { id, zkv: bytes, model })
 }
 
 impl Quantize {
@@ -170,7 +157,7 @@ impl Quantize {
         let (model, notes) = quantize(&onnx, calibration.as_ref(), &recipe).map_err(|e| Failure::at(&self.model, e))?;
         bar.set_message("committing");
         let built = build(model, self.private_weights, (self.gates.into(), self.k, self.limb_bits))
-            .map_err(|e| Failure::at(&self.model, e.message))?;
+            .map_err(|e| e.of_file(&self.model))?;
         let seconds = started.elapsed().as_secs_f64();
         bar.set_message("measuring accuracy");
         let report = match &held_out {
@@ -302,7 +289,8 @@ impl Quantize {
             say!("{report}");
         }
         say!("model id   {}", built.id);
-        say!("layout     {}, {} columns, {} cells looked up", layout_text(layout), cost.columns, cost.lookups);
+        let cells = cells(&compiled);
+        say!("layout     {}, {} columns, {cells} cells, {} looked up", layout_text(layout), cost.columns, cost.lookups);
         say!("predicted  {}", files::cost_text(&cost));
         say!(
             "written    {} ({}), {} ({}) in {seconds:.2} s",

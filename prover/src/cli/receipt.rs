@@ -1,7 +1,9 @@
 //! `zkonnx receipt`: receipts from proofs, in binary and JSON, and what a model is charged for.
 
 use super::{
-    files, output,
+    files,
+    gates::layout_text,
+    output,
     prove::modes,
     verify::{context_text, Models},
     Failure, Outcome,
@@ -171,7 +173,7 @@ fn meter(path: &Path, hide: &[String], group: u32, json: bool) -> Result<Outcome
         (model.graph, model.layout)
     } else {
         let model = VerifierModel::from_bytes(&bytes)
-            .map_err(|e| Failure::at(path, e).hint("a .zkv or .zkq file is written by `zkonnx quantize`"))?;
+            .map_err(|e| files::undecoded(path, &e, "a .zkv or .zkq file is written by `zkonnx quantize`"))?;
         (model.graph, model.layout)
     };
     let graph = graph.grouped(group).map_err(|e| Failure::at(path, e))?;
@@ -181,6 +183,7 @@ fn meter(path: &Path, hide: &[String], group: u32, json: bool) -> Result<Outcome
     if json {
         say!("{}", serde_json::json!(metering));
     } else {
+        say!("layout     {}", layout_text(layout));
         show_metering(&metering);
     }
     Ok(Outcome::Done)

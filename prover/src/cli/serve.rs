@@ -79,7 +79,10 @@ impl Serve {
         let cannot_listen = |e: std::io::Error| Failure::new(format!("{}: {e}", self.listen));
         let server = Server::bind(self.listen, config).map_err(cannot_listen)?;
         for path in &self.model {
-            let id = server.register(&files::read(path)?).map_err(|e| Failure::at(path, e.message))?;
+            let id = server.register(&files::read(path)?).map_err(|e| match e.code {
+                "registration" => Failure::at(path, e.message).hint(files::RENEW),
+                _ => Failure::at(path, e.message),
+            })?;
             say!("model {id} {}", path.display());
         }
         let address = server.local_addr().map_err(cannot_listen)?;

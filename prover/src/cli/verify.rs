@@ -1,6 +1,6 @@
 //! `zkonnx verify`.
 
-use super::{files, run::to_json, Failure, Outcome};
+use super::{files, gates::layout_text, run::to_json, Failure, Outcome};
 use clap::Args;
 use std::{
     path::{Path, PathBuf},
@@ -74,13 +74,13 @@ impl Models {
             let model = files::read(path)?;
             // The layout stands in the file: read it before parameters are looked for.
             let parsed = VerifierModel::from_bytes(&model)
-                .map_err(|e| Failure::at(path, e).hint("a .zkv file is written by `zkonnx quantize`"))?;
+                .map_err(|e| files::undecoded(path, &e, "a .zkv file is written by `zkonnx quantize`"))?;
             let k = u32::from(parsed.layout.k);
             if !known.contains(&k) {
                 registry.insert_params(files::params(k).map_err(|e| Failure::at(path, e.message))?);
                 known.push(k);
             }
-            let handle = registry.register(&model).map_err(|e| Failure::at(path, e))?;
+            let handle = registry.register(&model).map_err(|e| files::unregistered(path, &e))?;
             first.get_or_insert(handle);
         }
         let first = first.ok_or_else(|| Failure::new("no model"))?;
@@ -182,6 +182,7 @@ fn verdict_json(
         "proof": path,
         "verdict": "accepted",
         "model_id": verified.model_id(),
+        "gates": handle.layout().gates,
         "statement": verified.statement_digest(),
         "inputs": to_json(&inputs),
         "outputs": to_json(&outputs),
@@ -204,6 +205,7 @@ fn show(presented: &Presented, verified: &Verified, handle: &ModelHandle) {
         None => say!("model id   {}", verified.model_id()),
     }
     say!("statement  {}", verified.statement_digest());
+    say!("layout     {}", layout_text(handle.layout()));
     match (handle.declared_weights(), handle.weight_status()) {
         (DeclaredWeights::Public, _) => say!("weights    declared public (not recomputed here)"),
         (DeclaredWeights::Private, WeightStatus::RangeProven) => say!("weights    private, range-proven"),

@@ -33,7 +33,7 @@ pub(super) fn of_gadget(gadget: Gadget) -> &'static str {
         Gadget::Max => "#e45756",
         Gadget::Table => "#b279a2",
         Gadget::Division => "#eeca3b",
-        Gadget::RangeTable => "#3b6ea5",
+        Gadget::RangeTable => "#9d755d",
         Gadget::FunctionTable => "#8e5b85",
         Gadget::Parameter => "#54a24b",
         Gadget::Committed => "#2f9c95",

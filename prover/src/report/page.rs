@@ -239,7 +239,7 @@ fn circuit(sizes: &Sizes) -> Markup {
         ("contractions", counted(sizes.contraction_rounds, "round")),
         (
             "messages",
-            format!("{}, {}", counted(sizes.pieces, "piece"), counted(sizes.pairs, "product of hidden values")),
+            format!("{}, {} of hidden values", counted(sizes.pieces, "piece"), counted(sizes.pairs, "product")),
         ),
         ("opening", format!("{} folded in {}", columns(sizes.opening_columns), counted(sizes.fold_rounds, "round"))),
     ];

@@ -1,5 +1,6 @@
 //! Sizes of a model's files, circuit and proof, known without proving.
 
+use crate::proven_by;
 use serde::Serialize;
 use zkonnx_circuits::{
     compiled::CompiledModel,
@@ -110,7 +111,7 @@ impl Sizes {
             opening_columns: num_opening_columns(compiled),
             fold_rounds: num_fold_rounds(compiled),
             table_rows: shape.table.len(),
-            cells: compiled.placement.words.iter().map(|word| word.len * word.limbs.len()).sum(),
+            cells: proven_by::cells(compiled),
             lookups: metering.lookups,
             macs: metering.macs,
             parameters: metering.weights,

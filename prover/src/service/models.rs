@@ -12,7 +12,7 @@ use axum::{
     Json,
 };
 use serde::Serialize;
-use zkonnx_quantize::graph::Interval;
+use zkonnx_quantize::{graph::Interval, model::Gates};
 use zkonnx_verifier::{
     registry::{ModelHandle, WeightStatus},
     statement::ModelId,
@@ -25,6 +25,8 @@ pub(super) struct Model {
     model_id: String,
     /// Rows are `2^k`.
     k: u8,
+    /// How gates are proven.
+    gates: Gates,
     /// What the file says of its weights.
     declared_weights: &'static str,
     /// What is known of them.
@@ -61,6 +63,7 @@ impl From<&ModelHandle> for Model {
         Self {
             model_id: handle.id().to_string(),
             k: handle.layout().k,
+            gates: handle.layout().gates,
             declared_weights: match handle.declared_weights() {
                 DeclaredWeights::Public => "public",
                 DeclaredWeights::Private => "private",

@@ -23,14 +23,16 @@ use tracing::Subscriber;
 use tracing_subscriber::{registry::LookupSpan, Layer};
 
 /// Stages that are measured: spans of the prover.
-const STAGES: [&str; 9] = [
+const STAGES: [&str; 11] = [
     "keys",
     "commit parameters",
     "evaluate",
     "witness",
-    "phase-1 commitments",
+    "commitments",
     "halo2 proof",
-    "sumcheck",
+    "lookups",
+    "contractions",
+    "pairs",
     "relations",
     "opening",
 ];

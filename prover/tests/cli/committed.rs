@@ -123,5 +123,16 @@ fn private_weights_are_registered_with_a_proof_of_their_widths() {
     let at = bytes.len() - 40;
     bytes[at] ^= 1;
     let wrong = dir.file("wrong.zkv", bytes);
-    zkonnx(&["verify", "--model", &wrong, &proof]).refused(&["wrong.zkv", "registration proof"]);
+    let reasons = ["wrong.zkv", "registration proof", "hint", "zkonnx register"];
+    zkonnx(&["verify", "--model", &wrong, &proof]).refused(&reasons);
+    // Whoever has the model writes the file anew: the same model with another registration proof.
+    let (good, text) = (std::fs::read(&zkv).unwrap(), zkonnx(&["register", &model, "-o", &wrong]).done().out);
+    assert!(text.contains("with the registration proof"), "{text}");
+    assert_ne!(std::fs::read(&wrong).unwrap(), good);
+    zkonnx(&["verify", "--model", &wrong, &proof]).done();
+    let renewed = zkonnx(&["register", &model, "--json"]).json();
+    assert_eq!((&renewed["zkv"], &renewed["range_proven"]), (&zkv.as_str().into(), &true.into()));
+    assert_eq!(zkonnx(&["verify", "--model", &zkv, &proof, "--json"]).json()["model_id"], renewed["model_id"]);
+    zkonnx(&["register", &model, "-o", &model]).refused(&["m.zkq", ".zkv"]);
+    zkonnx(&["register", &zkv]).refused(&["m.zkv"]);
 }

@@ -128,6 +128,13 @@ fn a_bad_verifier_model_is_refused() {
         let reason = if what == "version" { "version 77 is unknown" } else { "file" };
         zkonnx(&["verify", "--model", &path, &mlp.proof]).refused(&["bad.zkv", reason, "hint"]);
     }
+    // The suite before this one.
+    let mut old = std::fs::read(&mlp.zkv).unwrap();
+    old[10..12].copy_from_slice(&1_u16.to_le_bytes());
+    let path = dir.file("bad.zkv", old);
+    let reasons = ["bad.zkv", "suite version 1 is unknown", "makes the model anew"];
+    zkonnx(&["verify", "--model", &path, &mlp.proof]).refused(&reasons);
+    zkonnx(&["receipt", "meter", &path]).refused(&reasons);
     assert_eq!(dir.list(), ["bad.zkv"]);
 }
 

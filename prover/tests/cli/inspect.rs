@@ -20,7 +20,13 @@ fn every_node_is_told_how_it_is_proven_and_what_it_costs() {
     let of = |name: &str| nodes.iter().find(|n| n["name"] == name).unwrap();
     // Cells and seconds add up to the prediction.
     let cells: u64 = nodes.iter().map(|n| n["cells"].as_u64().unwrap()).sum();
-    assert_eq!(cells, json["predicted"]["lookups"]);
+    assert_eq!(cells, json["predicted"]["cells"]);
+    // Selectors are no lookups.
+    assert!(json["predicted"]["lookups"].as_u64().unwrap() < cells);
+    assert_eq!(json["predicted"]["gates"], "relations");
+    for field in ["verify_seconds", "memory_bytes", "proof_bytes", "columns"] {
+        assert!(json["predicted"][field].as_f64().unwrap() > 0.0, "{field}");
+    }
     let seconds: f64 = nodes.iter().map(|n| n["seconds"].as_f64().unwrap()).sum();
     assert!((seconds / json["predicted"]["prove_seconds"].as_f64().unwrap() - 1.0).abs() < 1e-9);
     let share: f64 = nodes.iter().map(|n| n["share"].as_f64().unwrap()).sum();

@@ -123,11 +123,16 @@ fn proving_is_measured_by_stage_and_shared_out_to_layers() {
     };
     let measured = &json["measured"];
     let prove = stage(&measured["stages"], "prove");
-    let halo2 = stage(&prove["within"], "halo2 proof");
+    let names = |stage: &Value| -> Vec<String> {
+        stage["within"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap().to_owned()).collect()
+    };
     // Side by side, in order.
-    let names: Vec<&str> = halo2["within"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
-    let steps = ["commit columns", "transform columns", "quotient", "evaluations", "combine", "inner product"];
-    assert_eq!(names, steps);
+    let steps = ["evaluate", "witness", "commitments", "lookups", "contractions", "pairs", "relations", "opening"];
+    assert_eq!(names(&prove), steps);
+    assert_eq!(names(&stage(&prove["within"], "lookups")), ["add up fractions"]);
+    assert_eq!(names(&stage(&prove["within"], "contractions")), ["contraction tables"]);
+    let opening = stage(&prove["within"], "opening");
+    assert_eq!(names(&opening), ["collect columns", "fold columns", "inner product rounds"]);
     stage(&measured["stages"], "keys");
     stage(&measured["stages"], "verify");
     let layers = json["layers"].as_array().unwrap();
@@ -143,6 +148,31 @@ fn proving_is_measured_by_stage_and_shared_out_to_layers() {
         page.contains("in proportion to the layers' cells") && page.contains("2 runs on the given inputs"),
         "{page}"
     );
+}
+
+#[test]
+fn the_page_says_how_gates_are_proven() {
+    let dir = Dir::new("report-gates");
+    let (zkq, page) = (dir.path("halo2.zkq"), dir.path("r.html"));
+    let samples = fixture("cli/regressor_samples.npz");
+    let quantize = ["quantize", &fixture("cli/regressor.onnx"), "-o", &zkq, "--calibrate", &samples];
+    zkonnx(&[&quantize[..], &["--gates", "halo2"]].concat()).done();
+    let json = zkonnx(&["report", &zkq, "-o", &page, "--runs", "1", "--json"]).json();
+    let find = |list: &Value, name: &str| {
+        list.as_array().unwrap().iter().find(|stage| stage["name"] == name).unwrap_or(&Value::Null).clone()
+    };
+    let prove = find(&json["measured"]["stages"], "prove");
+    let steps = ["commit columns", "transform columns", "quotient", "evaluations", "combine", "inner product"];
+    let halo2 = find(&prove["within"], "halo2 proof");
+    let names: Vec<&str> = halo2["within"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+    assert_eq!(names, steps);
+    let sizes = &json["sizes"];
+    assert_eq!(sizes["gates"], "halo2");
+    assert!(sizes["gated_columns"].as_u64().unwrap() > 0 && sizes["product_gates"].as_u64().unwrap() > 0);
+    assert!(text(&page).contains("by a halo2 circuit of "));
+    let json = zkonnx(&["report", &regressor(&dir).0, "-o", &page, "--no-measure", "--json"]).json();
+    assert_eq!((&json["sizes"]["gates"], &json["sizes"]["gated_columns"]), (&"relations".into(), &0.into()));
+    assert!(text(&page).contains("proven as relations"));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use zkonnx_prover::{
 };
 use zkonnx_quantize::{
     data::InputSpec,
-    model::QuantizedModel,
+    model::{Gates, QuantizedModel},
     onnx::{build::ModelBuilder, graph::FloatOp, ops::elementwise::Unary},
     quantize, Recipe,
 };
@@ -37,7 +37,8 @@ pub(crate) fn model() -> &'static QuantizedModel {
         let y = builder.add("y", FloatOp::Unary(Unary::Relu), &[x]).unwrap();
         let recipe = Recipe { input_range: Some((-2.0, 2.0)), ..Recipe::of_bits(6) };
         let (mut model, _) = quantize(&builder.finish(&[("y", y)]), None, &recipe).unwrap();
-        model.layout = choose_layout(&std::sync::Arc::new(model.graph.clone()), Some(7), None).unwrap().0;
+        model.layout =
+            choose_layout(&std::sync::Arc::new(model.graph.clone()), Gates::Relations, Some(7), None).unwrap().0;
         model
     })
 }
