@@ -9,7 +9,7 @@ use zkonnx_circuits::{
     witness::Cells,
     words::Lane,
 };
-use zkonnx_prover::{deviation::Deviation, prove::prove_trace};
+use zkonnx_prover::prove::prove_trace;
 use zkonnx_quantize::graph::{Interval, Op, TensorId};
 use zkonnx_tests::{
     debug_verifier::Fault,
