@@ -273,10 +273,10 @@ fn functionals_read_used_cells_only() {
                 }
             }
         }
-        for (column, functional) in system.words.iter().enumerate() {
-            for row in 0..model.num_rows() {
+        for (column, (functional, read)) in system.words.iter().zip(&read).enumerate() {
+            for (row, is_read) in read.iter().enumerate() {
                 let value = functional.get(row).copied().unwrap_or(Fp::zero());
-                assert_eq!(value != Fp::zero(), read[column][row], "column {column}, row {row}");
+                assert_eq!(value != Fp::zero(), *is_read, "column {column}, row {row}");
             }
         }
         let shape = &model.shape;

@@ -5,9 +5,7 @@
 
 use ff::PrimeField;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
-use zkonnx_circuits::{
-    compiled::CompiledModel, cost::choose_layout, lower::Modes, relations::TensorCells, witness::assign,
-};
+use zkonnx_circuits::{compiled::CompiledModel, lower::Modes, relations::TensorCells, witness::assign};
 use zkonnx_prover::prove::prove;
 use zkonnx_quantize::{
     data::{quantise_input, read_npz, read_samples, NamedTensor},
@@ -16,17 +14,19 @@ use zkonnx_quantize::{
     model::QuantizedModel,
     quantize, OnnxModel, Recipe,
 };
-use zkonnx_tests::setup::Sides;
+use zkonnx_tests::setup::{lay_out, Sides};
 use zkonnx_verifier::{statement::Context, verify::verify};
 
-/// What may only change on purpose: the model id with quantiser, layout or file format; the digest of the verifying key
-/// with the circuit; the proof's length with either. To renew, run
+/// What may only change on purpose: the model id with quantiser, layout or file format; the digest of halo2's key, where gates are
+/// proven by it, with lanes and gates; lengths of proofs with either. To renew, run
 /// `cargo test --release -p zkonnx-tests --test fixtures golden` and copy what the failures print; then raise
 /// the version numbers (`SEMANTICS_VERSION`, `FORMAT_VERSION`, `SUITE`) that the change calls for.
+#[derive(Clone, Copy)]
 struct Golden {
     model_id: &'static str,
-    vk_digest: &'static str,
     proof_length: usize,
+    key_digest: &'static str,
+    halo2_proof_length: usize,
 }
 
 struct Fixture {
@@ -39,9 +39,10 @@ const LENET: Fixture = Fixture {
     name: "lenet",
     images: "mnist",
     golden: Golden {
-        model_id: "1db046ab14738fc076e2a1fa931dc21d9a6986fb5ada5281e510c6ff0f8593d7",
-        vk_digest: "10ec15f457bb4ad48ac6e5087c84b6971f3565b9354636806a780bce29ae0009",
-        proof_length: 10_592,
+        model_id: "7a45820aae80932abd8581901e869cb125b8149b5ee0f541971bd20d4f38e95e",
+        proof_length: 8800,
+        key_digest: "d432c095685459e675224ac4dda0affb181fbbd11e3b74af8b8c04ec509f1536",
+        halo2_proof_length: 11_968,
     },
 };
 
@@ -49,9 +50,10 @@ const MLP: Fixture = Fixture {
     name: "mlp",
     images: "mnist",
     golden: Golden {
-        model_id: "ac09f5337201cdfdfd42cd6b3785eff5a6cc50be409325a7d3ddfdf4f3922af3",
-        vk_digest: "4bfc40b948cbd8c9e10bd6e4990c39eb736407c91dca26c2e463baeb54790e3b",
-        proof_length: 3456,
+        model_id: "d52fdd363abba83c252e4de94a2060aeeaaf0def0f0b0ccec1fc8c5ba14071a6",
+        proof_length: 4352,
+        key_digest: "700d2b6f1bdb18398dbb0962226a31d9a8b62508d023988e74e4a3c26fc14c0c",
+        halo2_proof_length: 5312,
     },
 };
 
@@ -59,9 +61,10 @@ const CIFAR: Fixture = Fixture {
     name: "cifar",
     images: "cifar",
     golden: Golden {
-        model_id: "ed2acf637a5492aa7d30ffd5b1625ee1bb6eadff7e7b541af22532d18ab00823",
-        vk_digest: "8cc0dd523f7af23cb12610cc1927b0c1d15c045991338069f555491f42c47300",
-        proof_length: 21_920,
+        model_id: "2f69f380434ca0c5b5d6547391a498cf1edc78015231d60639e68a7801402763",
+        proof_length: 14_912,
+        key_digest: "d0f1d7415b4bd251f76d29098f7a64cee020f9d9bce649a839ca52d912da7b10",
+        halo2_proof_length: 22_112,
     },
 };
 
@@ -75,7 +78,7 @@ impl Fixture {
         let calibration = path(&format!("{}_calibration.npz", self.name));
         let samples = read_samples(&calibration, &onnx.inputs()).expect("samples");
         let (mut model, _) = quantize(&onnx, Some(&samples), &Recipe::default()).expect("a quantised model");
-        model.layout = choose_layout(&Arc::new(model.graph.clone()), None, None).expect("a layout").0;
+        lay_out(&mut model, None);
         model
     }
 
@@ -98,12 +101,16 @@ impl Fixture {
     }
 
     fn is_golden(&self) {
-        let sides = Sides::new(self.model());
-        let hex: String = sides.prover.keys.vk_digest.to_repr().iter().map(|b| format!("{b:02x}")).collect();
-        let actual = (sides.prover.id.to_string(), hex, sides.prover.keys.proof_length);
-        assert_eq!(sides.handle.id(), sides.prover.id);
-        let golden = (self.golden.model_id.to_owned(), self.golden.vk_digest.to_owned(), self.golden.proof_length);
-        assert_eq!(actual, golden, "{}: see Golden", self.name);
+        let [relations, halo2] = Sides::both(&self.model());
+        assert!(relations.prover.keys.halo2.is_none());
+        let key = halo2.prover.keys.halo2.as_ref().expect("a model with gates");
+        let hex: String = key.digest.to_repr().iter().map(|b| format!("{b:02x}")).collect();
+        let lengths = [&relations, &halo2].map(|sides| sides.prover.keys.proof_length);
+        assert_eq!(relations.handle.id(), relations.prover.id);
+        assert_ne!(relations.handle.id(), halo2.handle.id());
+        let Golden { model_id, proof_length, key_digest, halo2_proof_length } = self.golden;
+        let golden = (model_id.to_owned(), key_digest.to_owned(), [proof_length, halo2_proof_length]);
+        assert_eq!((relations.prover.id.to_string(), hex, lengths), golden, "{}: see Golden", self.name);
     }
 
     /// The cells hold the evaluator's tensors, for real and for extreme images.
@@ -128,15 +135,21 @@ impl Fixture {
         }
     }
 
+    /// Proves all images with gates as relations, and the first one with gates by halo2.
     fn proves(&self, images: usize, extreme: usize) {
-        let sides = Sides::new(self.model());
+        let [relations, halo2] = Sides::both(&self.model());
+        self.proves_with(&relations, self.golden.proof_length, images, extreme);
+        self.proves_with(&halo2, self.golden.halo2_proof_length, 1, 0);
+    }
+
+    fn proves_with(&self, sides: &Sides, proof_length: usize, images: usize, extreme: usize) {
         let input = &sides.prover.model.graph.inputs[0];
         let images =
             self.images(&sides.prover.model, images).into_iter().chain(extremes(input).into_iter().take(extreme));
         for (i, image) in images.enumerate() {
             let expected = evaluate(&sides.prover.model, std::slice::from_ref(&image)).expect("as declared").outputs;
             let (statement, proof) = prove(&sides.prover, &[image], Context::default()).expect("a proof");
-            assert_eq!(proof.len(), self.golden.proof_length, "{}, image {i}", self.name);
+            assert_eq!(proof.len(), proof_length, "{}, image {i}", self.name);
             if let Err(error) = verify(&sides.handle, &statement, &proof, None) {
                 panic!("{}, image {i}: {error}", self.name);
             }

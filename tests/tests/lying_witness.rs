@@ -15,7 +15,6 @@ use zkonnx_prover::{
 };
 use zkonnx_quantize::{
     eval::{evaluate, Trace},
-    graph::Interval,
     model::{Gates, QuantizedModel},
 };
 use zkonnx_tests::{

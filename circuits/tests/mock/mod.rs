@@ -29,9 +29,9 @@ use zkonnx_quantize::{
 };
 
 /// What an assignment can violate.
-pub const PRODUCT: &str = "product";
-pub const LINEAR: &str = "linear";
-pub const LOOKUP: &str = "lookup";
+pub(crate) const PRODUCT: &str = "product";
+pub(crate) const LINEAR: &str = "linear";
+pub(crate) const LOOKUP: &str = "lookup";
 
 /// The gates that the mock prover finds violated.
 fn mocked(model: &CompiledModel, cells: &Cells) -> BTreeSet<String> {
@@ -74,7 +74,7 @@ fn evaluated(model: &CompiledModel, cells: &Cells) -> BTreeSet<String> {
 }
 
 /// What an assignment violates; empty when it is accepted.
-pub fn verify(model: &CompiledModel, cells: &Cells) -> BTreeSet<String> {
+pub(crate) fn verify(model: &CompiledModel, cells: &Cells) -> BTreeSet<String> {
     let mut failed = evaluated(model, cells);
     if model.shape.has_halo2() {
         assert_eq!(mocked(model, cells), failed, "the two ways of proving gates");
@@ -90,16 +90,16 @@ pub fn verify(model: &CompiledModel, cells: &Cells) -> BTreeSet<String> {
     failed
 }
 
-pub fn only(what: &str) -> BTreeSet<String> {
+pub(crate) fn only(what: &str) -> BTreeSet<String> {
     BTreeSet::from([what.to_owned()])
 }
 
-pub fn read(coef: i64, source: u32, len: u32) -> Term {
+pub(crate) fn read(coef: i64, source: u32, len: u32) -> Term {
     Term { coef, source: Source::Tensor(TensorId(source)), sums: Vec::new(), map: IndexMap::identity(&[len], 0) }
 }
 
 /// The graph `y = op(x >> shift)` with `x` in `bounds`, laid out for `len` elements.
-pub fn unary(op: Op, shift: u8, bounds: Interval, len: u32, tables: Vec<Table>) -> QuantizedModel {
+pub(crate) fn unary(op: Op, shift: u8, bounds: Interval, len: u32, tables: Vec<Table>) -> QuantizedModel {
     let form = |shape: &[u32], terms: Vec<Term>, bounds| Form {
         shape: shape.to_vec(),
         terms,
@@ -134,19 +134,25 @@ pub fn unary(op: Op, shift: u8, bounds: Interval, len: u32, tables: Vec<Table>) 
     QuantizedModel { graph, weights: Vec::new(), layout, privacy: WeightPrivacy::Public }
 }
 
-pub fn compile(model: &QuantizedModel, input: Mode) -> CompiledModel {
+pub(crate) fn compile(model: &QuantizedModel, input: Mode) -> CompiledModel {
     let mut modes = Modes::public(&model.graph);
     modes.inputs.fill(input);
     CompiledModel::new(Arc::new(model.graph.clone()), modes, model.layout).expect("a circuit")
 }
 
 /// The honest cells for one input.
-pub fn honest(quantized: &QuantizedModel, model: &CompiledModel, x: &[i64]) -> Cells {
+pub(crate) fn honest(quantized: &QuantizedModel, model: &CompiledModel, x: &[i64]) -> Cells {
     assign(model, &evaluate(quantized, &[x.to_vec()]).expect("inputs as declared"))
 }
 
 /// Writes to the limb `limb` of a word's element.
-pub fn cell<'a>(model: &CompiledModel, cells: &'a mut Cells, word: WordId, limb: usize, element: usize) -> &'a mut i64 {
+pub(crate) fn cell<'a>(
+    model: &CompiledModel,
+    cells: &'a mut Cells,
+    word: WordId,
+    limb: usize,
+    element: usize,
+) -> &'a mut i64 {
     let rows = model.shape.num_active_rows();
     let place = &model.placement.words[word.0].places[limb];
     let position = place.start + element;
@@ -154,7 +160,7 @@ pub fn cell<'a>(model: &CompiledModel, cells: &'a mut Cells, word: WordId, limb:
 }
 
 /// Every tuple that is looked up is counted once, on rows of tables and nowhere else.
-pub fn counts_every_lookup(model: &CompiledModel, cells: &Cells) {
+pub(crate) fn counts_every_lookup(model: &CompiledModel, cells: &Cells) {
     let counts = multiplicities(&model.shape, &cells.columns);
     let lengths: Vec<usize> = (0..counts.len()).map(|group| model.shape.table_group(group).len()).collect();
     assert_eq!(counts.iter().map(Vec::len).collect::<Vec<_>>(), lengths);
@@ -164,7 +170,7 @@ pub fn counts_every_lookup(model: &CompiledModel, cells: &Cells) {
 }
 
 /// Accepts all inputs, in blocks of the graph's length.
-pub fn accepts_all(quantized: &QuantizedModel, values: impl Iterator<Item = i64>) {
+pub(crate) fn accepts_all(quantized: &QuantizedModel, values: impl Iterator<Item = i64>) {
     let len = quantized.graph.inputs[0].shape[0] as usize;
     let lo = quantized.graph.inputs[0].bounds.lo;
     let values: Vec<i64> = values.collect();
@@ -184,7 +190,7 @@ pub fn accepts_all(quantized: &QuantizedModel, values: impl Iterator<Item = i64>
 }
 
 /// Every cell of every word out of its range by one on either side: `−1`, and `2^bits` of its limb.
-pub fn refuses_cells_out_of_range(quantized: &QuantizedModel, x: &[i64]) {
+pub(crate) fn refuses_cells_out_of_range(quantized: &QuantizedModel, x: &[i64]) {
     let model = compile(quantized, Mode::Hidden);
     let cells = honest(quantized, &model, x);
     for (w, word) in model.placement.words.iter().enumerate() {
