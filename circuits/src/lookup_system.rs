@@ -1,4 +1,4 @@
-//! The lookup argument's part of the equation: the leaves, layers' messages and pairs (protocol, step 3, and 3.4's table).
+//! The lookup argument's part of the equation: the leaves, layers' messages and pairs (protocol, step 3 and section 7).
 
 use crate::{
     compiled::CompiledModel,

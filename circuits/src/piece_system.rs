@@ -1,4 +1,4 @@
-//! The pieces' part of the equation: the coefficient of every message (protocol, table of 3.4).
+//! The pieces' part of the equation: the coefficient of every message (protocol, section 7).
 
 use crate::{
     field::Fp,

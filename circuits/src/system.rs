@@ -1,4 +1,4 @@
-//! The one linear equation of a proof, from the challenges (protocol, table of 3.4). Prover and verifier build it with the same code.
+//! The one linear equation of a proof, from the challenges (protocol, section 7). Prover and verifier build it with the same code.
 
 use crate::{
     committed::POINT_LEN,

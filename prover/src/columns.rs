@@ -54,7 +54,7 @@ impl Column {
         match self {
             Self::Integers(values) => {
                 let embed = Embedding::new();
-                with_integers!(values, values => values.iter().map(|v| embed.of((*v).into())).collect())
+                with_integers!(values, values => values.iter().map(|v| embed.of(*v)).collect())
             }
             Self::Field(values) => values.clone(),
         }
@@ -95,7 +95,8 @@ impl Embedding {
 
     /// The image of an integer.
     #[must_use]
-    pub fn of(&self, value: i64) -> Fp {
+    pub fn of(&self, value: impl Into<i64>) -> Fp {
+        let value = value.into();
         usize::try_from(value).ok().and_then(|v| self.small.get(v)).copied().unwrap_or_else(|| from_i64(value))
     }
 }
@@ -123,7 +124,8 @@ impl Multiples {
 
     /// `value·factor`.
     #[must_use]
-    pub fn of(&self, value: i64) -> Fp {
+    pub fn of(&self, value: impl Into<i64>) -> Fp {
+        let value = value.into();
         let known = usize::try_from(value).ok().and_then(|v| self.multiples.get(v)).copied();
         known.unwrap_or_else(|| self.factor * from_i64(value))
     }

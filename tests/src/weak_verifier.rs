@@ -9,11 +9,7 @@
 use crate::setup::Sides;
 use blake2b_simd::Params as Blake2b;
 use ff::{Field, FromUniformBytes, PrimeField};
-use halo2_proofs::{
-    arithmetic::best_fft,
-    plonk::verify_proof,
-    transcript::{Blake2bRead, TranscriptRead},
-};
+use halo2_proofs::{arithmetic::best_fft, plonk::verify_proof, transcript::TranscriptRead};
 use pasta_curves::{EqAffine, Fp};
 use zkonnx_circuits::{
     compiled::CompiledModel,
@@ -29,7 +25,7 @@ use zkonnx_verifier::{
     checks::Check,
     halo2::Defer,
     statement::Statement,
-    transcript::{absorb_header, squeeze, Challenge, Recorder},
+    transcript::{absorb_header, squeeze, Challenge, ProofTranscript},
     verify::public_values,
 };
 
@@ -223,7 +219,7 @@ pub fn outcome(lacks: Lacks, sides: &Sides, statement: &Statement, proof: &[u8])
     let model = &keys.compiled;
     let (shape, params) = (&model.shape, handle.params());
     // 1. Header and free points.
-    let mut transcript = Blake2bRead::<_, EqAffine, Challenge>::init(proof);
+    let mut transcript = ProofTranscript::new(proof);
     absorb_header(&mut transcript, &statement.digest()).expect("a header");
     let mut reading = Reading { transcript: &mut transcript, mutant: Mutant::new(lacks) };
     let mut columns = vec![EqAffine::default(); shape.columns.len()];
@@ -234,11 +230,11 @@ pub fn outcome(lacks: Lacks, sides: &Sides, statement: &Statement, proof: &[u8])
     // 2. halo2.
     let mut halo2 = params.empty_msm();
     if let Some(key) = &keys.halo2 {
-        let mut recorder = Recorder::new(&mut *reading.transcript);
+        reading.transcript.take_points();
         let circuits: [&[&[Fp]]; 1] = [&[]];
-        halo2 =
-            verify_proof(params, &key.vk, Defer(params.empty_msm()), &circuits, &mut recorder).expect("well-formed");
-        for (column, point) in shape.gated.iter().zip(recorder.points) {
+        let strategy = Defer(params.empty_msm());
+        halo2 = verify_proof(params, &key.vk, strategy, &circuits, reading.transcript).expect("well-formed");
+        for (column, point) in shape.gated.iter().zip(reading.transcript.take_points()) {
             columns[*column] = point;
         }
     }

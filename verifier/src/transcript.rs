@@ -3,10 +3,15 @@
 //! Order: separator, format, suite and semantics versions, statement digest (two scalars of 128
 //! bits); then everything that is sent, see [`crate::argument`], with halo2's proof where there is one.
 
-use crate::statement::{StatementDigest, FORMAT_VERSION, SUITE};
+use crate::{
+    length::ELEMENT,
+    parallel,
+    statement::{StatementDigest, FORMAT_VERSION, SUITE},
+};
 use blake2b_simd::Params as Blake2b;
 use ff::{FromUniformBytes, PrimeField};
-use halo2_proofs::transcript::{Challenge255, EncodedChallenge, Transcript, TranscriptRead};
+use group::GroupEncoding;
+use halo2_proofs::transcript::{Blake2bRead, Challenge255, EncodedChallenge, Transcript, TranscriptRead};
 use pasta_curves::{EqAffine, Fp};
 use std::io;
 use zkonnx_quantize::model::SEMANTICS_VERSION;
@@ -43,22 +48,54 @@ pub fn squeeze<T: Transcript<EqAffine, Challenge>>(transcript: &mut T) -> Fp {
     transcript.squeeze_challenge().get_scalar()
 }
 
-/// A transcript that keeps the points that are read from it.
+/// The transcript of a proof's bytes. Points are decompressed ahead, all at once, and absorbed when they are read; the points that
+/// were read are kept.
 #[derive(Debug)]
-pub struct Recorder<'a, T> {
-    inner: &'a mut T,
-    /// So far, in order.
-    pub points: Vec<EqAffine>,
+pub struct ProofTranscript<'a> {
+    inner: Blake2bRead<&'a [u8], EqAffine, Challenge>,
+    elements: &'a [[u8; ELEMENT]],
+    /// The elements that are points.
+    points: Vec<Option<EqAffine>>,
+    at: usize,
+    /// Points that were read since the last [`ProofTranscript::take_points`].
+    read: Vec<EqAffine>,
 }
 
-impl<'a, T> Recorder<'a, T> {
-    /// Nothing is read yet.
-    pub fn new(inner: &'a mut T) -> Self {
-        Self { inner, points: Vec::new() }
+impl<'a> ProofTranscript<'a> {
+    /// Reads from the first element on. Bytes after the last whole element are no element.
+    #[must_use]
+    pub fn new(proof: &'a [u8]) -> Self {
+        let elements = proof.as_chunks().0;
+        let points =
+            parallel::map(elements.iter().collect(), |bytes: &[u8; ELEMENT]| EqAffine::from_bytes(bytes).into());
+        Self { inner: Blake2bRead::init(&[]), elements, points, at: 0, read: Vec::new() }
+    }
+
+    /// Elements that were not read.
+    #[must_use]
+    pub fn num_left(&self) -> usize {
+        self.elements.len() - self.at
+    }
+
+    /// The points that were read since the last call.
+    pub fn take_points(&mut self) -> Vec<EqAffine> {
+        std::mem::take(&mut self.read)
+    }
+
+    fn next(&mut self) -> Option<usize> {
+        let at = self.at;
+        (at < self.elements.len()).then(|| {
+            self.at += 1;
+            at
+        })
     }
 }
 
-impl<T: Transcript<EqAffine, Challenge>> Transcript<EqAffine, Challenge> for Recorder<'_, T> {
+fn malformed(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+impl Transcript<EqAffine, Challenge> for ProofTranscript<'_> {
     fn squeeze_challenge(&mut self) -> Challenge {
         self.inner.squeeze_challenge()
     }
@@ -70,14 +107,20 @@ impl<T: Transcript<EqAffine, Challenge>> Transcript<EqAffine, Challenge> for Rec
     }
 }
 
-impl<T: TranscriptRead<EqAffine, Challenge>> TranscriptRead<EqAffine, Challenge> for Recorder<'_, T> {
+impl TranscriptRead<EqAffine, Challenge> for ProofTranscript<'_> {
     fn read_point(&mut self) -> io::Result<EqAffine> {
-        let point = self.inner.read_point()?;
-        self.points.push(point);
+        let point = self.next().and_then(|at| self.points.get(at).copied().flatten());
+        let point = point.ok_or_else(|| malformed("not a point of the curve"))?;
+        // Refuses the identity.
+        self.inner.common_point(point)?;
+        self.read.push(point);
         Ok(point)
     }
     fn read_scalar(&mut self) -> io::Result<Fp> {
-        self.inner.read_scalar()
+        let scalar = self.next().and_then(|at| self.elements.get(at)).and_then(|bytes| Fp::from_repr(*bytes).into());
+        let scalar = scalar.ok_or_else(|| malformed("not a canonical scalar"))?;
+        self.inner.common_scalar(scalar)?;
+        Ok(scalar)
     }
 }
 

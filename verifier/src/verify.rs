@@ -6,19 +6,21 @@ use crate::{
     error::{Step, VerifyError},
     generators::{sum_terms, vanishes},
     halo2,
+    length::ELEMENT,
     registry::{ModelHandle, ModelKeys},
     statement::{
         Context, Integers, ModelId, Statement, StatementDigest, TensorEntry, TensorValue, FORMAT_VERSION, SUITE,
     },
-    transcript::{absorb_header, final_state, Challenge},
+    transcript::{absorb_header, final_state, ProofTranscript},
 };
-use halo2_proofs::{
-    poly::commitment::{Params, MSM},
-    transcript::Blake2bRead,
-};
+use halo2_proofs::poly::commitment::{Params, MSM};
 use pasta_curves::{EqAffine, Fp};
 use zkonnx_circuits::{functional::PublicTensors, messages::Rounds, system::word_system};
-use zkonnx_quantize::{graph::Interval, model::SEMANTICS_VERSION, scale::Scale};
+use zkonnx_quantize::{
+    graph::Interval,
+    model::{Gates, SEMANTICS_VERSION},
+    scale::Scale,
+};
 
 /// A proof was accepted. There is no other way to get one of these than [`verify`] and [`crate::batch::verify_batch`].
 ///
@@ -107,7 +109,10 @@ pub fn verify(
             Some(step) => Err(VerifyError::rejected(step, "the final equation does not hold")),
         }
     };
-    crate::parallel::apart(decide)
+    match handle.layout().gates {
+        Gates::Relations => decide(),
+        Gates::Halo2 => crate::parallel::apart(decide),
+    }
 }
 
 /// Everything but the final equation, with the handle's keys.
@@ -155,8 +160,7 @@ pub fn defer<'p>(
     let malformed = |reason: String| VerifyError::rejected(Step::Transcript, reason);
     let model = &keys.compiled;
     let shape = &model.shape;
-    let mut rest = proof;
-    let mut transcript = Blake2bRead::<_, EqAffine, Challenge>::init(&mut rest);
+    let mut transcript = ProofTranscript::new(proof);
     // 1. The header; the points of free columns and multiplicities.
     let bound = drawn(Check::Header, digest, || StatementDigest([0; 32]));
     absorb_header(&mut transcript, &bound).map_err(|e| malformed(e.to_string()))?;
@@ -205,8 +209,9 @@ pub fn defer<'p>(
     let opening = steps().map_err(read)?;
     let opening = drawn(Check::Linear, opening, opening::Equation::default);
     let final_state = final_state(&mut transcript);
-    if fails(Check::Trailing, !rest.is_empty()) {
-        return Err(malformed(format!("{} bytes after the end", rest.len())));
+    let left = transcript.num_left() * ELEMENT + proof.len() % ELEMENT;
+    if fails(Check::Trailing, left > 0) {
+        return Err(malformed(format!("{left} bytes after the end")));
     }
     Ok(Deferred { halo2, opening, final_state })
 }

@@ -63,7 +63,8 @@ fn expression(cells: &mut VirtualCells<'_, Fp>, config: &Config, form: &RowForm)
     let constant = Expression::Constant(from_i64(form.constant));
     form.terms.iter().fold(constant, |sum, (column, coef)| match config.advice.get(column) {
         Some(column) => sum + cells.query_advice(*column, Rotation::cur()) * from_i64(*coef),
-        None => sum,
+        // Every column that a gate reads is gated; if one were not, no assignment would do.
+        None => sum + Expression::Constant(Fp::ONE),
     })
 }
 

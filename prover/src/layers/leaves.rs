@@ -104,7 +104,7 @@ impl<'a> Leaves<'a> {
     fn embed(&self, x: &Column, base: Fp, q: &mut [Fp]) {
         match x {
             Column::Integers(values) => with_integer_slice!(values.as_slice(), values => {
-                q.iter_mut().zip(values).for_each(|(q, x)| *q = base + self.embedding.of((*x).into()));
+                q.iter_mut().zip(values).for_each(|(q, x)| *q = base + self.embedding.of(*x));
                 q.iter_mut().skip(values.len()).for_each(|q| *q = base);
             }),
             Column::Field(_) => q.iter_mut().enumerate().for_each(|(row, q)| *q = base + x.get(row)),
@@ -214,10 +214,10 @@ impl<'a> Leaves<'a> {
 /// `out[i] = base + low·x[i] + high·y[i]`.
 fn combine(out: &mut [Fp], base: Fp, (low, x): (&Multiples, &Integers), (high, y): (&Multiples, &Integers)) {
     with_integer_slice!(x.as_slice(), x => {
-        out.iter_mut().zip(x).for_each(|(out, x)| *out = base + low.of((*x).into()));
+        out.iter_mut().zip(x).for_each(|(out, x)| *out = base + low.of(*x));
     });
     with_integer_slice!(y.as_slice(), y => {
-        out.iter_mut().zip(y).for_each(|(out, y)| *out += high.of((*y).into()));
+        out.iter_mut().zip(y).for_each(|(out, y)| *out += high.of(*y));
     });
 }
 

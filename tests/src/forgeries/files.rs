@@ -81,8 +81,12 @@ pub(super) fn against_files() -> Vec<Forgery> {
     };
     let other_weights = {
         let case = mlp();
-        let lying =
-            with_weight(&case.sides.prover.model, 0, 0, if weight(&case.sides.prover.model, 0, 0) > 0 { -1 } else { 1 });
+        let lying = with_weight(
+            &case.sides.prover.model,
+            0,
+            0,
+            if weight(&case.sides.prover.model, 0, 0) > 0 { -1 } else { 1 },
+        );
         Attempt::Recompute { zkv: case.sides.prover.zkv, weights: lying.weights }
     };
     let wild_weights = {

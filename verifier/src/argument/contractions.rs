@@ -1,4 +1,4 @@
-//! One sumcheck for all contractions, its messages hidden (protocol, steps 3.2 and 4).
+//! One sumcheck for all contractions, its messages hidden (protocol, section 5 and step 4).
 //!
 //! Claims are averages over the variables. A round's message is `(c1, c2)` of `h(X) = c0 + c1·X + c2·X²`; the claim
 //! `(h(0) + h(1))/2` makes up `c0`, so that `h(σ) = claim + (σ − ½)·c1 + (σ² − ½)·c2` stays a linear functional of messages and columns.

@@ -1,4 +1,4 @@
-//! One opening of `Σ_j <a_j, U_j> = v` (protocol, section 6).
+//! One opening of `Σ_j <a_j, U_j> = v` (protocol, section 8, step 7).
 //!
 //! *Relation.* Points `C_j` commit to columns `a_j` (row basis, generators `L_i`, blind on `W`; those of committed tensors
 //! to coefficients, generators `G_i`, which is the same after a DFT), and

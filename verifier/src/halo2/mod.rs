@@ -3,12 +3,12 @@
 use crate::{
     checks::{drawn, Check},
     error::{RegisterError, Step, VerifyError},
-    transcript::{Challenge, KeyDigest, Recorder},
+    transcript::{KeyDigest, ProofTranscript},
 };
 use halo2_proofs::{
     plonk::{keygen_vk, verify_proof, Circuit, ConstraintSystem, Error, VerificationStrategy, VerifyingKey},
     poly::commitment::{Guard, Params, MSM},
-    transcript::{EncodedChallenge, TranscriptRead},
+    transcript::EncodedChallenge,
 };
 use pasta_curves::{EqAffine, Fp};
 use std::sync::Arc;
@@ -66,23 +66,23 @@ impl<'p> VerificationStrategy<'p, EqAffine> for Defer<'p> {
 ///
 /// # Errors
 /// [`VerifyError`] when an element is malformed, or halo2 says no.
-pub fn verify<'p, T: TranscriptRead<EqAffine, Challenge>>(
+pub fn verify<'p>(
     key: &Halo2Key,
     shape: &CircuitShape,
     params: &'p Params<EqAffine>,
-    transcript: &mut T,
+    transcript: &mut ProofTranscript<'_>,
 ) -> Result<(MSM<'p, EqAffine>, Vec<EqAffine>), VerifyError> {
-    let mut transcript = Recorder::new(transcript);
+    let _ = transcript.take_points();
     // One circuit with no instance column. No circuits at all, `&[]`, would check no gate and succeed.
     let instances: &[&[&[Fp]]] = &[&[]];
     let strategy = Defer(params.empty_msm());
-    let equation = verify_proof(params, &key.vk, strategy, instances, &mut transcript).map_err(|e| match e {
+    let equation = verify_proof(params, &key.vk, strategy, instances, transcript).map_err(|e| match e {
         Error::Transcript(e) => VerifyError::rejected(Step::Transcript, e.to_string()),
         e => VerifyError::rejected(Step::Halo2, e.to_string()),
     })?;
     let equation = drawn(Check::Halo2, equation, || params.empty_msm());
     // The first points that halo2 reads are those of its advice columns, in order.
-    let mut points = transcript.points;
+    let mut points = transcript.take_points();
     points.truncate(shape.gated.len());
     Ok((equation, points))
 }

@@ -63,7 +63,7 @@ impl Values<'_> {
         let mut sum = match self {
             Self::Field(values) => values,
             Self::Integers(values) => with_integers!(values, values => {
-                values.iter().map(|v| one.of((*v).into())).collect()
+                values.iter().map(|v| one.of(*v)).collect()
             }),
         };
         if sum.len() < other.len() {
@@ -72,7 +72,7 @@ impl Values<'_> {
         match other {
             Self::Field(values) => sum.iter_mut().zip(values).for_each(|(sum, v)| *sum += by.factor() * v),
             Self::Integers(values) => with_integers!(values, values => {
-                sum.iter_mut().zip(values).filter(|(_, v)| **v != 0).for_each(|(sum, v)| *sum += by.of((*v).into()));
+                sum.iter_mut().zip(values).filter(|(_, v)| **v != 0).for_each(|(sum, v)| *sum += by.of(*v));
             }),
         }
         sum
