@@ -252,7 +252,7 @@ impl<'a> Padding<'a> {
     fn align(&self, nodes: &mut Nodes) {
         let rows = self.weights.len();
         let count = nodes.num_plain(rows);
-        if count % 2 == 0 {
+        if count.is_multiple_of(2) {
             return;
         }
         let at = (count - 1) * nodes.plain_step() * rows;
