@@ -27,6 +27,8 @@ macro_rules! with_integers {
             $crate::integers::Integers::I8($values) => $action,
             $crate::integers::Integers::I16($values) => $action,
             $crate::integers::Integers::I32($values) => $action,
+            // These need no widening.
+            #[allow(clippy::useless_conversion)]
             $crate::integers::Integers::I64($values) => $action,
         }
     };
@@ -53,6 +55,8 @@ macro_rules! with_integer_slice {
             $crate::integers::IntegerSlice::I8($values) => $action,
             $crate::integers::IntegerSlice::I16($values) => $action,
             $crate::integers::IntegerSlice::I32($values) => $action,
+            // These need no widening.
+            #[allow(clippy::useless_conversion)]
             $crate::integers::IntegerSlice::I64($values) => $action,
         }
     };
