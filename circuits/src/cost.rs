@@ -7,7 +7,7 @@
 
 use crate::{
     compiled::{CompiledModel, K_RANGE},
-    length::{num_points, proof_length},
+    length::{proof_length, ELEMENT},
     lower::{LowerError, Modes},
     messages::Rounds,
     words::CellKind,
@@ -87,13 +87,13 @@ pub struct Constants {
 impl Constants {
     /// By these layouts are chosen.
     pub const LAYOUT: Self = Self {
-        row: 3.0e-5,
-        cell: 2.0e-7,
-        leaf: 1.8e-7,
-        product: 1.0e-7,
-        gated_cell: 1.6e-6,
-        piece: 4.0e-5,
-        linear: 1.0e-8,
+        row: 2.4e-5,
+        cell: 1.6e-7,
+        leaf: 1.6e-7,
+        product: 8.0e-8,
+        gated_cell: 2.4e-6,
+        piece: 3.2e-5,
+        linear: 1.2e-8,
     };
     /// What is predicted, on two cores: docs/cost-model.md has the measurements and errors.
     pub const REFERENCE: Self = Self::LAYOUT;
@@ -117,19 +117,21 @@ impl Constants {
     }
 }
 
-/// Seconds to verify: for each point of proof and model, for each row, and for each element that relations read.
-const VERIFY_POINT: f64 = 6.0e-6;
-const VERIFY_ROW: f64 = 5.0e-6;
+/// Seconds to verify: for each point of the proof, which is decompressed too, for each of the model's, for each row, and for each element that
+/// relations read.
+const VERIFY_PROOF_POINT: f64 = 8.0e-6;
+const VERIFY_MODEL_POINT: f64 = 4.5e-6;
+const VERIFY_ROW: f64 = 6.0e-6;
 const VERIFY_LINEAR: f64 = 4.0e-8;
 
 /// Bytes of a process that does nothing.
-const BYTES_FIXED: usize = 12 << 20;
+const BYTES_FIXED: usize = 14 << 20;
 /// Bytes for each row, whatever the columns.
 const BYTES_PER_ROW: usize = 6000;
 /// Bytes for each cell: integers, functionals, the first folded columns.
-const BYTES_PER_CELL: usize = 56;
+const BYTES_PER_CELL: usize = 62;
 /// Bytes for each leaf: the layers.
-const BYTES_PER_LEAF: usize = 48;
+const BYTES_PER_LEAF: usize = 58;
 /// Bytes for each row of a column in a halo2 circuit.
 const BYTES_PER_GATED_CELL: usize = 440;
 /// Bytes for each parameter and each element that relations read.
@@ -137,8 +139,8 @@ const BYTES_PER_LINEAR: usize = 12;
 
 /// What a second of verifying is worth in seconds of proving, when a layout is chosen: a proof is verified by several.
 const VERIFY_WEIGHT: f64 = 2.0;
-/// What a byte of proof is worth in seconds of proving, when a layout is chosen: a kilobyte, two milliseconds.
-const SECONDS_PER_PROOF_BYTE: f64 = 2.0e-6;
+/// What a byte of proof is worth in seconds of proving, when a layout is chosen: a kilobyte, three milliseconds.
+const SECONDS_PER_PROOF_BYTE: f64 = 3.2e-6;
 /// The same of a byte of parameter commitments, which are sent once.
 const SECONDS_PER_MODEL_BYTE: f64 = 2.0e-7;
 
@@ -188,7 +190,8 @@ fn predict_with(constants: &Constants, model: &CompiledModel) -> Cost {
     let elements: usize = words.clone().map(|w| w.len).sum();
     Cost {
         seconds: constants.seconds(&Counts::of(model)),
-        verify_seconds: num_points(model) as f64 * VERIFY_POINT
+        verify_seconds: (proof_length(model) / ELEMENT) as f64 * VERIFY_PROOF_POINT
+            + model.params.num_columns as f64 * VERIFY_MODEL_POINT
             + rows as f64 * VERIFY_ROW
             + elements as f64 * VERIFY_LINEAR,
         memory: BYTES_FIXED
@@ -229,7 +232,7 @@ pub fn choose_layout(
     let mut error = LowerError::TooWide;
     // Below k = 7 nothing is gained.
     for k in k.map_or(7..=*K_RANGE.end(), |k| k..=k) {
-        for limb_bits in limb_bits.map_or(6..=12_u8.min(k + 2), |bits| bits..=bits) {
+        for limb_bits in limb_bits.map_or(6..=14_u8.min(k + 2), |bits| bits..=bits) {
             let layout = LayoutChoice { k, limb_bits, gates };
             match CompiledModel::new(Arc::clone(graph), Modes::public(graph), layout) {
                 Ok(model) => {

@@ -53,27 +53,38 @@ impl<'a> Accumulator<'a> {
         }
     }
 
+    /// Adds what another one holds; combined parameters after its own.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.words.merge(other.words);
+        let committed = self.committed.iter_mut().flatten().zip(other.committed.into_iter().flatten());
+        let pairs = self.pool.iter_mut().zip(other.pool).chain(committed);
+        pairs.for_each(|(to, from)| *to += from);
+        self.combined.extend(other.combined);
+        self.constant += other.constant;
+    }
+
     /// Words that are read in the same way, but for a factor, have one functional.
     fn add_words(&mut self, terms: &[WordTerm], weights: &AxisWeights<'_>, scale: Fp) {
-        let model = self.model;
-        let functionals = terms.iter().map(|term| {
-            let functional = match term.sums.as_slice() {
-                [] => weights.functional(&term.map),
-                sums => weights.clone().with_sums(sums).functional(&term.map),
+        let len = |term: &WordTerm| self.model.placement.words[term.word.0].len;
+        let is_alike = |a: &WordTerm, b: &WordTerm| (&a.map, &a.sums, len(a)) == (&b.map, &b.sums, len(b));
+        let mut groups: Vec<Vec<&WordTerm>> = Vec::new();
+        for term in terms {
+            match groups.iter_mut().find(|group| is_alike(group[0], term)) {
+                Some(group) => group.push(term),
+                None => groups.push(vec![term]),
+            }
+        }
+        for group in groups {
+            let first = group[0];
+            let functional = match first.sums.as_slice() {
+                [] => weights.functional(&first.map),
+                sums => weights.clone().with_sums(sums).functional(&first.map),
             };
-            let functional = functional.scaled(scale * from_i64(term.coef));
-            (term.word.0, model.placement.words[term.word.0].len, functional)
-        });
-        let mut rest: Vec<(usize, usize, Functional)> = functionals.collect();
-        while let Some((_, len, first)) = rest.first().cloned() {
-            let (same, others): (Vec<_>, Vec<_>) =
-                rest.into_iter().partition(|(_, other, f)| *other == len && f.factor_of(&first).is_some());
-            rest = others;
-            if let [(word, _, functional)] = same.as_slice() {
-                self.scatter_word(*word, functional);
+            if group.len() == 1 {
+                self.scatter_word(first.word.0, &functional.scaled(scale * from_i64(first.coef)));
             } else {
-                let factors = same.iter().filter_map(|(word, _, f)| Some((*word, f.factor_of(&first)?)));
-                self.words.share(&first.clone().unscaled(), len, factors);
+                let factors = group.iter().map(|term| (term.word.0, scale * from_i64(term.coef)));
+                self.words.share(&functional, len(first), factors);
             }
         }
     }

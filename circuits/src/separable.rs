@@ -112,18 +112,6 @@ impl Functional {
         self
     }
 
-    /// The factor by which it is another one, where both are that of the same outer product.
-    #[must_use]
-    pub fn factor_of(&self, other: &Self) -> Option<Fp> {
-        (self.base == other.base && self.factors == other.factors).then_some(self.scale)
-    }
-
-    /// The same functional with the factor one.
-    #[must_use]
-    pub fn unscaled(self) -> Self {
-        Self { scale: Fp::ONE, ..self }
-    }
-
     /// The value on the tensor of ones.
     #[must_use]
     pub fn total(&self) -> Fp {

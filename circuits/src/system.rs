@@ -9,6 +9,7 @@ use crate::{
     linear_system::{LinearSystem, RankOne},
     lookup_system::leaves,
     messages::{Challenges, Rounds},
+    parallel::join,
     piece_system::{piece_functionals, PairWeights},
     relation_system::{add_contraction, add_relations, Accumulator},
     word_system::WordSystem,
@@ -38,20 +39,27 @@ pub fn word_system(
     let weights = (rounds.pairs > 0).then(|| PairWeights::new(&rounds, challenges));
     // Without pairs the relations' claim is the only equation.
     let claim = weights.as_ref().map_or(Fp::ONE, PairWeights::relations);
-    let mut acc = Accumulator::new(model, public);
-    add_relations(&mut acc, challenges, claim);
-    let relation_weights = relation_weights(model, challenges.mu);
-    let mut pair = 2 * rounds.layers;
-    for product in &model.sumcheck.products {
-        let (left, right) = match &weights {
-            Some(weights) if product.is_hidden() => weights.sides(pair),
-            _ => (Fp::ZERO, Fp::ZERO),
-        };
-        pair += usize::from(product.is_hidden());
-        add_contraction(&mut acc, challenges, product, relation_weights[product.relation], (claim, left, right));
-    }
+    let sides = |pair: usize| weights.as_ref().map_or((Fp::ZERO, Fp::ZERO), |weights| weights.sides(pair));
+    let relations = || {
+        let mut acc = Accumulator::new(model, public);
+        add_relations(&mut acc, challenges, claim);
+        acc
+    };
+    let contractions = || {
+        let mut acc = Accumulator::new(model, public);
+        let relation_weights = relation_weights(model, challenges.mu);
+        let mut pair = 2 * rounds.layers;
+        for product in &model.sumcheck.products {
+            let (left, right) = sides(pair);
+            pair += usize::from(product.is_hidden());
+            add_contraction(&mut acc, challenges, product, relation_weights[product.relation], (claim, left, right));
+        }
+        acc
+    };
+    let (mut acc, others) = join(relations, contractions);
+    acc.merge(others);
     let mut rank_one = RankOne::default();
-    let (left, right) = weights.as_ref().map_or((Fp::ZERO, Fp::ZERO), |weights| weights.sides(pair));
+    let (left, right) = sides(2 * rounds.layers + model.sumcheck.num_hidden);
     acc.constant += add_gates(model, challenges, (claim, left, right), &mut rank_one);
     let mut multiplicities = Vec::new();
     if rounds.layers > 0 {

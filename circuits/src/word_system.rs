@@ -61,6 +61,20 @@ impl WordFunctionals {
         self.shared.push(dense);
     }
 
+    /// Adds those of others, for the same words.
+    pub(crate) fn merge(&mut self, other: Self) {
+        let first = self.shared.len();
+        self.shared.extend(other.shared);
+        for (word, other) in self.words.iter_mut().zip(other.words) {
+            word.shared.extend(other.shared.into_iter().map(|(number, factor)| (first + number, factor)));
+            if word.own.is_empty() {
+                word.own = other.own;
+            } else {
+                word.own.iter_mut().zip(other.own).for_each(|(to, from)| *to += from);
+            }
+        }
+    }
+
     /// The whole functional of a word; empty where nothing reads it.
     fn dense<'a>(&'a self, word: &'a WordFunctional) -> Cow<'a, [Fp]> {
         if word.shared.is_empty() {
