@@ -29,6 +29,8 @@ pub struct Counts {
     pub leaves: f64,
     /// Rows of product gates that are relations.
     pub products: f64,
+    /// Rows of a halo2 circuit, whatever its columns.
+    pub halo2_rows: f64,
     /// Rows of columns in a halo2 circuit.
     pub gated_cells: f64,
     /// Pieces: one commitment after another.
@@ -38,7 +40,7 @@ pub struct Counts {
 }
 
 /// How many counts there are.
-pub const NUM_COUNTS: usize = 7;
+pub const NUM_COUNTS: usize = 8;
 
 impl Counts {
     /// The counts of a compiled model.
@@ -52,6 +54,7 @@ impl Counts {
             cells: rows * (shape.columns.len() + shape.num_table_groups()) as f64,
             leaves: rows * shape.num_lookup_slots() as f64,
             products: rows * shape.num_product_slots() as f64,
+            halo2_rows: if shape.has_halo2() { rows } else { 0.0 },
             gated_cells: rows * shape.gated.len() as f64,
             pieces: Rounds::of(model).num_pieces() as f64,
             linear: num_linear(model) as f64,
@@ -61,7 +64,8 @@ impl Counts {
     /// In the order of [`Constants::from_array`].
     #[must_use]
     pub fn to_array(self) -> [f64; NUM_COUNTS] {
-        [self.rows, self.cells, self.leaves, self.products, self.gated_cells, self.pieces, self.linear]
+        let Self { rows, cells, leaves, products, halo2_rows, gated_cells, pieces, linear } = self;
+        [rows, cells, leaves, products, halo2_rows, gated_cells, pieces, linear]
     }
 }
 
@@ -76,6 +80,8 @@ pub struct Constants {
     pub leaf: f64,
     /// For a product gate on a row.
     pub product: f64,
+    /// For a row of a halo2 circuit.
+    pub halo2_row: f64,
     /// For a cell in a halo2 circuit.
     pub gated_cell: f64,
     /// For a piece.
@@ -91,7 +97,8 @@ impl Constants {
         cell: 1.6e-7,
         leaf: 1.6e-7,
         product: 8.0e-8,
-        gated_cell: 2.4e-6,
+        halo2_row: 8.0e-5,
+        gated_cell: 1.9e-6,
         piece: 3.2e-5,
         linear: 1.2e-8,
     };
@@ -100,14 +107,15 @@ impl Constants {
 
     /// In the order of [`Counts::to_array`].
     #[must_use]
-    pub fn from_array([row, cell, leaf, product, gated_cell, piece, linear]: [f64; NUM_COUNTS]) -> Self {
-        Self { row, cell, leaf, product, gated_cell, piece, linear }
+    pub fn from_array([row, cell, leaf, product, halo2_row, gated_cell, piece, linear]: [f64; NUM_COUNTS]) -> Self {
+        Self { row, cell, leaf, product, halo2_row, gated_cell, piece, linear }
     }
 
     /// In the same order.
     #[must_use]
     pub fn to_array(self) -> [f64; NUM_COUNTS] {
-        [self.row, self.cell, self.leaf, self.product, self.gated_cell, self.piece, self.linear]
+        let Self { row, cell, leaf, product, halo2_row, gated_cell, piece, linear } = self;
+        [row, cell, leaf, product, halo2_row, gated_cell, piece, linear]
     }
 
     /// Seconds for counts.
@@ -139,8 +147,8 @@ const BYTES_PER_LINEAR: usize = 12;
 
 /// What a second of verifying is worth in seconds of proving, when a layout is chosen: a proof is verified by several.
 const VERIFY_WEIGHT: f64 = 2.0;
-/// What a byte of proof is worth in seconds of proving, when a layout is chosen: a kilobyte, three milliseconds.
-const SECONDS_PER_PROOF_BYTE: f64 = 3.2e-6;
+/// What a byte of proof is worth in seconds of proving, when a layout is chosen: a kilobyte, three and a half milliseconds.
+const SECONDS_PER_PROOF_BYTE: f64 = 3.6e-6;
 /// The same of a byte of parameter commitments, which are sent once.
 const SECONDS_PER_MODEL_BYTE: f64 = 2.0e-7;
 

@@ -103,7 +103,7 @@ mod tests {
         std::fs::write(&path, &bytes).expect("a writable file");
         let (_, origin) = load(&folder, 5).expect("parameters");
         assert!(matches!(origin, ParamsOrigin::Refused(ParamsError::Length { .. })));
-        assert!(matches!(load(&folder, 17), Err(ParamsError::K(17))));
+        assert!(matches!(load(&folder, 19), Err(ParamsError::K(19))));
         std::fs::remove_dir_all(&folder).expect("a folder of our own");
     }
 }

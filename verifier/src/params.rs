@@ -8,15 +8,15 @@ use blake2b_simd::Params as Blake2b;
 use halo2_proofs::poly::commitment::Params;
 use pasta_curves::EqAffine;
 
-/// BLAKE2b-256 of `Params::write` for k = 4, 5, …, 16.
-pub const PINNED: [&str; 13] = include!("pinned_params.in");
+/// BLAKE2b-256 of `Params::write` for k = 4, 5, …, 18.
+pub const PINNED: [&str; 15] = include!("pinned_params.in");
 
 /// Why bytes are no parameters.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParamsError {
     /// `k` has no pinned digest.
-    #[error("k = {0} is outside of 4 to 16")]
+    #[error("k = {0} is outside of 4 to 18")]
     K(u32),
     /// Another length than parameters for `k` have.
     #[error("parameters for k = {k} have {expected} bytes, these are {actual}")]

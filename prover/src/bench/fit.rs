@@ -43,6 +43,8 @@ pub struct Fit {
     pub leaf: f64,
     /// For each row of a product gate that is a relation.
     pub product: f64,
+    /// For a row of a halo2 circuit.
+    pub halo2_row: f64,
     /// For each row of a column in a halo2 circuit.
     pub gated_cell: f64,
     /// For each piece.
@@ -121,13 +123,14 @@ pub fn fit(measurements: &[Measurement]) -> Result<Fit, FitError> {
         .collect();
     let mut errors: Vec<f64> = rows.iter().map(|row| row.error.abs()).collect();
     errors.sort_by(f64::total_cmp);
-    let Constants { row, cell, leaf, product, gated_cell, piece, linear } = constants;
+    let Constants { row, cell, leaf, product, halo2_row, gated_cell, piece, linear } = constants;
     Ok(Fit {
         threads,
         row,
         cell,
         leaf,
         product,
+        halo2_row,
         gated_cell,
         piece,
         linear,
@@ -175,12 +178,13 @@ mod tests {
     fn counts(k: i32, [words, looked_up, products, gated]: [f64; 4], linear: f64) -> [f64; NUM_COUNTS] {
         let rows = 2_f64.powi(k);
         let layers = f64::from(k) + 7.0;
-        [rows, rows * words, rows * looked_up, rows * products, rows * gated, layers * layers / 2.0, linear]
+        let halo2 = if gated > 0.0 { rows } else { 0.0 };
+        [rows, rows * words, rows * looked_up, rows * products, halo2, rows * gated, layers * layers / 2.0, linear]
     }
 
     #[test]
     fn finds_what_made_the_times() {
-        let truth = [3e-5, 3e-7, 5e-7, 4e-7, 6e-6, 1e-4, 2e-8];
+        let truth = [3e-5, 3e-7, 5e-7, 4e-7, 8e-5, 6e-6, 1e-4, 2e-8];
         let all = [
             counts(8, [30.0, 20.0, 5.0, 0.0], 1e5),
             counts(8, [77.0, 43.0, 0.0, 30.0], 6e4),
@@ -191,6 +195,8 @@ mod tests {
             counts(12, [9.0, 9.0, 8.0, 0.0], 1e3),
             counts(7, [3.0, 2.0, 1.0, 0.0], 1e7),
             counts(13, [100.0, 60.0, 50.0, 0.0], 1e3),
+            counts(12, [40.0, 30.0, 0.0, 20.0], 1e4),
+            counts(7, [90.0, 60.0, 0.0, 80.0], 1e4),
         ];
         let time = |counts: &[f64; NUM_COUNTS]| counts.iter().zip(truth).map(|(c, t)| c * t).sum::<f64>();
         let rows: Vec<[f64; NUM_COUNTS]> = all.iter().map(|counts| counts.map(|c| c / time(counts))).collect();
@@ -202,7 +208,7 @@ mod tests {
     #[test]
     fn nothing_is_negative() {
         // Twice the columns take no more time: without the bound their constant would be negative.
-        let rows = [[1.0, 1.0], [1.0, 2.0], [1.1, 4.0]].map(|[row, cell]| [row, cell, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        let rows = [[1.0, 1.0], [1.0, 2.0], [1.1, 4.0]].map(|[row, cell]| [row, cell, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
         let found = least_squares(&rows);
         assert!(found.iter().all(|constant| *constant >= 0.0), "{found:?}");
         assert!((found[0] - 0.97).abs() < 0.02 && found[1] < 1e-9, "{found:?}");

@@ -200,6 +200,7 @@ impl Measurement {
             cells: of_rows(columns),
             leaves: of_rows(lookup_slots),
             products: of_rows(product_gates),
+            halo2_rows: if gated_columns > 0 { rows as f64 } else { 0.0 },
             gated_cells: of_rows(gated_columns),
             pieces: pieces as f64,
             linear: linear as f64,

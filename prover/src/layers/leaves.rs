@@ -114,8 +114,7 @@ impl<'a> Leaves<'a> {
     /// The layer above the leaves.
     pub(super) fn first_level(&self) -> Level {
         let rows = self.num_rows;
-        let nodes = self.slots.len().div_ceil(2);
-        let (mut p, mut q) = (vec![Fp::ZERO; nodes * rows], vec![Fp::ZERO; nodes * rows]);
+        let Level { mut p, mut q } = Level::zero(self.slots.len().div_ceil(2), rows);
         let blocks = p.par_chunks_mut(rows).zip(q.par_chunks_mut(rows)).enumerate();
         let scratch = || vec![Fp::ZERO; 2 * rows];
         blocks.with_min_len((PARALLEL / rows).max(1)).for_each_init(scratch, |scratch, (node, (p, q))| {

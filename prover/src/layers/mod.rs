@@ -12,7 +12,7 @@ mod slots;
 
 pub use leaves::{LeafSlot, Leaves};
 
-use ff::BatchInvert;
+use ff::{BatchInvert, Field};
 use pasta_curves::Fp;
 use slots::Nodes;
 use zkonnx_circuits::slots::row_vector;
@@ -25,6 +25,18 @@ const PARALLEL: usize = 1 << 12;
 struct Level {
     p: Vec<Fp>,
     q: Vec<Fp>,
+}
+
+impl Level {
+    /// So many blocks of zeros, with room for one more: a layer's last node may need it.
+    fn zero(blocks: usize, rows: usize) -> Self {
+        let values = || {
+            let mut values = Vec::with_capacity(blocks.next_multiple_of(2) * rows);
+            values.resize(blocks * rows, Fp::ZERO);
+            values
+        };
+        Self { p: values(), q: values() }
+    }
 }
 
 /// All layers, to be proven from the first to the last.

@@ -14,11 +14,7 @@ use zkonnx_circuits::field::eq_vector;
 
 /// The layer above. A single last slot is added to `0/1`.
 pub(super) fn next_level(children: &Level, rows: usize) -> Level {
-    let mut level = Level::default();
-    for (pair, values) in [(&children.p, &mut level.p), (&children.q, &mut level.q)] {
-        let blocks = pair.len() / rows;
-        values.resize(blocks.div_ceil(2) * rows, Fp::ZERO);
-    }
+    let mut level = Level::zero((children.p.len() / rows).div_ceil(2), rows);
     let parts = level.p.par_chunks_mut(rows).zip(level.q.par_chunks_mut(rows));
     let children = children.p.par_chunks(2 * rows).zip(children.q.par_chunks(2 * rows));
     parts.zip(children).with_min_len((PARALLEL / rows).max(1)).for_each(|((p, q), (child_p, child_q))| {
