@@ -30,7 +30,7 @@ fn models_are_registered_once_and_shown() {
     let model = first.json();
     assert_eq!(model["model_id"], files().model_id);
     assert_eq!(model["inputs"][0]["name"], "x");
-    assert_eq!(model["weights"], "unchecked");
+    assert_eq!((&model["weights"], &model["gates"]), (&"unchecked".into(), &"relations".into()));
     let again = post(to, "/v1/models", &files().zkv);
     assert_eq!((again.status, again.json()), (200, model.clone()));
     assert_eq!(get(to, &format!("/v1/models/{}", files().model_id)).json(), model);

@@ -52,9 +52,9 @@ enum zkonnx_code
   ZKONNX_CODE_REJECTED_STATEMENT = 20,
   // False: a point off the curve, or a scalar that is not canonical.
   ZKONNX_CODE_REJECTED_TRANSCRIPT = 21,
-  // False: the halo2 proof of the non-linear part.
+  // False: the halo2 proof of the gates, where a model has one.
   ZKONNX_CODE_REJECTED_HALO2 = 22,
-  // False: the argument of the linear part.
+  // False: the argument of everything else.
   ZKONNX_CODE_REJECTED_LINEAR = 23,
   // The statement is about another model.
   ZKONNX_CODE_OTHER_MODEL = 30,

@@ -50,9 +50,9 @@ pub enum ZkonnxCode {
     RejectedStatement = 20,
     /// False: a point off the curve, or a scalar that is not canonical.
     RejectedTranscript = 21,
-    /// False: the halo2 proof of the non-linear part.
+    /// False: the halo2 proof of the gates, where a model has one.
     RejectedHalo2 = 22,
-    /// False: the argument of the linear part.
+    /// False: the argument of everything else.
     RejectedLinear = 23,
     /// The statement is about another model.
     OtherModel = 30,
