@@ -14,4 +14,5 @@ pub mod onnx_cases;
 #[cfg(feature = "onnx")]
 pub mod onnx_fixtures;
 pub mod setup;
+pub mod vector;
 pub mod weak_verifier;
