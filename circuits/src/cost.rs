@@ -93,7 +93,7 @@ pub struct Constants {
 impl Constants {
     /// By these layouts are chosen.
     pub const LAYOUT: Self = Self {
-        row: 2.4e-5,
+        row: 2.7e-5,
         cell: 1.6e-7,
         leaf: 1.6e-7,
         product: 8.0e-8,
@@ -150,7 +150,7 @@ const VERIFY_WEIGHT: f64 = 2.0;
 /// What a byte of proof is worth in seconds of proving, when a layout is chosen: a kilobyte, three and a half milliseconds.
 const SECONDS_PER_PROOF_BYTE: f64 = 3.6e-6;
 /// The same of a byte of parameter commitments, which are sent once.
-const SECONDS_PER_MODEL_BYTE: f64 = 2.0e-7;
+const SECONDS_PER_MODEL_BYTE: f64 = 5.0e-7;
 
 /// A prediction.
 #[derive(Clone, Copy, Debug, PartialEq)]
