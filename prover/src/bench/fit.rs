@@ -1,7 +1,7 @@
 //! The constants of the cost model, from measurements.
 //!
 //! Least squares of relative errors, none of the constants negative: `Σ (predicted / measured − 1)²` over all measurements, by coordinate
-//! descent, which for this convex problem of seven unknowns ends at the least there is (Bertsekas, *Nonlinear Programming*, section 2.7).
+//! descent, which for this convex problem ends at the least there is (Bertsekas, *Nonlinear Programming*, section 2.7).
 
 use super::report::{Measurement, Settings};
 use serde::Serialize;
@@ -15,7 +15,9 @@ const SWEEPS: usize = 20_000;
 #[non_exhaustive]
 pub enum FitError {
     /// Fewer than unknowns.
-    #[error("{0} measurements with proving times: seven constants need at least seven, of circuits that differ")]
+    #[error(
+        "{0} measurements with proving times: {NUM_COUNTS} constants need at least as many, of circuits that differ"
+    )]
     Few(usize),
     /// Constants are for one machine and its threads.
     #[error("measurements with {0} and with {1} threads: give only such as have the same")]
