@@ -1,7 +1,7 @@
 //! The predicted cost of a model, node by node.
 //!
-//! A cell costs what its column does in proportion: itself, and its part of the column that helps looking it up. What
-//! nobody in particular causes (rows, tables, constants) is shared in proportion to that.
+//! A cell costs its commitment, and a leaf of the lookup argument where it is looked up. What
+//! nobody in particular causes (rows, tables, messages) is shared in proportion to that.
 
 use crate::{
     compiled::CompiledModel,

@@ -61,10 +61,10 @@ const CIFAR: Fixture = Fixture {
     name: "cifar",
     images: "cifar",
     golden: Golden {
-        model_id: "2f69f380434ca0c5b5d6547391a498cf1edc78015231d60639e68a7801402763",
-        proof_length: 14_912,
-        key_digest: "d0f1d7415b4bd251f76d29098f7a64cee020f9d9bce649a839ca52d912da7b10",
-        halo2_proof_length: 22_112,
+        model_id: "bb08aba142d21e9ebe4897db5d374a023c21fbbea964d55367fe040d449b81be",
+        proof_length: 11_072,
+        key_digest: "bc954a21b2f55f8f4d357053b25c963d5c2704fca3b927381f129540d572bd1c",
+        halo2_proof_length: 15_392,
     },
 };
 
