@@ -150,7 +150,7 @@ const BYTES_PER_CELL: usize = 62;
 /// Bytes for each leaf: the layers.
 const BYTES_PER_LEAF: usize = 58;
 /// Bytes for each row of a column in a halo2 circuit.
-const BYTES_PER_GATED_CELL: usize = 440;
+const BYTES_PER_GATED_CELL: usize = 260;
 /// Bytes for each parameter and each element that relations read.
 const BYTES_PER_LINEAR: usize = 12;
 
