@@ -1,6 +1,6 @@
 //! Multiples of points that never change, from a table.
 //!
-//! Scalars are cut in halves ([`halves`]), so that a table holds the multiples for half of a scalar's bits; those for the other half differ by the
+//! Scalars are cut in halves (`halves`), so that a table holds the multiples for half of a scalar's bits; those for the other half differ by the
 //! endomorphism, one multiplication.
 
 use crate::{

@@ -3,12 +3,12 @@
 //! A column `v` is committed as `Σ v_i·L_i` over the row basis. Columns are independent, but they share the generators and, added in affine
 //! coordinates, their inversions. Two methods, both one affine addition for a cell that is not zero, and nothing for one that is:
 //!
-//! * *Multiples* ([`multiples`]): `1·L_i … m·L_i` from a table, for columns of small values. The table of short columns is made once and kept with
+//! * *Multiples* (`multiples`): `1·L_i … m·L_i` from a table, for columns of small values. The table of short columns is made once and kept with
 //!   the generators; that of long ones is made block by block of rows, used by all columns, and dropped, when there are columns enough.
-//! * *Buckets* ([`windows`]): the points of one digit are added, then the digits' sums with their weights, two additions for a digit of every
+//! * *Buckets* (`windows`): the points of one digit are added, then the digits' sums with their weights, two additions for a digit of every
 //!   column. For long columns, and for wide values in windows.
 //!
-//! Which one: whichever needs fewer additions ([`Plan`]). Everything runs in variable time.
+//! Which one: whichever needs fewer additions (`Plan`). Everything runs in variable time.
 
 mod multiples;
 mod windows;

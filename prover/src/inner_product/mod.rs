@@ -6,11 +6,11 @@
 //!
 //! * After `r` rounds, generator `i` of `m` is `Σ_t s_t·G_(t·m+i)`, with `2^r` weights `s_t`, the products of `u⁻¹`. The terms of a round are products over the
 //!   generators at the start, by scalars `s_t·a_i`.
-//! * The multiples `2^(w·j)·G_i` of these are kept ([`Shifts`]), for half of a scalar's bits, and the same of `λ·G_i`, which the curve's endomorphism gives
+//! * The multiples `2^(w·j)·G_i` of these are kept (`Shifts`), for half of a scalar's bits, and the same of `λ·G_i`, which the curve's endomorphism gives
 //!   for one multiplication: a product over `m` generators is `2m·⌈128/w⌉` affine additions to one set of buckets, without doublings (Brickell,
 //!   Gordon, McCurley and Wilson, Eurocrypt 1992).
 //! * After some rounds the generators are *collapsed*, all rounds at once, with the same multiples. What is left is short: more rounds over
-//!   multiples of the few, or interleaved products ([`odd_multiples`]; Straus 1964) to the end. [`plan`] says when.
+//!   multiples of the few, or interleaved products (`odd_multiples`; Straus 1964) to the end. `plan` says when.
 //!
 //! Cost: some 9 ms for n = 256 on one thread, where folding every round takes 20. Everything runs in variable time.
 
