@@ -8,12 +8,12 @@ use pasta_curves::Fp;
 use zkonnx_benches::fixture;
 use zkonnx_circuits::{
     compiled::CompiledModel,
-    field::from_i64,
     witness::{assign, multiplicities},
 };
 use zkonnx_prover::{
+    argument::lookup,
     columns::Column,
-    layers::{LayerClaim, Layers, LeafSlot, Leaves},
+    layers::{LayerClaim, Layers, Leaves},
 };
 use zkonnx_quantize::{eval::evaluate, integers::Integers};
 
@@ -22,24 +22,8 @@ fn challenge(seed: u64) -> Fp {
     Fp::from(seed ^ 0x1234_5678_9abc_def1).square() + Fp::from(seed)
 }
 
-/// The fractions of all cells that are looked up, and of all table rows.
 fn leaves<'a>(model: &CompiledModel, columns: &'a [Column]) -> Leaves<'a> {
-    let (shape, theta, phi) = (&model.shape, challenge(1), challenge(2));
-    let base = |tag: u64| phi + theta.square() * Fp::from(tag);
-    let lookups = shape.slots.lookups.iter().map(|lookup| LeafSlot::Lookup {
-        base: base(lookup.tag),
-        x: &columns[lookup.x],
-        y: lookup.y.map(|y| &columns[y]),
-    });
-    let tables = (0..shape.num_table_groups()).map(|group| LeafSlot::Table {
-        multiplicities: &columns[shape.columns.len() + group],
-        fingerprints: shape
-            .table_group(group)
-            .iter()
-            .map(|row| base(row.tag) + from_i64(row.x) + theta * from_i64(row.y))
-            .collect(),
-    });
-    Leaves::new(shape.num_rows(), shape.num_active_rows(), theta, lookups.chain(tables).collect())
+    lookup::leaves(&model.shape, columns, (challenge(1), challenge(2)))
 }
 
 /// Proves all layers with challenges of no transcript. Gives the numerator of the sum, and whether every layer ended as its claim says.

@@ -12,6 +12,7 @@ use crate::{
     messages::Rounds,
     words::CellKind,
 };
+use serde::Serialize;
 use std::sync::Arc;
 use zkonnx_quantize::{
     graph::Graph,
@@ -70,7 +71,7 @@ impl Counts {
 }
 
 /// Seconds for one of each of [`Counts`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Constants {
     /// For a row.
     pub row: f64,

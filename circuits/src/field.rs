@@ -1,6 +1,6 @@
 //! Small things about the field of relations, the scalar field of Vesta.
 
-use ff::Field;
+use ff::{Field, PrimeField};
 use pasta_curves::deferred::DeferredField;
 pub use pasta_curves::Fp;
 
@@ -8,6 +8,17 @@ pub use pasta_curves::Fp;
 #[must_use]
 pub fn from_i64(value: i64) -> Fp {
     let magnitude = Fp::from(value.unsigned_abs());
+    if value < 0 {
+        -magnitude
+    } else {
+        magnitude
+    }
+}
+
+/// The image of a wider one.
+#[must_use]
+pub fn from_i128(value: i128) -> Fp {
+    let magnitude = Fp::from_u128(value.unsigned_abs());
     if value < 0 {
         -magnitude
     } else {

@@ -5,6 +5,7 @@
 use crate::{
     compiled::CompiledModel,
     field::{eq_vector, from_i64, index_bits, Fp},
+    products::SumcheckProduct,
     separable::{contract, AxisWeights},
 };
 use ff::Field;
@@ -140,8 +141,25 @@ pub fn relation_weights(model: &CompiledModel, mu: Fp) -> Vec<Fp> {
     std::iter::successors(Some(Fp::ONE), |w| Some(w * mu)).take(model.lowered.relations.len()).collect()
 }
 
-/// `κ_s`: weight of the relation, the integer factor, and unused axes. A contraction's claim is an average: `κ'` is this times `2^variables`.
+/// `κ_s`: weight of the relation, the integer factor, and unused axes.
 #[must_use]
 pub fn product_weight(form: &Form, product: &Product, chi: &[Vec<Fp>], relation_weight: Fp) -> Fp {
     relation_weight * from_i64(product.coef) * free_weight(form, product, chi)
+}
+
+/// `κ'_s` of a contraction of the sumcheck: its claim is an average over `2^variables` points.
+#[must_use]
+pub fn contraction_weight(
+    entry: &SumcheckProduct,
+    (form, product): (&Form, &Product),
+    chi: &[Vec<Fp>],
+    relation_weight: Fp,
+) -> Fp {
+    product_weight(form, product, chi, relation_weight) * num_points(entry.num_variables)
+}
+
+/// `2^variables`.
+#[must_use]
+pub(crate) fn num_points(variables: usize) -> Fp {
+    Fp::from(2).pow_vartime([variables as u64])
 }

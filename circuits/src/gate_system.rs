@@ -9,6 +9,7 @@
 use crate::{
     compiled::CompiledModel,
     field::{eq_vector, from_i64, Fp},
+    functional::num_points,
     linear_system::RankOne,
     messages::Challenges,
     slots::{slot_bits, split_point, RowForm},
@@ -18,7 +19,7 @@ use ff::Field;
 /// `κ'` of the gates' contraction: the relation's weight times the number of points.
 #[must_use]
 pub fn gate_kappa(model: &CompiledModel, challenges: &Challenges) -> Fp {
-    challenges.gates.products * Fp::from(2).pow_vartime([model.shape.product_variables() as u64])
+    challenges.gates.products * num_points(model.shape.product_variables())
 }
 
 /// `eq(ρ, ·)` over slots and over rows, for so many slots.

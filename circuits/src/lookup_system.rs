@@ -2,9 +2,9 @@
 
 use crate::{
     compiled::CompiledModel,
-    field::{eq_vector, from_i64, Fp},
+    field::{from_i64, Fp},
     messages::Challenges,
-    slots::{row_vector, slot_bits},
+    slots::split_point,
     table_rows::TableRow,
 };
 use ff::Field;
@@ -27,9 +27,7 @@ pub(crate) fn leaves(model: &CompiledModel, challenges: &Challenges) -> Leaves {
     let shape = &model.shape;
     let (num_slots, num_lookups) = (shape.num_lookup_slots(), shape.slots.lookups.len());
     let point = challenges.layer_point(shape.num_layers());
-    let (slots, rows) = point.split_at(slot_bits(num_slots).min(point.len()));
-    let slots = eq_vector(slots, num_slots);
-    let mut rows = row_vector(rows);
+    let (slots, mut rows) = split_point(&point, num_slots);
     rows.truncate(shape.num_active_rows());
     let active: Fp = rows.iter().sum();
     let Challenges { theta, phi, eta, .. } = challenges;

@@ -299,3 +299,34 @@ impl Lowered {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::{Lane, WordId};
+
+    /// `b·d` with `d` of limbs that hold so many bits, in a gate and in no relation.
+    fn of_bits(bits: u8) -> Result<(), LowerError> {
+        let limb = |shift: u8| Limb { shift, kind: CellKind::Range { bits: (bits - shift).min(10) } };
+        let d: Vec<Limb> = (0..bits).step_by(10).map(limb).collect();
+        let selector = vec![Limb { shift: 0, kind: CellKind::Unchecked }];
+        let lowered = Lowered {
+            words: vec![(1, d), (1, selector)],
+            blocks: vec![Block { lane: Lane::Select, words: vec![WordId(0), WordId(1)] }],
+            relations: Vec::new(),
+            tensors: Vec::new(),
+            inputs: Vec::new(),
+            nodes: Vec::new(),
+            node_words: Vec::new(),
+        };
+        lowered.check_ranges()
+    }
+
+    #[test]
+    fn refuses_a_gate_of_forms_beyond_the_limit() {
+        // A word of 99 bits in several limbs stays below 2^100; one more bit does not.
+        assert!(of_bits(99).is_ok());
+        let error = of_bits(101).expect_err("a product above 2^202");
+        assert!(matches!(&error, LowerError::Overflow(lane) if lane.contains("Select")), "{error:?}");
+    }
+}

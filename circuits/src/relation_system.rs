@@ -4,7 +4,8 @@ use crate::{
     compiled::CompiledModel,
     field::{eq_vector, from_i64, index_bits, Fp},
     functional::{
-        axis_points, axis_vectors, operand_table, operand_weights, product_weight, relation_weights, PublicTensors,
+        axis_points, axis_vectors, contraction_weight, operand_table, operand_weights, product_weight,
+        relation_weights, PublicTensors,
     },
     linear_system::Combined,
     messages::Challenges,
@@ -317,8 +318,7 @@ pub(crate) fn add_contraction(
     let product = &form.products[entry.product];
     let chi = axis_vectors(&challenges.rho, &form.shape);
     let sigma = &challenges.sigma[challenges.sigma.len() - entry.num_variables..];
-    let points = Fp::from(2).pow_vartime([entry.num_variables as u64]);
-    let kappa = product_weight(form, product, &chi, relation_weight) * points;
+    let kappa = contraction_weight(entry, (form, product), &chi, relation_weight);
     let point = Some((sigma, entry.inner.as_slice()));
     let left = operand_weights(form, product, true, &chi, point);
     let right = operand_weights(form, product, false, &chi, point);

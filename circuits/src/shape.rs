@@ -101,10 +101,7 @@ impl CircuitShape {
     /// Layers of the lookup argument, `ν`: no more than variables of its leaves. None without lookups.
     #[must_use]
     pub fn num_layers(&self) -> usize {
-        match self.num_lookup_slots() {
-            0 => 0,
-            count => slot_bits(count).saturating_add(self.k as usize),
-        }
+        self.variables_of(self.num_lookup_slots())
     }
 
     /// Whether gates are proven by halo2, and there is one.
@@ -150,6 +147,7 @@ impl CircuitShape {
         self.product_variables().max(self.variables_of(self.num_linear_slots()))
     }
 
+    /// Variables of so many slots and their rows; none without slots.
     fn variables_of(&self, slots: usize) -> usize {
         match slots {
             0 => 0,

@@ -6,6 +6,7 @@
 
 use crate::vartime::{Affine, Point, Sums};
 use group::Group as _;
+use std::ops::Add;
 
 /// Points that are collected before they are summed: few enough for the cache, enough to share an inversion.
 const BATCH: usize = 2048;
@@ -102,10 +103,13 @@ fn shape(largest: usize) -> (usize, usize) {
 }
 
 /// `Σ i·points[i − 1]`.
-fn weighted(points: &[Affine]) -> Point {
+pub(crate) fn weighted<'a, P>(points: &'a [P]) -> Point
+where
+    Point: Add<&'a P, Output = Point>,
+{
     let (mut running, mut total) = (Point::identity(), Point::identity());
     for point in points.iter().rev() {
-        running += point;
+        running = running + point;
         total += running;
     }
     total

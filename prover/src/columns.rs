@@ -63,12 +63,17 @@ impl Column {
     /// Adds to one value.
     pub fn add(&mut self, row: usize, value: Fp) {
         let mut values = self.to_field();
-        if values.len() <= row {
-            values.resize(row + 1, Fp::ZERO);
-        }
-        values[row] += value;
+        add_at(&mut values, row, value);
         *self = Self::Field(values);
     }
+}
+
+/// Adds to one of the values; what is beyond their number is zero.
+pub(crate) fn add_at(values: &mut Vec<Fp>, row: usize, value: Fp) {
+    if values.len() <= row {
+        values.resize(row + 1, Fp::ZERO);
+    }
+    values[row] += value;
 }
 
 /// Field elements of small integers, by table.

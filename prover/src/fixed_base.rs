@@ -5,7 +5,7 @@
 
 use crate::{
     multiples::fill,
-    vartime::{endomorphism, halves, Affine, Half, Point, Sums},
+    vartime::{endomorphism, halves, Affine, Half, Point, Sums, HALF_BITS},
 };
 use group::{Curve as _, Group as _};
 use pasta_curves::Fp;
@@ -14,7 +14,7 @@ use rayon::prelude::*;
 /// Bits of a window.
 const WINDOW: usize = 8;
 /// Windows of half a scalar, which is below `2^127`.
-const WINDOWS: usize = 128 / WINDOW;
+const WINDOWS: usize = HALF_BITS / WINDOW;
 /// Multiples of a point in one window: `1 ..= 2^(WINDOW−1)`.
 const MULTIPLES: usize = 1 << (WINDOW - 1);
 
@@ -59,19 +59,14 @@ impl FixedBases {
 /// Adds half a scalar times the point of a table, turned.
 #[inline]
 fn add_half(sum: &mut Point, half: Half, table: &[Affine], turn: impl Fn(&Affine) -> Affine) {
-    let mut carry = 0;
-    for (index, window) in table.chunks_exact(MULTIPLES).enumerate() {
-        let raw = i32::try_from(half.magnitude >> (index * WINDOW) & ((1 << WINDOW) - 1)).unwrap_or_default() + carry;
-        // A signed digit: above half of the base, the next takes one more.
-        carry = i32::from(raw > 1 << (WINDOW - 1));
-        let digit = raw - (carry << WINDOW);
+    for (digit, window) in half.digits(WINDOW).zip(table.chunks_exact(MULTIPLES)) {
         let Some(multiple) = (digit.unsigned_abs() as usize).checked_sub(1).and_then(|at| window.get(at)) else {
             continue;
         };
-        if (digit < 0) == half.negative {
-            *sum += turn(multiple);
-        } else {
+        if digit < 0 {
             *sum -= turn(multiple);
+        } else {
+            *sum += turn(multiple);
         }
     }
 }

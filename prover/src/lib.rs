@@ -33,4 +33,5 @@ pub mod report;
 pub mod service;
 #[cfg(feature = "cli")]
 pub mod spans;
+mod sumcheck;
 pub mod vartime;

@@ -4,16 +4,19 @@
 //! every window: right for one large product, wasteful for our many small ones. Everything here runs in
 //! variable time: see the security notes on the prover's side channels.
 
-use crate::vartime::{Affine, Point};
+use crate::{
+    buckets::weighted,
+    vartime::{Affine, Point},
+};
 use ff::PrimeField;
 use group::Group;
 use pasta_curves::Fp;
 
 /// Bits of a scalar, rounded up.
-pub(crate) const SCALAR_BITS: usize = 256;
+const SCALAR_BITS: usize = 256;
 
 /// Signed digits of base `2^window`, least significant first: each in `[-2^(w-1), 2^(w-1)]`.
-pub(crate) fn signed_digits(scalar: &Fp, window: usize) -> Vec<i32> {
+fn signed_digits(scalar: &Fp, window: usize) -> Vec<i32> {
     let bytes = scalar.to_repr();
     let bits_at = |at: usize| {
         // Up to 16 bits from bit `at` on.
@@ -43,16 +46,6 @@ fn add_digit(buckets: &mut [Point], digit: i64, base: &Affine) {
     }
 }
 
-/// `Σ i·buckets[i − 1]`.
-fn sum_buckets(buckets: &[Point]) -> Point {
-    let (mut running, mut total) = (Point::identity(), Point::identity());
-    for bucket in buckets.iter().rev() {
-        running += bucket;
-        total += running;
-    }
-    total
-}
-
 /// `Σ scalars_i·bases_i` over the shorter length: Pippenger with signed windows.
 #[must_use]
 pub fn multiexp(scalars: &[Fp], bases: &[Affine]) -> Point {
@@ -70,12 +63,13 @@ pub fn multiexp(scalars: &[Fp], bases: &[Affine]) -> Point {
         for (digits, base) in digits.iter().zip(bases) {
             add_digit(&mut buckets, digits[index].into(), base);
         }
-        total += sum_buckets(&buckets);
+        total += weighted(&buckets);
     }
     total
 }
 
-/// `Σ values_i·bases_i` for small integers: windows no wider than the largest value. Zeros cost nothing.
+/// `Σ values_i·bases_i` for small integers: windows no wider than the largest value. Zeros cost nothing. What [`crate::commit`] is compared with: it
+/// commits many columns faster.
 #[must_use]
 pub fn small_multiexp(values: &[i64], bases: &[Affine]) -> Point {
     let largest = values.iter().map(|v| v.unsigned_abs()).max().unwrap_or(0);
@@ -97,7 +91,7 @@ pub fn small_multiexp(values: &[i64], bases: &[Affine]) -> Point {
                 add_digit(&mut buckets, if *value < 0 { -digit } else { digit }, base);
             }
         }
-        total += sum_buckets(&buckets);
+        total += weighted(&buckets);
     }
     total
 }

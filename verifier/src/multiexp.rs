@@ -1,7 +1,7 @@
-//! The multi-scalar multiplication of batches: Pippenger's method with signed windows and affine additions.
+//! The multi-scalar multiplication of final equations: Pippenger's method with signed windows and affine additions.
 //!
 //! halo2's own adds points in projective coordinates, eleven multiplications each. Here all additions of a window that do
-//! not depend on each other share one inversion, and take six. It pays for thousands of points; a single proof has hundreds.
+//! not depend on each other share one inversion, and take six.
 //! Variable time: everything is public.
 
 use ff::{Field, PrimeField};

@@ -1,14 +1,17 @@
 //! One sumcheck for all contractions: see [`zkonnx_verifier::argument::contractions`].
 
-use super::{gates::GateTables, next_claim, Prover};
-use crate::deviation::{Deviation, PieceView};
-use ff::{Field, PrimeField};
+use super::{gates::GateTables, Prover};
+use crate::{
+    deviation::{Deviation, PieceView},
+    sumcheck::{add, average_message, bind_lowest, bound, half_to, lowest_sums, next_claim},
+};
+use ff::Field;
 use halo2_proofs::transcript::TranscriptWrite;
 use pasta_curves::{EqAffine, Fp};
 use rayon::prelude::*;
 use zkonnx_circuits::{
     field::inner_product,
-    functional::{axis_vectors, operand_table, product_weight, relation_weights},
+    functional::{axis_vectors, contraction_weight, operand_table, relation_weights},
     messages::{Piece, Rounds},
     relations::Right,
 };
@@ -36,33 +39,15 @@ impl ProductTables {
 
     /// `(c1, c2)` of the next variable.
     fn message(&self) -> [Fp; 2] {
-        let pairs = self.left.chunks_exact(2).zip(self.right.chunks_exact(2));
-        let [c0, c2] =
-            pairs.fold([Fp::ZERO; 2], |[c0, c2], (l, r)| [c0 + l[0] * r[0], c2 + (l[1] - l[0]) * (r[1] - r[0])]);
-        average_message(self.claim, [c0, c2], self.kappa * half_to(self.left.len().trailing_zeros() as usize - 1))
+        let weight = self.kappa * half_to(self.left.len().trailing_zeros() as usize - 1);
+        average_message(self.claim, lowest_sums(&self.left, &self.right), weight)
     }
 
     fn bind(&mut self, sigma: Fp, message: [Fp; 2]) {
         self.claim = next_claim(self.claim, half_to(1), sigma, &message);
-        for table in [&mut self.left, &mut self.right] {
-            let half = table.len() / 2;
-            for i in 0..half {
-                table[i] = table[2 * i] + sigma * (table[2 * i + 1] - table[2 * i]);
-            }
-            table.truncate(half);
-        }
+        bind_lowest(&mut self.left, sigma);
+        bind_lowest(&mut self.right, sigma);
     }
-}
-
-/// `½^exponent`.
-pub(super) fn half_to(exponent: usize) -> Fp {
-    Fp::TWO_INV.pow_vartime([exponent as u64])
-}
-
-/// The message of an average: `(h(0) + h(1))/2` is the claim; `c0` and `c2` are sums, to be multiplied by `weight`.
-pub(super) fn average_message(claim: Fp, [c0, c2]: [Fp; 2], weight: Fp) -> [Fp; 2] {
-    let (c0, c2) = (c0 * weight, c2 * weight);
-    [(claim - c0).double() - c2, c2]
 }
 
 /// Two sides at the end of the sumcheck: `(κ'·p(σ), q(σ))`.
@@ -93,7 +78,7 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
             .collect();
         let of_gates = gates.as_ref().filter(|gates| enters(gates.variables)).map(GateTables::message);
         let all = messages.iter().copied().chain(of_gates);
-        let message = all.fold([Fp::ZERO; 2], |sum, own| [sum[0] + own[0], sum[1] + own[1]]);
+        let message = all.fold([Fp::ZERO; 2], add);
         let view = PieceView { claim, truth: truth(&tables, &gates), z: half_to(1), lambda: Fp::ZERO };
         prover.send_piece(Piece::ContractionRound(round), &view, message.to_vec(), deviation)?;
         let sigma = prover.challenge(Check::Sigma, deviation);
@@ -105,12 +90,11 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
             gates.bind(sigma, message);
         }
     }
-    let value = |table: &[Fp]| table.first().copied().unwrap_or(Fp::ZERO);
     let sumcheck = &prover.model.keys.compiled.sumcheck;
     let mut pairs = Vec::new();
     let mut public = Fp::ZERO;
     for (entry, table) in sumcheck.products.iter().zip(&tables) {
-        let (left, right) = (table.kappa * value(&table.left), value(&table.right));
+        let (left, right) = (table.kappa * bound(&table.left), bound(&table.right));
         match entry.is_hidden() {
             true => pairs.push((left, right)),
             // A public side makes the product linear: it joins the claim.
@@ -144,8 +128,7 @@ fn tables<T: TranscriptWrite<EqAffine, Challenge>>(prover: &Prover<'_, T>) -> Ve
                 || operand_table(form, product, true, &chi, &entry.inner, values(product.left.source)),
                 || operand_table(form, product, false, &chi, &entry.inner, values(product.right.source)),
             );
-            let points = Fp::from(2).pow_vartime([entry.num_variables as u64]);
-            let kappa = product_weight(form, product, &chi, weights[entry.relation]) * points;
+            let kappa = contraction_weight(entry, (form, product), &chi, weights[entry.relation]);
             Some(ProductTables::new(kappa, left, right, entry.num_variables))
         })
         .collect()

@@ -1,10 +1,10 @@
 //! The contraction of row gates that are products: see [`zkonnx_circuits::gate_system`].
 
-use super::{
-    contractions::{average_message, half_to, EndPair},
-    next_claim, Prover,
+use super::{contractions::EndPair, Prover};
+use crate::{
+    columns::{Column, Embedding},
+    sumcheck::{add, average_message, bind_highest, bound, half_to, min_blocks, next_claim, Sums},
 };
-use crate::columns::{Column, Embedding};
 use ff::Field;
 use pasta_curves::{
     deferred::{DeferredField, Product},
@@ -12,13 +12,11 @@ use pasta_curves::{
 };
 use rayon::prelude::*;
 use zkonnx_circuits::{
-    field::from_i64,
+    field::{from_i128, from_i64, inner_product},
     gate_system::{gate_chi, gate_kappa},
     slots::RowForm,
 };
-
-/// Fewer field elements than this are not worth a second thread.
-const PARALLEL: usize = 1 << 12;
+use zkonnx_quantize::with_integers;
 
 /// `p = χ·A` and `q = B` over slots and rows: blocks of rows, slots that are not used being zero. Blocks stay where they are while
 /// variables of slots are bound: after `r` of them slot `s` stands at the place of slot `s·2^r`.
@@ -51,7 +49,7 @@ impl GateTables {
         let (mut p, mut q) = (vec![Fp::ZERO; count * rows], vec![Fp::ZERO; count * rows]);
         let embedding = Embedding::new();
         let blocks = p.par_chunks_mut(rows).zip(q.par_chunks_mut(rows)).zip(&shape.slots.products).zip(&slot_chi);
-        blocks.with_min_len((PARALLEL / rows).max(1)).for_each(|(((p, q), slot), chi)| {
+        blocks.with_min_len(min_blocks(rows)).for_each(|(((p, q), slot), chi)| {
             evaluate(&slot.a, prover.columns, &embedding, p);
             for (p, row) in p.iter_mut().zip(&row_chi) {
                 if *p != Fp::ZERO {
@@ -62,7 +60,7 @@ impl GateTables {
         });
         let variables = shape.product_variables();
         let kappa = gate_kappa(model, &prover.challenges);
-        let claim = kappa * half_to(variables) * zkonnx_circuits::field::inner_product(&p, &q);
+        let claim = kappa * half_to(variables) * inner_product(&p, &q);
         let slot_variables = variables - model.layout.k as usize;
         Some(Self { kappa, p, q, rows, slot_variables, bound: 0, variables, claim })
     }
@@ -76,14 +74,14 @@ impl GateTables {
     pub(super) fn message(&self) -> [Fp; 2] {
         let left = self.variables - self.bound - 1;
         let weight = self.kappa * half_to(left);
-        let [c0, c2] = if self.bound < self.slot_variables { self.slot_sums() } else { self.row_sums() };
-        average_message(self.claim, [c0, c2], weight)
+        let sums = if self.bound < self.slot_variables { self.slot_sums() } else { self.row_sums() };
+        average_message(self.claim, sums, weight)
     }
 
-    fn slot_sums(&self) -> [Fp; 2] {
+    fn slot_sums(&self) -> Sums {
         let (rows, step) = (self.rows, self.step());
         let pairs = self.p.par_chunks(2 * step).zip(self.q.par_chunks(2 * step));
-        let sums = pairs.with_min_len((PARALLEL / rows).max(1)).map(|(p, q)| {
+        let sums = pairs.with_min_len(min_blocks(rows)).map(|(p, q)| {
             let (mut low, mut square) = (Product::<Fp>::ZERO, Product::<Fp>::ZERO);
             for i in 0..rows {
                 Fp::mul_accumulate(&mut low, &p[i], &q[i]);
@@ -94,10 +92,10 @@ impl GateTables {
             }
             [Fp::reduce(low), Fp::reduce(square)]
         });
-        sums.reduce(|| [Fp::ZERO; 2], |a, b| [a[0] + b[0], a[1] + b[1]])
+        sums.reduce(|| [Fp::ZERO; 2], add)
     }
 
-    fn row_sums(&self) -> [Fp; 2] {
+    fn row_sums(&self) -> Sums {
         let half = self.p.len() / 2;
         let ((p0, p1), (q0, q1)) = (self.p.split_at(half), self.q.split_at(half));
         let (mut low, mut square) = (Product::<Fp>::ZERO, Product::<Fp>::ZERO);
@@ -116,7 +114,7 @@ impl GateTables {
         self.bound += 1;
         for values in [&mut self.p, &mut self.q] {
             if over_slots {
-                values.par_chunks_mut(2 * step).with_min_len((PARALLEL / rows).max(1)).for_each(|pair| {
+                values.par_chunks_mut(2 * step).with_min_len(min_blocks(rows)).for_each(|pair| {
                     let (low, high) = pair.split_at_mut(step.min(pair.len()));
                     for (i, low) in low[..rows].iter_mut().enumerate() {
                         let high = high.get(i).copied().unwrap_or(Fp::ZERO);
@@ -124,10 +122,7 @@ impl GateTables {
                     }
                 });
             } else {
-                let half = values.len() / 2;
-                let (low, high) = values.split_at_mut(half);
-                low.iter_mut().zip(high).for_each(|(low, high)| *low += sigma * (*high - *low));
-                values.truncate(half);
+                bind_highest(values, sigma);
             }
         }
         if self.bound == self.slot_variables {
@@ -138,8 +133,7 @@ impl GateTables {
 
     /// `(κ'·p(σ), q(σ))`.
     pub(super) fn finish(self) -> EndPair {
-        let value = |values: &[Fp]| values.first().copied().unwrap_or(Fp::ZERO);
-        (self.kappa * value(&self.p), value(&self.q))
+        (self.kappa * bound(&self.p), bound(&self.q))
     }
 }
 
@@ -162,25 +156,14 @@ fn evaluate(form: &RowForm, columns: &[Column], embedding: &Embedding, out: &mut
     };
     let mut values = vec![i128::from(form.constant); out.len()];
     for (column, coef) in terms {
-        zkonnx_quantize::with_integers!(column, column => {
+        with_integers!(column, column => {
             values.iter_mut().zip(column).for_each(|(value, cell)| *value += coef * i128::from(*cell));
         });
     }
     for (out, value) in out.iter_mut().zip(values) {
         *out = match i64::try_from(value) {
             Ok(value) => embedding.of(value),
-            Err(_) => wide(value),
+            Err(_) => from_i128(value),
         };
-    }
-}
-
-/// The image of an integer of more than 64 bits.
-fn wide(value: i128) -> Fp {
-    use ff::PrimeField;
-    let magnitude = Fp::from_u128(value.unsigned_abs());
-    if value < 0 {
-        -magnitude
-    } else {
-        magnitude
     }
 }

@@ -1,16 +1,19 @@
 //! Lookups, layer by layer: see [`zkonnx_verifier::argument::lookup`].
 
-use super::{next_claim, Prover};
+use super::Prover;
 use crate::{
+    columns::Column,
     deviation::{Deviation, PieceView},
     layers::{LayerClaim, Layers, LeafSlot, Leaves},
+    sumcheck::next_claim,
 };
 use ff::Field;
 use halo2_proofs::transcript::TranscriptWrite;
 use pasta_curves::{EqAffine, Fp};
 use zkonnx_circuits::{
     field::from_i64,
-    messages::{LayerChallenges, Piece, Rounds},
+    messages::{Challenges, LayerChallenges, Piece, Rounds},
+    shape::CircuitShape,
     table_rows::TableRow,
 };
 use zkonnx_verifier::{checks::Check, transcript::Challenge};
@@ -61,7 +64,8 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
     prover.challenges.phi = prover.challenge(Check::Phi, deviation);
     let mut layers = {
         let _span = tracing::info_span!("add up fractions").entered();
-        Layers::new(leaves(prover))
+        let Challenges { theta, phi, .. } = prover.challenges;
+        Layers::new(leaves(&prover.model.keys.compiled.shape, prover.columns, (theta, phi)))
     };
     let (mut sent, mut truth) = (Claims::default(), Claims::default());
     for layer in 0..rounds.layers {
@@ -104,10 +108,9 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
     Ok(equations)
 }
 
-fn leaves<'a, T>(prover: &Prover<'a, T>) -> Leaves<'a> {
-    let shape = &prover.model.keys.compiled.shape;
-    let (theta, phi) = (prover.challenges.theta, prover.challenges.phi);
-    let columns = prover.columns;
+/// The fractions of all cells that are looked up, and of all table rows. `columns` are words, then multiplicities.
+#[must_use]
+pub fn leaves<'a>(shape: &CircuitShape, columns: &'a [Column], (theta, phi): (Fp, Fp)) -> Leaves<'a> {
     let base = |tag: u64| phi + theta.square() * Fp::from(tag);
     let lookups = shape.slots.lookups.iter().map(|lookup| LeafSlot::Lookup {
         base: base(lookup.tag),

@@ -96,11 +96,3 @@ impl<T: TranscriptWrite<EqAffine, Challenge>> Prover<'_, T> {
         self.pieces.last().map_or(&[], |piece| &piece.values)
     }
 }
-
-/// What a round's message `(c1, c2)` makes of a claim about the coordinate `z`.
-fn next_claim(claim: Fp, z: Fp, sigma: Fp, message: &[Fp]) -> Fp {
-    match message {
-        [c1, c2, ..] => claim + (sigma - z) * c1 + (sigma.square() - z) * c2,
-        _ => claim,
-    }
-}

@@ -1,11 +1,10 @@
 //! All products of two hidden values at once: see [`zkonnx_verifier::argument::pairs`].
 
-use super::{
-    contractions::{average_message, half_to, EndPair},
-    lookup::LayerEquation,
-    next_claim, Prover,
+use super::{contractions::EndPair, lookup::LayerEquation, Prover};
+use crate::{
+    deviation::{Deviation, PieceView},
+    sumcheck::{average_message, bind_lowest, half_to, lowest_sums, next_claim},
 };
-use crate::deviation::{Deviation, PieceView};
 use ff::Field;
 use halo2_proofs::transcript::TranscriptWrite;
 use pasta_curves::{EqAffine, Fp};
@@ -54,9 +53,7 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
     let mut claim = combined * half_to(rounds.pair_rounds);
     let mut truth = inner_product(&f, &g) * half_to(rounds.pair_rounds);
     for round in 0..rounds.pair_rounds {
-        let pairs = f.chunks_exact(2).zip(g.chunks_exact(2));
-        let sums = pairs.fold([Fp::ZERO; 2], |[c0, c2], (f, g)| [c0 + f[0] * g[0], c2 + (f[1] - f[0]) * (g[1] - g[0])]);
-        let message = average_message(truth, sums, half_to(rounds.pair_rounds - round - 1));
+        let message = average_message(truth, lowest_sums(&f, &g), half_to(rounds.pair_rounds - round - 1));
         let mut values = message.to_vec();
         if round == 0 {
             values.extend([a, b]);
@@ -67,13 +64,8 @@ pub fn prove<T: TranscriptWrite<EqAffine, Challenge>>(
         prover.challenges.delta.push(delta);
         claim = next_claim(claim, half_to(1), delta, prover.last_piece());
         truth = next_claim(truth, half_to(1), delta, &message);
-        for side in [&mut f, &mut g] {
-            let half = side.len() / 2;
-            for i in 0..half {
-                side[i] = side[2 * i] + delta * (side[2 * i + 1] - side[2 * i]);
-            }
-            side.truncate(half);
-        }
+        bind_lowest(&mut f, delta);
+        bind_lowest(&mut g, delta);
     }
     prover.clear = (f[0], g[0]);
     deviation.clear(claim, &mut prover.clear);

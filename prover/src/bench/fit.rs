@@ -37,22 +37,9 @@ pub enum FitError {
 pub struct Fit {
     /// Threads of all measurements.
     pub threads: usize,
-    /// Seconds for each row.
-    pub row: f64,
-    /// For each row of a column of words or multiplicities.
-    pub cell: f64,
-    /// For each row of a looked-up column: a leaf of the lookup argument.
-    pub leaf: f64,
-    /// For each row of a product gate that is a relation.
-    pub product: f64,
-    /// For a row of a halo2 circuit.
-    pub halo2_row: f64,
-    /// For each row of a column in a halo2 circuit.
-    pub gated_cell: f64,
-    /// For each piece.
-    pub piece: f64,
-    /// For each parameter, and element that relations read.
-    pub linear: f64,
+    /// Seconds for one of each of what is counted.
+    #[serde(flatten)]
+    pub constants: Constants,
     /// Every measurement.
     pub rows: Vec<FitRow>,
     /// Of the errors with these constants, without sign: the median.
@@ -125,17 +112,9 @@ pub fn fit(measurements: &[Measurement]) -> Result<Fit, FitError> {
         .collect();
     let mut errors: Vec<f64> = rows.iter().map(|row| row.error.abs()).collect();
     errors.sort_by(f64::total_cmp);
-    let Constants { row, cell, leaf, product, halo2_row, gated_cell, piece, linear } = constants;
     Ok(Fit {
         threads,
-        row,
-        cell,
-        leaf,
-        product,
-        halo2_row,
-        gated_cell,
-        piece,
-        linear,
+        constants,
         median_error: median(&errors),
         worst_error: errors.last().copied().unwrap_or(0.0),
         rows,

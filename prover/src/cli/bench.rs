@@ -303,17 +303,18 @@ fn show_fit(fit: &Fit) {
         100.0 * fit.median_error,
         100.0 * fit.worst_error
     );
+    let constants = fit.constants;
     say!(
         "row: {:.3e}, cell: {:.3e}, leaf: {:.3e}, product: {:.3e}, halo2_row: {:.3e}, gated_cell: {:.3e}, piece: {:.3e}, linear: {:.3e} (seconds each, {} \
          threads)",
-        fit.row,
-        fit.cell,
-        fit.leaf,
-        fit.product,
-        fit.halo2_row,
-        fit.gated_cell,
-        fit.piece,
-        fit.linear,
+        constants.row,
+        constants.cell,
+        constants.leaf,
+        constants.product,
+        constants.halo2_row,
+        constants.gated_cell,
+        constants.piece,
+        constants.linear,
         fit.threads
     );
 }

@@ -2,8 +2,8 @@
 //!
 //! Costs are affine additions of a batch, some 165 ns.
 
-/// Bits of half a scalar, with one for the sign.
-const HALF_BITS: usize = 128;
+use crate::vartime::HALF_BITS;
+
 /// The sums of a set of buckets' rows and columns with their weights, and what else a product takes.
 const PRODUCT: usize = 80;
 /// All shifts of one generator.

@@ -3,7 +3,7 @@
 use super::plan::{in_halves, num_shifts, window};
 use crate::{
     buckets::Buckets,
-    vartime::{endomorphism, halves, Affine, Half, Point},
+    vartime::{endomorphism, halves, Affine, Point},
 };
 use group::{Curve as _, Group as _};
 use pasta_curves::Fp;
@@ -97,20 +97,9 @@ impl Shifts {
         sums.flatten_iter().collect()
     }
 
-    /// The signed digits of `scalar·G_place` with the places of their shifts: in `[-2^(w−1), 2^(w−1)]`, the bit below being the carry.
+    /// The signed digits of `scalar·G_place` with the places of their shifts.
     fn push_digits(&self, place: usize, scalar: &Fp, digits: &mut Vec<(u32, i32)>) {
-        let (count, window) = (num_shifts(self.window), self.window);
-        let mut at = place * count;
-        for Half { magnitude, negative } in halves(scalar) {
-            let mut carry = 0;
-            for j in 0..count / 2 {
-                let raw = i32::try_from(magnitude >> (j * window) & ((1 << window) - 1)).unwrap_or_default();
-                let top = raw >> (window - 1);
-                let digit = raw + carry - (top << window);
-                carry = top;
-                digits.push((u32::try_from(at).unwrap_or(u32::MAX), if negative { -digit } else { digit }));
-                at += 1;
-            }
-        }
+        let first = u32::try_from(place * num_shifts(self.window)).unwrap_or(u32::MAX);
+        digits.extend((first..).zip(halves(scalar).into_iter().flat_map(|half| half.digits(self.window))));
     }
 }

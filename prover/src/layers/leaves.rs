@@ -1,10 +1,13 @@
 //! The leaves: fractions of cells and table rows, and the layer and round that are made from their integers.
 
 use super::{
-    slots::{add_pairs, fold_mixed, mixed_sums, weigh, Nodes, Padding},
-    Level, Rounds, PARALLEL,
+    slots::{add_fractions, fold_mixed, mixed_sums, weigh, Nodes, Padding},
+    Level, Rounds,
 };
-use crate::columns::{Column, Embedding, Multiples};
+use crate::{
+    columns::{Column, Embedding, Multiples},
+    sumcheck::{add, min_blocks, Sums},
+};
 use ff::Field;
 use pasta_curves::Fp;
 use rayon::prelude::*;
@@ -111,23 +114,54 @@ impl<'a> Leaves<'a> {
         }
     }
 
+    pub(super) fn num_slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The fraction of a node of the layer above the leaves; `scratch` has two blocks.
+    fn node(&self, node: usize, p: &mut [Fp], q: &mut [Fp], scratch: &mut [Fp]) {
+        let (p1, q1) = scratch.split_at_mut(self.num_rows);
+        self.fill(2 * node, p, q);
+        self.fill(2 * node + 1, p1, q1);
+        if self.plain(node).is_some() {
+            for i in 0..p.len() {
+                p[i] = q[i] + q1[i];
+                q[i] *= q1[i];
+            }
+        } else {
+            add_fractions(p, q, p1, q1);
+        }
+    }
+
     /// The layer above the leaves.
     pub(super) fn first_level(&self) -> Level {
         let rows = self.num_rows;
-        let Level { mut p, mut q } = Level::zero(self.slots.len().div_ceil(2), rows);
-        let blocks = p.par_chunks_mut(rows).zip(q.par_chunks_mut(rows)).enumerate();
+        let mut level = Level::zero(self.slots.len().div_ceil(2), rows);
+        let blocks = level.p.par_chunks_mut(rows).zip(level.q.par_chunks_mut(rows)).enumerate();
         let scratch = || vec![Fp::ZERO; 2 * rows];
-        blocks.with_min_len((PARALLEL / rows).max(1)).for_each_init(scratch, |scratch, (node, (p, q))| {
-            let (p1, q1) = scratch.split_at_mut(rows);
-            self.fill(2 * node, p, q);
-            self.fill(2 * node + 1, p1, q1);
-            let is_plain = self.plain(node).is_some();
-            for i in 0..rows {
-                p[i] = if is_plain { q[i] + q1[i] } else { p[i] * q1[i] + p1[i] * q[i] };
-                q[i] *= q1[i];
+        blocks
+            .with_min_len(min_blocks(rows))
+            .for_each_init(scratch, |scratch, (node, (p, q))| self.node(node, p, q, scratch));
+        level
+    }
+
+    /// The layer above that, without storing it.
+    pub(super) fn second_level(&self) -> Level {
+        let rows = self.num_rows;
+        let nodes = self.slots.len().div_ceil(2);
+        let mut level = Level::zero(nodes.div_ceil(2), rows);
+        let blocks = level.p.par_chunks_mut(rows).zip(level.q.par_chunks_mut(rows)).enumerate();
+        let scratch = || vec![Fp::ZERO; 4 * rows];
+        blocks.with_min_len(min_blocks(2 * rows)).for_each_init(scratch, |scratch, (t, (p, q))| {
+            let (high, scratch) = scratch.split_at_mut(2 * rows);
+            self.node(2 * t, p, q, scratch);
+            if 2 * t + 1 < nodes {
+                let (p1, q1) = high.split_at_mut(rows);
+                self.node(2 * t + 1, p1, q1, scratch);
+                add_fractions(p, q, p1, q1);
             }
         });
-        Level { p, q }
+        level
     }
 
     /// The node's columns if both are small integers that are looked up on all rows.
@@ -158,8 +192,8 @@ impl<'a> Leaves<'a> {
             let [c0, c2] = plain_sums(&low, &high, (lambda, padding.lambda_inverse), &ready);
             Some([c0 * eq[pair], c2 * eq[pair]])
         });
-        let sums = sums.reduce(|| [Fp::ZERO; 2], add_pairs);
-        let [c0, c2] = add_pairs(sums, mixed_sums(&nodes, &eq[pairs..], &padding));
+        let sums = sums.reduce(|| [Fp::ZERO; 2], add);
+        let [c0, c2] = add(sums, mixed_sums(&nodes, &eq[pairs..], &padding));
         let c0 = c0 + lambda * (Fp::ONE - eq.iter().sum::<Fp>());
         let sigma = rounds.send(c0, c2);
         fold_mixed(&mut nodes, sigma, &padding);
@@ -174,7 +208,7 @@ impl<'a> Leaves<'a> {
         let first = nodes.start;
         let (mut p, mut q) = (vec![Fp::ZERO; 2 * nodes.len() * rows], vec![Fp::ZERO; 2 * nodes.len() * rows]);
         let blocks = p.par_chunks_mut(2 * rows).zip(q.par_chunks_mut(2 * rows)).enumerate();
-        blocks.with_min_len((PARALLEL / rows).max(1)).for_each(|(node, (p, q))| {
+        blocks.with_min_len(min_blocks(rows)).for_each(|(node, (p, q))| {
             let slot = 2 * (first + node);
             let ((p0, p1), (q0, q1)) = (p.split_at_mut(rows), q.split_at_mut(rows));
             self.fill(slot, p0, q0);
@@ -199,7 +233,7 @@ impl<'a> Leaves<'a> {
         nodes.plain.a = vec![Fp::ZERO; pairs * rows];
         nodes.plain.b = vec![Fp::ZERO; pairs * rows];
         let blocks = nodes.plain.a.par_chunks_mut(rows).zip(nodes.plain.b.par_chunks_mut(rows)).enumerate();
-        blocks.with_min_len((PARALLEL / rows).max(1)).for_each(|(pair, (a, b))| {
+        blocks.with_min_len(min_blocks(rows)).for_each(|(pair, (a, b))| {
             let (Some(low), Some(high)) = (self.plain(2 * pair), self.plain(2 * pair + 1)) else { return };
             let base = |side: usize| low.base[side] + sigma * (high.base[side] - low.base[side]);
             let (base0, base1) = (lambda * base(0) + Fp::ONE, base(1) + padding.lambda_inverse);
@@ -221,7 +255,7 @@ fn combine(out: &mut [Fp], base: Fp, (low, x): (&Multiples, &Integers), (high, y
 }
 
 /// `Σ_i w_i·F(i)` at the low node, and the coefficient of `X²` of the pair, for `F = λ·(q0 + 1/λ)·(q1 + 1/λ) − 1/λ` and `Σ_i w_i = 1`.
-fn plain_sums(low: &PlainNode<'_>, high: &PlainNode<'_>, (lambda, inverse): (Fp, Fp), weights: &Weights) -> [Fp; 2] {
+fn plain_sums(low: &PlainNode<'_>, high: &PlainNode<'_>, (lambda, inverse): (Fp, Fp), weights: &Weights) -> Sums {
     let sum = |x: &Integers| weighted_inner_product(x.as_slice(), weights);
     // Σ w·(base + x)·(base' + x'), by what is read of x, x' and x·x'.
     let product = |base: [Fp; 2], sums: [Fp; 2], products: &[i64]| {

@@ -2,9 +2,10 @@
 //!
 //! Arrays are blocks of `n` rows, one for each slot that is used; slots beyond are the fraction `0/1` and not stored. Slots are added up
 //! first, the lowest bit of their number first, then rows, the highest bit first: so used slots stand at the front of every layer, and the work
-//! is in proportion to them. Leaves are not stored: the layer above them is made from the integers, and so is their first round.
+//! is in proportion to them. Leaves are not stored: the layer above them is made from the integers, and so is their first round. Of many
+//! leaves the layer above them is not stored either: it is made again when its turn comes, and all others are gone.
 //!
-//! Cost: about ten multiplications a leaf; 64 bytes a leaf.
+//! Cost: about ten multiplications a leaf; 64 bytes a leaf, of many leaves 32.
 
 mod leaves;
 mod rows;
@@ -12,13 +13,14 @@ mod slots;
 
 pub use leaves::{LeafSlot, Leaves};
 
+use crate::sumcheck::next_claim;
 use ff::{BatchInvert, Field};
 use pasta_curves::Fp;
 use slots::Nodes;
 use zkonnx_circuits::slots::row_vector;
 
-/// Fewer field elements than this are not worth a second thread.
-const PARALLEL: usize = 1 << 12;
+/// From so many leaves the largest layer is made twice instead of stored: half a multiplication and 32 bytes a leaf.
+const MANY_LEAVES: usize = 1 << 18;
 
 /// Fractions `p/q`.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +45,7 @@ impl Level {
 #[derive(Debug)]
 pub struct Layers<'a> {
     leaves: Leaves<'a>,
-    /// Layers of slots and rows; the last has the most slots.
+    /// Layers of slots and rows; the last has the most slots. It is empty where it is made again.
     slots: Vec<Level>,
     /// Layers of rows alone; the last has the most rows.
     rows: Vec<Level>,
@@ -87,7 +89,7 @@ impl<'a> Rounds<'a> {
         let z = self.point[self.round];
         let c1 = (self.claim - c0) * self.inverses[self.round] - c2;
         let sigma = (self.exchange)(self.round, self.claim, [c1, c2]);
-        self.claim += (sigma - z) * c1 + (sigma.square() - z) * c2;
+        self.claim = next_claim(self.claim, z, sigma, &[c1, c2]);
         self.round += 1;
         sigma
     }
@@ -97,8 +99,14 @@ impl<'a> Layers<'a> {
     /// Adds up all fractions.
     #[must_use]
     pub fn new(leaves: Leaves<'a>) -> Self {
+        let again = leaves.num_slots() > 2 && leaves.num_slots() * leaves.num_rows() >= MANY_LEAVES;
+        Self::added(leaves, again)
+    }
+
+    /// `again`: the layer above the leaves, which is not the last of slots, is made again.
+    fn added(leaves: Leaves<'a>, again: bool) -> Self {
         let num_rows = leaves.num_rows();
-        let mut slots = vec![leaves.first_level()];
+        let mut slots = if again { vec![Level::default(), leaves.second_level()] } else { vec![leaves.first_level()] };
         while let Some(level) = slots.last().filter(|level| level.p.len() > num_rows) {
             slots.push(slots::next_level(level, num_rows));
         }
@@ -144,10 +152,68 @@ impl<'a> Layers<'a> {
         let slot_rounds = layer - num_row_layers;
         let row_weights = row_vector(&claim.point[slot_rounds..]);
         let nodes = match self.slots.get_mut(slot_rounds + 1) {
+            Some(children) if children.p.is_empty() => {
+                Nodes::of_children(self.leaves.first_level(), claim.lambda, &row_weights)
+            }
             Some(children) => Nodes::of_children(std::mem::take(children), claim.lambda, &row_weights),
             None => self.leaves.first_round(claim.lambda, slot_rounds, &row_weights, &mut rounds),
         };
         let sides = slots::prove(nodes, claim.lambda, slot_rounds, &row_weights, &mut rounds);
         rows::prove(sides, claim.lambda, &mut rounds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::columns::Column;
+    use zkonnx_quantize::integers::Integers;
+
+    /// Every message and every value at the end, with challenges that are counted up.
+    fn transcript(mut layers: Layers<'_>) -> Vec<Fp> {
+        let (mut all, mut count) = (Vec::new(), 5);
+        let mut next = || {
+            count += 1;
+            Fp::from(count)
+        };
+        let mut point = Vec::new();
+        for layer in 0..layers.len() {
+            let lambda = next();
+            let mut own = Vec::new();
+            let mut exchange = |_: usize, claim: Fp, message: [Fp; 2]| {
+                all.extend([claim, message[0], message[1]]);
+                own.push(next());
+                *own.last().unwrap_or(&Fp::ZERO)
+            };
+            let values = layers.prove(layer, &LayerClaim { point: &point, lambda, value: Fp::ONE }, &mut exchange);
+            all.extend(values);
+            // The order of variables is no matter here.
+            point = [own, vec![next()]].concat();
+        }
+        all
+    }
+
+    #[test]
+    fn a_layer_that_is_made_again_is_the_same() {
+        let rows = 8;
+        for slots in 3..=9 {
+            let column =
+                |slot: i64| Column::Integers(Integers::new(&(0..rows).map(|i| i * slot % 7 - 2).collect::<Vec<_>>()));
+            let columns: Vec<Column> = (0..slots).map(column).collect();
+            let leaves = |active_rows: usize| {
+                let slot = |(slot, x): (u64, _)| LeafSlot::Lookup {
+                    base: Fp::from(100 + slot),
+                    x,
+                    y: (slot == 2).then_some(x),
+                };
+                let slots = (0..).zip(&columns).map(slot).collect();
+                Leaves::new(usize::try_from(rows).unwrap_or(0), active_rows, Fp::from(3), slots)
+            };
+            for active_rows in [8, 5] {
+                let stored = transcript(Layers::added(leaves(active_rows), false));
+                assert_eq!(stored, transcript(Layers::added(leaves(active_rows), true)), "{slots} slots");
+                assert!(stored.len() > 20);
+            }
+        }
     }
 }

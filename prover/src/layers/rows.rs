@@ -1,7 +1,7 @@
 //! Layers and rounds over rows: node `i` of `h` has the children `i` and `i + h`.
 
 use super::{Level, Rounds};
-use ff::Field;
+use crate::sumcheck::{bind_highest, bound};
 use pasta_curves::{
     deferred::{DeferredField, Product},
     Fp,
@@ -51,12 +51,9 @@ pub(super) fn prove(mut sides: Sides, lambda: Fp, rounds: &mut Rounds<'_>) -> [F
         }
         let sigma = rounds.send(Fp::reduce(at_zero), Fp::reduce(square));
         for side in [a, b, c, d] {
-            let (low, high) = side.split_at_mut(half);
-            low.iter_mut().zip(high).for_each(|(low, high)| *low += sigma * (*high - *low));
-            side.truncate(half);
+            bind_highest(side, sigma);
         }
     }
-    let value = |side: &[Fp]| side.first().copied().unwrap_or(Fp::ZERO);
-    let [p0, q1, q0, d] = [&sides.a, &sides.b, &sides.c, &sides.d].map(|side| value(side));
+    let [p0, q1, q0, d] = [&sides.a, &sides.b, &sides.c, &sides.d].map(|side| bound(side));
     [p0, d - lambda * q1, q0, q1]
 }

@@ -3,7 +3,8 @@
 //! Nodes stay where they are while variables are bound: after `r` rounds node `t` stands at the place of node `t·2^r`. So nothing is
 //! moved, and pairs can be worked on at once. A node beyond the last is made of two fractions `0/1`.
 
-use super::{rows::Sides, Level, Rounds, PARALLEL};
+use super::{rows::Sides, Level, Rounds};
+use crate::sumcheck::{add, bind, min_blocks, Sums};
 use ff::{BatchInvert, Field};
 use pasta_curves::{
     deferred::{DeferredField, Product},
@@ -17,19 +18,26 @@ pub(super) fn next_level(children: &Level, rows: usize) -> Level {
     let mut level = Level::zero((children.p.len() / rows).div_ceil(2), rows);
     let parts = level.p.par_chunks_mut(rows).zip(level.q.par_chunks_mut(rows));
     let children = children.p.par_chunks(2 * rows).zip(children.q.par_chunks(2 * rows));
-    parts.zip(children).with_min_len((PARALLEL / rows).max(1)).for_each(|((p, q), (child_p, child_q))| {
+    parts.zip(children).with_min_len(min_blocks(rows)).for_each(|((p, q), (child_p, child_q))| {
         if child_p.len() == rows {
             p.copy_from_slice(child_p);
             q.copy_from_slice(child_q);
             return;
         }
         let ((p0, p1), (q0, q1)) = (child_p.split_at(rows), child_q.split_at(rows));
-        for i in 0..rows {
-            p[i] = p0[i] * q1[i] + p1[i] * q0[i];
-            q[i] = q0[i] * q1[i];
-        }
+        p.copy_from_slice(p0);
+        q.copy_from_slice(q0);
+        add_fractions(p, q, p1, q1);
     });
     level
+}
+
+/// `p/q ← p/q + p1/q1`, row by row.
+pub(super) fn add_fractions(p: &mut [Fp], q: &mut [Fp], p1: &[Fp], q1: &[Fp]) {
+    for i in 0..p.len() {
+        p[i] = p[i] * q1[i] + p1[i] * q[i];
+        q[i] *= q1[i];
+    }
 }
 
 /// Nodes whose children are both looked up: `p0 = p1 = 1`, so that `F = q1 + q0 + λ·q0·q1`. One product is left of it:
@@ -65,7 +73,7 @@ impl Nodes {
             q.resize(q.len() + rows, Fp::ONE);
         }
         let nodes = p.par_chunks_mut(2 * rows).zip(q.par_chunks_mut(2 * rows));
-        nodes.with_min_len((PARALLEL / rows).max(1)).for_each(|(p, q)| weigh(p, q, lambda, weights));
+        nodes.with_min_len(min_blocks(rows)).for_each(|(p, q)| weigh(p, q, lambda, weights));
         Self { p, q, ..Self::default() }
     }
 
@@ -117,17 +125,9 @@ impl Sum {
         }
     }
 
-    fn weighted(self, weight: Fp) -> [Fp; 2] {
+    fn weighted(self, weight: Fp) -> Sums {
         [Fp::reduce(self.0) * weight, Fp::reduce(self.1) * weight]
     }
-}
-
-pub(super) fn add_pairs(a: [Fp; 2], b: [Fp; 2]) -> [Fp; 2] {
-    [a[0] + b[0], a[1] + b[1]]
-}
-
-fn fold(low: &mut [Fp], high: &[Fp], sigma: Fp) {
-    low.iter_mut().zip(high).for_each(|(low, high)| *low += sigma * (*high - *low));
 }
 
 /// The rounds over the `count` slot variables, as far as they are not bound yet; gives the sides of the one node that is left.
@@ -139,10 +139,8 @@ pub(super) fn prove(mut nodes: Nodes, lambda: Fp, count: usize, weights: &[Fp], 
         let plain_pairs = nodes.num_plain(rows) / 2;
         let pairs = plain_pairs + nodes.num_mixed(rows).div_ceil(2);
         let eq = eq_vector(&rounds.rest()[1..count - nodes.bound], pairs);
-        let [c0, c2] = add_pairs(
-            plain_sums(&nodes, &eq[..plain_pairs], &padding),
-            mixed_sums(&nodes, &eq[plain_pairs..], &padding),
-        );
+        let [c0, c2] =
+            add(plain_sums(&nodes, &eq[..plain_pairs], &padding), mixed_sums(&nodes, &eq[plain_pairs..], &padding));
         // All that is not there is λ.
         let c0 = c0 + lambda * (Fp::ONE - eq.iter().sum::<Fp>());
         let sigma = rounds.send(c0, c2);
@@ -153,33 +151,28 @@ pub(super) fn prove(mut nodes: Nodes, lambda: Fp, count: usize, weights: &[Fp], 
     padding.finish(nodes)
 }
 
-/// So many pairs of blocks are given to one thread at least.
-fn min_len(rows: usize) -> usize {
-    (PARALLEL / (4 * rows)).max(1)
-}
-
-fn plain_sums(nodes: &Nodes, eq: &[Fp], padding: &Padding<'_>) -> [Fp; 2] {
+fn plain_sums(nodes: &Nodes, eq: &[Fp], padding: &Padding<'_>) -> Sums {
     let rows = padding.weights.len();
     let at = nodes.plain_step() * rows;
     if eq.is_empty() {
         return [Fp::ZERO; 2];
     }
     let pairs = nodes.plain.a.par_chunks(2 * at).zip(nodes.plain.b.par_chunks(2 * at)).zip(eq);
-    let sums = pairs.with_min_len(min_len(rows)).map(|((a, b), eq)| {
+    let sums = pairs.with_min_len(min_blocks(4 * rows)).map(|((a, b), eq)| {
         let mut sum = Sum::ZERO;
         sum.add((&a[..rows], &a[at..at + rows]), (&b[..rows], &b[at..at + rows]));
         let [c0, c2] = sum.weighted(*eq);
         [c0 - padding.lambda_inverse * eq, c2]
     });
-    sums.reduce(|| [Fp::ZERO; 2], add_pairs)
+    sums.reduce(|| [Fp::ZERO; 2], add)
 }
 
 /// The message of the nodes that are not plain, without what is not there.
-pub(super) fn mixed_sums(nodes: &Nodes, eq: &[Fp], padding: &Padding<'_>) -> [Fp; 2] {
+pub(super) fn mixed_sums(nodes: &Nodes, eq: &[Fp], padding: &Padding<'_>) -> Sums {
     let rows = padding.weights.len();
     let at = 2 * nodes.step() * rows;
     let pairs = nodes.p.par_chunks(2 * at).zip(nodes.q.par_chunks(2 * at)).zip(eq);
-    let sums = pairs.with_min_len(min_len(rows)).map(|((p, q), eq)| {
+    let sums = pairs.with_min_len(min_blocks(4 * rows)).map(|((p, q), eq)| {
         let mut sum = Sum::ZERO;
         let node = 2 * rows;
         if p.len() > at {
@@ -192,7 +185,7 @@ pub(super) fn mixed_sums(nodes: &Nodes, eq: &[Fp], padding: &Padding<'_>) -> [Fp
         }
         sum.weighted(*eq)
     });
-    sums.reduce(|| [Fp::ZERO; 2], add_pairs)
+    sums.reduce(|| [Fp::ZERO; 2], add)
 }
 
 fn fold_plain(nodes: &mut Nodes, rows: usize, sigma: Fp) {
@@ -201,9 +194,9 @@ fn fold_plain(nodes: &mut Nodes, rows: usize, sigma: Fp) {
         return;
     }
     for values in [&mut nodes.plain.a, &mut nodes.plain.b] {
-        values.par_chunks_mut(2 * at).with_min_len(min_len(rows)).for_each(|values| {
+        values.par_chunks_mut(2 * at).with_min_len(min_blocks(4 * rows)).for_each(|values| {
             let (low, high) = values.split_at_mut(at);
-            fold(&mut low[..rows], &high[..rows], sigma);
+            bind(&mut low[..rows], &high[..rows], sigma);
         });
     }
 }
@@ -213,17 +206,17 @@ pub(super) fn fold_mixed(nodes: &mut Nodes, sigma: Fp, padding: &Padding<'_>) {
     let rows = padding.weights.len();
     let (at, node) = (2 * nodes.step() * rows, 2 * rows);
     let pairs = nodes.p.par_chunks_mut(2 * at).zip(nodes.q.par_chunks_mut(2 * at));
-    pairs.with_min_len(min_len(rows)).for_each(|(p, q)| {
+    pairs.with_min_len(min_blocks(4 * rows)).for_each(|(p, q)| {
         if p.len() > at {
             for values in [p, q] {
                 let (low, high) = values.split_at_mut(at);
-                fold(&mut low[..node], &high[..node], sigma);
+                bind(&mut low[..node], &high[..node], sigma);
             }
         } else {
-            fold(&mut p[..rows], &padding.constant(Fp::ZERO), sigma);
-            fold(&mut p[rows..node], &padding.constant(padding.lambda), sigma);
-            fold(&mut q[..rows], padding.weights, sigma);
-            fold(&mut q[rows..node], &padding.constant(Fp::ONE), sigma);
+            bind(&mut p[..rows], &padding.constant(Fp::ZERO), sigma);
+            bind(&mut p[rows..node], &padding.constant(padding.lambda), sigma);
+            bind(&mut q[..rows], padding.weights, sigma);
+            bind(&mut q[rows..node], &padding.constant(Fp::ONE), sigma);
         }
     });
 }

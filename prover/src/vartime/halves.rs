@@ -16,6 +16,28 @@ pub(crate) struct Half {
     pub(crate) negative: bool,
 }
 
+/// Bits of half a scalar, with one for the sign.
+pub(crate) const HALF_BITS: usize = 128;
+
+impl Half {
+    /// `⌈128/window⌉` signed digits of base `2^window`, least significant first: in `[-2^(w−1), 2^(w−1)]`, the bit below being the carry.
+    #[inline]
+    pub(crate) fn digits(self, window: usize) -> impl Iterator<Item = i32> {
+        let mut carry = 0;
+        (0..HALF_BITS.div_ceil(window)).map(move |index| {
+            let raw = i32::try_from(self.magnitude >> (index * window) & ((1 << window) - 1)).unwrap_or_default();
+            let top = raw >> (window - 1);
+            let digit = raw + carry - (top << window);
+            carry = top;
+            if self.negative {
+                -digit
+            } else {
+                digit
+            }
+        })
+    }
+}
+
 /// `k_1` and `k_2`.
 pub(crate) fn halves(scalar: &Fp) -> [Half; 2] {
     let limbs = limbs(scalar);
@@ -76,6 +98,7 @@ mod tests {
     use group::Group as _;
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
+    use zkonnx_circuits::field::from_i64;
 
     #[test]
     fn halves_are_short_and_add_up() {
@@ -97,6 +120,23 @@ mod tests {
                 }
             });
             assert_eq!(first + second * Fp::ZETA, scalar);
+        }
+    }
+
+    #[test]
+    fn digits_are_short_and_add_up() {
+        for window in [4, 8, 10] {
+            for magnitude in [0, 1, 127, 128, 129, 1 << 126, (1 << 127) - 1, u128::MAX / 3 >> 1] {
+                for negative in [false, true] {
+                    let digits: Vec<i32> = Half { magnitude, negative }.digits(window).collect();
+                    assert_eq!(digits.len(), HALF_BITS.div_ceil(window));
+                    assert!(digits.iter().all(|digit| digit.abs() <= 1 << (window - 1)));
+                    let base = Fp::from(1 << window);
+                    let sum = digits.iter().rev().fold(Fp::ZERO, |sum, digit| sum * base + from_i64((*digit).into()));
+                    let expected = Fp::from_u128(magnitude);
+                    assert_eq!(sum, if negative { -expected } else { expected });
+                }
+            }
         }
     }
 

@@ -19,7 +19,7 @@ mod sums;
 mod transcript;
 
 pub use affine::{Affine, Uncompressed};
-pub(crate) use halves::{endomorphism, halves, Half};
+pub(crate) use halves::{endomorphism, halves, Half, HALF_BITS};
 pub use point::Point;
 pub(crate) use point::{signed_odd_digits, ODD_MULTIPLES};
 pub(crate) use sums::Sums;

@@ -6,7 +6,7 @@
 
 use crate::{
     argument::Prover,
-    columns::{Column, Multiples},
+    columns::{add_at, Column, Multiples},
 };
 use ff::Field;
 use halo2_proofs::arithmetic::best_fft;
@@ -161,12 +161,7 @@ impl<'a> Columns<'a> {
         columns.par_extend(combined.into_par_iter().map(|combined| combine(model, combined, strays)));
         for (sent, functional) in prover.pieces.iter().zip(pieces) {
             let mut values = sent.values.clone();
-            for (row, value) in &sent.beside {
-                if values.len() <= *row {
-                    values.resize(row + 1, Fp::ZERO);
-                }
-                values[*row] += value;
-            }
+            sent.beside.iter().for_each(|(row, value)| add_at(&mut values, *row, *value));
             columns.push((Values::Field(values), functional, sent.blind));
         }
         // Committed tensors are coefficients: their rows are the DFT, their functionals that of the rows.
@@ -268,10 +263,7 @@ const TABLE_BITS: u32 = 11;
 /// Adds what a column holds beside its integers, `weight` times.
 fn add_strays(values: &mut Vec<Fp>, strays: &[(usize, usize, Fp)], column: usize, weight: Fp) {
     for (_, place, value) in strays.iter().filter(|s| s.0 == column) {
-        if values.len() <= *place {
-            values.resize(place + 1, Fp::ZERO);
-        }
-        values[*place] += weight * value;
+        add_at(values, *place, weight * value);
     }
 }
 
