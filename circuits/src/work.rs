@@ -3,11 +3,12 @@
 use crate::{
     compiled::CompiledModel,
     length::num_points,
+    params::ParamPlace,
     relations::{Left, Right, WordTerm},
 };
 use zkonnx_quantize::{
     contraction::{volume, ProductAxes},
-    graph::Form,
+    graph::{Form, Source},
     index::IndexMap,
 };
 
@@ -71,11 +72,23 @@ pub fn verification_work(model: &CompiledModel) -> usize {
         let vectors = relation.shape.iter().fold(0_usize, |sum, s| sum.saturating_add(*s as usize));
         work.saturating_add(left).saturating_add(right).saturating_add(vectors)
     });
-    // Contractions of a parameter with a public input enumerate rows × columns.
+    // Contractions of a parameter with a public input enumerate rows × columns of a pooled one; a matrix's weights are of rank one.
     model.sumcheck.linear.iter().fold(relations, |work, (relation, product)| {
         let Right::Form(form) = &model.lowered.relations[*relation].right else { return work };
         let Some(form) = form.resolve(&model.graph) else { return work };
-        let axes = ProductAxes::new(form, &form.products[*product]);
-        work.saturating_add(volume(&axes.rows).saturating_mul(volume(&axes.inner())))
+        let product = &form.products[*product];
+        let axes = ProductAxes::new(form, product);
+        let (rows, inner) = (volume(&axes.rows), volume(&axes.inner()));
+        let place = match product.left.source {
+            Source::Param(id) => model.params.places.get(id.0 as usize),
+            Source::Tensor(_) => None,
+        };
+        work.saturating_add(match place {
+            Some(ParamPlace::Packed { .. }) => inner.saturating_mul(4).saturating_add(model.num_rows()),
+            Some(ParamPlace::Chunked { chunks, .. }) => {
+                inner.saturating_mul(4).saturating_add(rows.saturating_mul(*chunks))
+            }
+            Some(ParamPlace::Pooled { .. }) | None => rows.saturating_mul(inner),
+        })
     })
 }

@@ -2,10 +2,10 @@
 
 use crate::{
     contraction::{volume, Axis, ProductAxes},
-    graph::{Form, Interval, Param, Product, Source, TensorInfo, Term},
+    graph::{Form, Interval, Operand, Param, Product, Source, TensorInfo, Term},
     index::{Coordinate, Factor, IndexMap},
     integers::Integers,
-    with_integers,
+    one_hot, with_integers,
 };
 
 /// No exact form may reach this absolute value.
@@ -59,11 +59,7 @@ fn read((lo, hi): Wide, map: &IndexMap, sizes: &dyn Fn(u8) -> u32) -> Wide {
         let own: Vec<u32> = factor.axes.iter().map(|a| sizes(*a)).collect();
         factor.for_each(&own, |_, x| outside |= x.is_none());
     }
-    if outside {
-        (lo.min(0), hi.max(0))
-    } else {
-        (lo, hi)
-    }
+    with_zero((lo, hi), outside)
 }
 
 /// Bounds of a form from the declared intervals of tensors and parameters alone.
@@ -83,17 +79,43 @@ pub fn conservative_bounds(form: &Form, tensors: &[TensorInfo], params: &[Param]
         total = add(total, part)?;
     }
     for product in &form.products {
-        let side = |operand: &crate::graph::Operand| {
-            let value = declared(operand.source, tensors, params)?;
-            let value = read(value, &operand.map, &|a| size_of(form, &product.summed, &operand.sums, a));
-            repeated(value, count(&operand.sums))
-        };
-        let sum = repeated(times(side(&product.left)?, side(&product.right)?)?, count(&product.summed))?;
+        let sum = product_sum(form, product, tensors, params)?;
         let part = scale_interval(sum, product.coef)?;
         absolute = absolute.checked_add(magnitude(sum)?.max(magnitude(part)?))?;
         total = add(total, part)?;
     }
     (absolute < FORM_LIMIT).then_some(total)
+}
+
+/// What a product is before its factor, from the declared intervals of both sides.
+fn product_sum(form: &Form, product: &Product, tensors: &[TensorInfo], params: &[Param]) -> Option<Wide> {
+    let side = |operand: &Operand| {
+        let value = declared(operand.source, tensors, params)?;
+        let value = read(value, &operand.map, &|a| size_of(form, &product.summed, &operand.sums, a));
+        repeated(value, count(&operand.sums))
+    };
+    let picks = |operand: &Operand| one_hot::picks(form.shape.len(), product, operand, tensors);
+    if picks(&product.right) || picks(&product.left) {
+        let (picked, by) =
+            if picks(&product.right) { (&product.left, &product.right) } else { (&product.right, &product.left) };
+        return Some(with_zero(side(picked)?, reads_outside(form, product, by)));
+    }
+    repeated(times(side(&product.left)?, side(&product.right)?)?, count(&product.summed))
+}
+
+/// Whether an operand's map reads outside anywhere.
+fn reads_outside(form: &Form, product: &Product, operand: &Operand) -> bool {
+    let size = |axis: &u8| size_of(form, &product.summed, &operand.sums, *axis);
+    let is_inside = |f: &Factor| is_never_outside(f, &f.axes.iter().map(size).collect::<Vec<_>>());
+    !operand.map.factors.iter().all(is_inside)
+}
+
+fn with_zero((lo, hi): Wide, zero: bool) -> Wide {
+    if zero {
+        (lo.min(0), hi.max(0))
+    } else {
+        (lo, hi)
+    }
 }
 
 fn size_of(form: &Form, summed: &[u32], sums: &[u32], axis: u8) -> u32 {
@@ -157,12 +179,7 @@ pub fn tight_bounds(form: &Form, tensors: &[TensorInfo], params: &[Param], weigh
 pub fn parameter_free_bounds(form: &Form, tensors: &[TensorInfo]) -> Option<Interval> {
     let mut everywhere = (i128::from(form.constant), i128::from(form.constant));
     for product in &form.products {
-        let side = |operand: &crate::graph::Operand| {
-            let value = declared(operand.source, tensors, &[])?;
-            let value = read(value, &operand.map, &|a| size_of(form, &product.summed, &operand.sums, a));
-            repeated(value, count(&operand.sums))
-        };
-        let sum = repeated(times(side(&product.left)?, side(&product.right)?)?, count(&product.summed))?;
+        let sum = product_sum(form, product, tensors, &[])?;
         everywhere = add(everywhere, scale_interval(sum, product.coef)?)?;
     }
     // Reads that are never outside count the same for all elements.
@@ -286,16 +303,13 @@ fn product_bounds(
 ) -> Option<Vec<Wide>> {
     let axes = ProductAxes::new(form, product);
     let own: Vec<Axis> = axes.batch.iter().chain(&axes.rows).copied().collect();
+    let Source::Param(id) = product.left.source else {
+        return Some(vec![product_sum(form, product, tensors, params)?; volume(&own)]);
+    };
     let right = declared(product.right.source, tensors, params)?;
     let right = read(right, &product.right.map, &|a| size_of(form, &product.summed, &product.right.sums, a));
     let right = repeated(right, count(&product.right.sums))?;
     let left_sums = ProductAxes::own_sums(form, product, &product.left);
-    let Source::Param(id) = product.left.source else {
-        let left = declared(product.left.source, tensors, params)?;
-        let left = read(left, &product.left.map, &|a| size_of(form, &product.summed, &product.left.sums, a));
-        let left = repeated(left, count(&product.left.sums))?;
-        return Some(vec![repeated(times(left, right)?, count(&product.summed))?; volume(&own)]);
-    };
     let values = weights.get(id.0 as usize)?;
     let order: Vec<Axis> = own.iter().chain(&axes.summed).chain(&left_sums).copied().collect();
     let ids: Vec<u8> = order.iter().map(|a| a.id).collect();
@@ -304,8 +318,24 @@ fn product_bounds(
     let inner = volume(&axes.summed);
     let width = volume(&left_sums);
     let base = product.left.map.base;
+    if one_hot::picks(form.shape.len(), product, &product.right, tensors) {
+        let zero = reads_outside(form, product, &product.right);
+        let row_bounds = |row| Some(with_zero(with_integers!(values, values => hull(row, values, base))?, zero));
+        return addresses.chunks(inner).map(row_bounds).collect();
+    }
     let row_bounds = |row| with_integers!(values, values => weighted_bounds(row, width, values, base, right));
     addresses.chunks(inner * width).map(row_bounds).collect()
+}
+
+/// From the smallest to the largest of some weights, zero outside.
+fn hull<T: Copy + Into<i64>>(row: &[Option<u32>], weights: &[T], base: u32) -> Option<Wide> {
+    row.iter().try_fold((i128::MAX, i128::MIN), |(lo, hi), address| {
+        let weight: i64 = match address {
+            Some(address) => (*weights.get((base + address) as usize)?).into(),
+            None => 0,
+        };
+        Some((lo.min(weight.into()), hi.max(weight.into())))
+    })
 }
 
 /// The interval of a sum of one interval, times the sum of each `width` weights.

@@ -6,7 +6,7 @@ use crate::{
     index::IndexMap,
     integers::{IntegerSlice, Integers},
     model::QuantizedModel,
-    with_integer_slice,
+    one_hot, with_integer_slice,
 };
 
 /// Everything that an evaluation computes.
@@ -110,6 +110,7 @@ pub fn evaluate_with(
                 denominator = evaluate_form(form, &trace.tensors, &model.weights);
                 q.zip(&denominator).map(|(q, d)| q.div_euclid(*d)).collect()
             }
+            Op::OneHot { size } => one_hot::vectors(q, *size),
         };
         trace.tensors.push(y);
         trace.tensors.extend(under_values);

@@ -16,10 +16,13 @@ pub mod graph;
 mod grid;
 mod group;
 pub mod index;
+#[cfg(feature = "onnx")]
+mod indices;
 pub mod integers;
 #[cfg(feature = "onnx")]
 mod lower;
 pub mod model;
+pub mod one_hot;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 #[cfg(feature = "onnx")]

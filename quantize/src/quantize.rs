@@ -5,6 +5,7 @@ use crate::{
     data::{DataError, InputSpec, NamedTensor, Samples},
     graph::{Input, Interval},
     grid,
+    indices::index_sizes,
     lower::{channels::channel_ranges, curve::TableNote, dims, LowerError, Lowering},
     model::{Gates, LayoutChoice, QuantizedModel, WeightPrivacy},
     onnx::{graph::ValueId, ImportError, OnnxModel},
@@ -136,9 +137,11 @@ pub fn quantize(
     if recipe.per_channel {
         lowering.channels = channel_ranges(float, samples)?;
     }
+    let sizes = index_sizes(float);
     let dyadic = float.nodes.iter().any(|n| n.op.is_discontinuous());
     for (i, id) in float.inputs.iter().enumerate() {
-        let kind = InputKind { made_up: notes.calibration_samples == 0, integer: float.values[id.0].integer, dyadic };
+        let (made_up, integer) = (notes.calibration_samples == 0, float.values[id.0].integer);
+        let kind = InputKind { made_up, integer, dyadic, size: sizes.get(id).copied() };
         let values = samples.values(i);
         let on = |scale, bounds| Input { name: specs[i].name.clone(), shape: dims(&specs[i].shape), bounds, scale };
         if let Some(declared) = recipe.inputs.get(&specs[i].name) {
@@ -193,11 +196,13 @@ struct InputKind {
     integer: bool,
     /// Its unit is a power of two: some operator jumps, and integers and halves have to be on the grid.
     dyadic: bool,
+    /// It holds indices of what has this size.
+    size: Option<usize>,
 }
 
 /// Declares an input: its unit and interval.
 fn declare(spec: &InputSpec, values: &[f64], recipe: &Recipe, kind: InputKind) -> Result<Input, QuantizeError> {
-    let InputKind { made_up, integer, dyadic } = kind;
+    let InputKind { made_up, integer, dyadic, size } = kind;
     let input = |lo: i64, hi: i64, scale: Scale| Input {
         name: spec.name.clone(),
         shape: dims(&spec.shape),
@@ -213,6 +218,12 @@ fn declare(spec: &InputSpec, values: &[f64], recipe: &Recipe, kind: InputKind) -
     if integer {
         if !values.iter().all(whole) {
             return Err(fail(seen));
+        }
+        // All indices that there are, whatever the samples use; negative ones where some are.
+        let size = size.and_then(|size| i64::try_from(size).ok());
+        #[allow(clippy::cast_precision_loss)] // sizes are far below 2^52
+        if let Some(size) = size.filter(|size| seen.lo >= -(*size as f64) && seen.hi < *size as f64) {
+            return Ok(input(if seen.lo < 0.0 && !made_up { -size } else { 0 }, size - 1, Scale::ONE));
         }
         let (lo, hi) = recipe.input_range.unwrap_or((seen.lo, seen.hi));
         #[allow(clippy::cast_possible_truncation)] // checked

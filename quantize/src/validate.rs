@@ -5,6 +5,7 @@ use crate::{
     graph::{Form, Graph, Interval, Node, Op, Operand, Source, TensorInfo},
     index::{Coordinate, IndexMap},
     integers::Integers,
+    scale::Scale,
     with_integers,
 };
 
@@ -240,7 +241,7 @@ fn validate_scalars(node: &Node) -> Result<(), Problem> {
             [lo, hi].into_iter().flatten().try_for_each(|bound| interval(Interval::new(*bound, *bound)))
         }
         Op::Div { denominator } => interval(denominator.bounds),
-        Op::Table { .. } => Ok(()),
+        Op::Table { .. } | Op::OneHot { .. } => Ok(()),
     }
 }
 
@@ -314,6 +315,17 @@ fn validate_node(graph: &Graph, node: &Node, tensors: &[TensorInfo]) -> Result<(
             }
             if node.shift != 0 {
                 return Err(Problem::Rule("a division has no shift"));
+            }
+            Ok(())
+        }
+        Op::OneHot { size } => {
+            volume(&node.output_shape())?;
+            let (lo, hi) = (-i64::from(*size), i64::from(*size) - 1);
+            if node.form.bounds.lo < lo || node.form.bounds.hi > hi {
+                return Err(Problem::Rule("an index of a one-hot vector may be outside of it"));
+            }
+            if node.shift != 0 || node.scale != Scale::ONE {
+                return Err(Problem::Rule("one-hot vectors have no shift, and the unit one"));
             }
             Ok(())
         }

@@ -26,14 +26,13 @@ mod trees;
 
 use crate::{
     calibrate::{is_infinite, Range},
-    graph::{Graph, Interval, ParamId, TensorId, TensorInfo},
+    graph::{Graph, ParamId, TensorId, TensorInfo},
     integers::Integers,
     onnx::{
         graph::{FloatGraph, FloatNode, FloatOp, ValueId},
         ops::reduce::Reduction,
     },
     recipe::Recipe,
-    scale::Scale,
 };
 use curve::TableNote;
 use expr::{Axes, AxisId, Blocked, Expr, Origin};
@@ -167,7 +166,8 @@ impl<'a> Lowering<'a> {
 
     /// Declares an input.
     pub(crate) fn input(&mut self, id: ValueId, input: crate::graph::Input) {
-        let tensor = self.push_tensor(&input.shape, input.bounds, input.scale);
+        let (bounds, scale) = (input.bounds, input.scale);
+        let tensor = self.push_tensor(TensorInfo { shape: input.shape.clone(), bounds, scale, one_hot: false });
         let expr = Expr::tensor(&mut self.axes, tensor, &input.shape, input.scale.to_f64());
         let lazy =
             Lazy { expr, pending: None, range: self.ranges[id.0], name: input.name.clone(), tensor: Some(tensor) };
@@ -175,8 +175,8 @@ impl<'a> Lowering<'a> {
         self.graph.inputs.push(input);
     }
 
-    fn push_tensor(&mut self, shape: &[u32], bounds: Interval, scale: Scale) -> TensorId {
-        self.tensors.push(TensorInfo { shape: shape.to_vec(), bounds, scale });
+    fn push_tensor(&mut self, info: TensorInfo) -> TensorId {
+        self.tensors.push(info);
         TensorId(u32::try_from(self.tensors.len() - 1).unwrap_or(u32::MAX))
     }
 
@@ -200,7 +200,7 @@ impl<'a> Lowering<'a> {
             FloatOp::Where => self.choose_where(node)?,
             FloatOp::ArgMax { axis, last } => self.arg_max(node, *axis, *last)?,
             FloatOp::TopK { axis, k, indices } => self.top_k(node, *axis, *k, *indices)?,
-            FloatOp::OneHot(depth) => self.one_hot(node, *depth)?,
+            FloatOp::OneHot { depth, wrap } => self.one_hot(node, *depth, *wrap)?,
             FloatOp::Trees(ensemble) => self.trees(node, ensemble)?,
             _ => self.movement(node)?,
         };

@@ -269,7 +269,7 @@ impl Lowering<'_> {
         let infos = Graph { nodes: vec![node], tables: self.graph.tables.clone(), ..graph }.tensors();
         let mut first = None;
         for info in infos {
-            let id = self.push_tensor(&info.shape, info.bounds, info.scale);
+            let id = self.push_tensor(info);
             first.get_or_insert(id);
         }
         let tensor = first.ok_or(LowerError::Internal("no tensor"))?;

@@ -4,16 +4,18 @@ use super::{
     dims,
     expr::{Atom, Axes, Blocked, Dense, Expr},
     integers::blocked,
-    requantise::scale,
+    requantise::{clip_name, scale},
     round::Divisor,
     Lazy, LowerError, Lowering,
 };
 use crate::{
     calibrate::Range,
+    graph::{Node, Op},
     onnx::{
         graph::{FloatNode, FloatOp, ValueId},
         ops::elementwise::Binary,
     },
+    scale::Scale,
 };
 use std::sync::Arc;
 
@@ -171,13 +173,48 @@ impl Lowering<'_> {
         Ok(self.lazy_tensor(node, tensor))
     }
 
-    /// `[x ≥ j] − [x ≥ j + 1]` for every `j`; steps that the interval of `x` decides are left out.
-    pub(super) fn one_hot(&mut self, node: &FloatNode, depth: usize) -> Result<Lazy, LowerError> {
+    /// One-hot vectors of integers that have a place in them for certain.
+    ///
+    /// An index that a tensor holds is read as it is: of a public input that costs nothing.
+    pub(super) fn one_hot(&mut self, node: &FloatNode, depth: usize, wrap: bool) -> Result<Lazy, LowerError> {
         let input = node.inputs[0];
-        let tensor = self.tensor(input)?;
+        let size = i64::try_from(depth).map_err(|_| LowerError::TooWide)?;
+        let is_read = |a: &Atom| a.coef == 1.0 && a.dense.is_none() && a.reads.len() == 1 && a.summed.is_empty();
+        let lazy = self.values[input.0].as_ref().filter(|lazy| lazy.pending.is_none());
+        if !lazy.is_some_and(|lazy| matches!(lazy.expr.atoms.as_slice(), [atom] if is_read(atom))) {
+            self.tensor(input)?;
+        }
+        let expr = self.fetch(input)?;
+        let expr = self.compacted(expr, &[]);
+        let order = expr.axes();
+        let form = self.commit(&expr, &order, 1.0, &node.name)?;
+        if form.bounds.lo < if wrap { -size } else { 0 } || form.bounds.hi >= size {
+            return self.one_hot_by_steps(node, depth, wrap);
+        }
+        let shape = dims(self.float.shape(node.output));
+        let op = Op::OneHot { size: u32::try_from(depth).map_err(|_| LowerError::TooWide)? };
+        let node_of = Node { name: clip_name(&node.name), form, shift: 0, op, scale: Scale::ONE };
+        let tensor = self.push_node(node_of, &shape)?;
+        Ok(self.lazy_tensor(node, tensor))
+    }
+
+    /// `[x ≥ j] − [x ≥ j + 1]` for every `j`; steps that the interval of `x` decides are left out. Nothing where an index has no place.
+    fn one_hot_by_steps(&mut self, node: &FloatNode, depth: usize, wrap: bool) -> Result<Lazy, LowerError> {
+        let input = node.inputs[0];
+        let mut tensor = self.tensor(input)?;
         let inner = dims(self.float.shape(input));
-        let bounds = self.tensors[tensor.0 as usize].bounds;
+        let mut bounds = self.tensors[tensor.0 as usize].bounds;
         let depth = i64::try_from(depth).map_err(|_| LowerError::TooWide)?;
+        if wrap && bounds.lo < 0 {
+            // Negative indices count from the end.
+            let x = self.integers(tensor, &inner);
+            let negative = self.step(&x.clone().scaled(-1.0), &format!("{}/negative", node.name), &inner)?;
+            #[allow(clippy::cast_precision_loss)] // a size
+            let shift = self.integers(negative, &inner).scaled(depth as f64);
+            let wrapped = x.plus(&mut self.axes, shift).map_err(blocked)?;
+            tensor = self.exact(&wrapped, 0, &format!("{}/wrapped", node.name), &inner)?;
+            bounds = self.tensors[tensor.0 as usize].bounds;
+        }
         let size = |v: i64| u32::try_from(v).map_err(|_| LowerError::TooWide);
         // Steps at j = first .. last, each "x ≥ j".
         let (first, last) = (if bounds.lo >= 0 { 1 } else { 0 }, if bounds.hi < depth { depth - 1 } else { depth });

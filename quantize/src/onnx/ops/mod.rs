@@ -88,7 +88,7 @@ pub(crate) fn is_integer(op: &FloatOp, inputs: &[bool]) -> bool {
         FloatOp::Softmax(_) | FloatOp::AveragePool { .. } | FloatOp::BatchNorm { .. } => false,
         FloatOp::Binary(binary) => binary.is_whole() || inputs.iter().all(|i| *i),
         FloatOp::Where => inputs[1..].iter().all(|i| *i),
-        FloatOp::ArgMax { .. } | FloatOp::OneHot(_) => true,
+        FloatOp::ArgMax { .. } | FloatOp::OneHot { .. } => true,
         FloatOp::TopK { indices, .. } => *indices || inputs[0],
         FloatOp::Reduce(reduction, _) => inputs[0] && *reduction != reduce::Reduction::Mean,
         FloatOp::Gemm { .. } | FloatOp::PRelu | FloatOp::Trees(_) => false,
@@ -162,7 +162,7 @@ pub(crate) fn output_shape(op: &FloatOp, inputs: &[&[usize]]) -> Result<Vec<usiz
             }
             (0..x.len()).map(|d| if d == *axis { *k } else { x[d] }).collect()
         }
-        FloatOp::OneHot(depth) => x.iter().copied().chain([*depth]).collect(),
+        FloatOp::OneHot { depth, .. } => x.iter().copied().chain([*depth]).collect(),
         FloatOp::Trees(ensemble) => ensemble.output_shape(x).map_err(misfit)?,
         FloatOp::Gather { axis, shape, .. } => x[..*axis].iter().chain(shape).chain(&x[axis + 1..]).copied().collect(),
     };
@@ -197,7 +197,7 @@ pub(crate) fn evaluate(op: &FloatOp, inputs: &[&Tensor], shape: &[usize]) -> Ten
         FloatOp::Where => selection::choose(x, inputs[1], inputs[2], shape),
         FloatOp::ArgMax { axis, last } => selection::arg_max(x, *axis, *last, shape),
         FloatOp::TopK { axis, indices, .. } => selection::top_k(x, *axis, *indices, shape),
-        FloatOp::OneHot(depth) => selection::one_hot(x, *depth, shape),
+        FloatOp::OneHot { depth, wrap } => selection::one_hot(x, (*depth, *wrap), shape),
         FloatOp::Trees(ensemble) => ensemble.evaluate(x, shape),
         FloatOp::Reshape(_) => Tensor { shape: shape.to_vec(), data: x.data.clone(), integer: x.integer },
         FloatOp::Transpose(perm) => movement::transpose(x, perm, shape),
