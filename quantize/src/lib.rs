@@ -19,6 +19,8 @@ pub mod index;
 pub mod integers;
 #[cfg(feature = "onnx")]
 mod lower;
+#[cfg(feature = "onnx")]
+mod masks;
 pub mod model;
 #[cfg(feature = "onnx")]
 pub mod onnx;
@@ -28,6 +30,8 @@ pub mod quantize;
 pub mod recipe;
 #[cfg(feature = "onnx")]
 pub mod report;
+#[cfg(feature = "onnx")]
+mod roles;
 pub mod scale;
 pub mod table;
 pub mod validate;
