@@ -21,6 +21,8 @@ mod indices;
 pub mod integers;
 #[cfg(feature = "onnx")]
 mod lower;
+#[cfg(feature = "onnx")]
+mod masks;
 pub mod model;
 pub mod one_hot;
 #[cfg(feature = "onnx")]
@@ -31,6 +33,8 @@ pub mod quantize;
 pub mod recipe;
 #[cfg(feature = "onnx")]
 pub mod report;
+#[cfg(feature = "onnx")]
+mod roles;
 pub mod scale;
 pub mod table;
 pub mod validate;

@@ -1,15 +1,17 @@
 //! From a float model to a quantised model.
 
 use crate::{
-    calibrate::{calibrate, Range},
+    calibrate::{calibrate_masked, Range},
     data::{DataError, InputSpec, NamedTensor, Samples},
     graph::{Input, Interval},
     grid,
     indices::index_sizes,
     lower::{channels::channel_ranges, curve::TableNote, dims, LowerError, Lowering},
+    masks,
     model::{Gates, LayoutChoice, QuantizedModel, WeightPrivacy},
     onnx::{graph::ValueId, ImportError, OnnxModel},
     recipe::{Recipe, RecipeError},
+    roles::{roles, Role},
     scale::Scale,
     validate::{validate_graph, validate_weights, ModelError},
 };
@@ -95,12 +97,14 @@ pub fn quantize(
     recipe: &Recipe,
 ) -> Result<(QuantizedModel, QuantizeNotes), QuantizeError> {
     recipe.check()?;
-    let float = model.graph();
+    let (float, masked) = masks::tamed(model.graph());
+    let float = float.as_ref();
     let specs = model.inputs();
     if let Some(name) = recipe.inputs.keys().find(|name| !specs.iter().any(|s| s.name == **name)) {
         return Err(QuantizeError::UnknownInput(name.clone()));
     }
     let mut notes = QuantizeNotes { warnings: float.notes.clone(), ..QuantizeNotes::default() };
+    let roles = roles(float, &masked);
     let made_up;
     let samples = match samples {
         Some(samples) if samples.is_empty() => return Err(QuantizeError::NoSamples),
@@ -122,18 +126,20 @@ pub fn quantize(
                 "no calibration samples: inputs are declared on {} to {} and tensor ranges come from random inputs",
                 range.0, range.1
             ));
-            let integer: Vec<bool> = float.inputs.iter().map(|id| float.values[id.0].integer).collect();
-            made_up = random_samples(&specs, &integer, range)?;
+            let kinds: Vec<(bool, Role)> =
+                float.inputs.iter().zip(&roles).map(|(id, role)| (float.values[id.0].integer, *role)).collect();
+            made_up = random_samples(&specs, &kinds, range)?;
             &made_up
         }
     };
-    let mut ranges = calibrate(float, samples, recipe.calibration, recipe.bits)?;
+    let mut ranges = calibrate_masked(float, samples, (recipe.calibration, recipe.bits), &masked)?;
     for (id, range) in ranges.iter_mut().enumerate() {
         if !float.inputs.contains(&ValueId(id)) && !float.values[id].integer {
             *range = range.with_headroom(recipe.headroom);
         }
     }
     let mut lowering = Lowering::new(float, &ranges, recipe);
+    lowering.masked = masked;
     if recipe.per_channel {
         lowering.channels = channel_ranges(float, samples)?;
     }
@@ -146,6 +152,10 @@ pub fn quantize(
         let on = |scale, bounds| Input { name: specs[i].name.clone(), shape: dims(&specs[i].shape), bounds, scale };
         if let Some(declared) = recipe.inputs.get(&specs[i].name) {
             lowering.input(*id, on(declared.scale, declared.bounds));
+            continue;
+        }
+        if let Some(bounds) = role_bounds(roles[i], values) {
+            lowering.input(*id, on(Scale::ONE, bounds));
             continue;
         }
         if let Some((scale, bounds)) = grid::of_trees(float, *id, values, recipe) {
@@ -316,9 +326,23 @@ pub(crate) fn cheap_width(lo: i64, hi: i64) -> u64 {
     }
 }
 
-/// Uniform pseudo-random inputs, the same everywhere.
-#[allow(clippy::cast_precision_loss)] // 53 bits
-fn random_samples(specs: &[InputSpec], integer: &[bool], (lo, hi): (f64, f64)) -> Result<Samples, DataError> {
+/// The interval of an input of ids or of a mask, which the samples need not reach the ends of.
+fn role_bounds(role: Role, values: &[f64]) -> Option<Interval> {
+    let whole = values.iter().all(|v| *v == libm::floor(*v) && v.abs() < f64::from(i32::MAX));
+    #[allow(clippy::cast_possible_truncation)] // checked
+    let (lo, hi) = values.iter().fold((0, 0), |(lo, hi): (i64, i64), v| (lo.min(*v as i64), hi.max(*v as i64)));
+    match role {
+        Role::Ids { rows } | Role::Positions { rows } if whole => {
+            Some(Interval::new(lo, hi.max(i64::from(rows) - 1).max(lo + 1)))
+        }
+        Role::Mask if whole && lo == 0 && hi <= 1 => Some(Interval::new(0, 1)),
+        _ => None,
+    }
+}
+
+/// Uniform pseudo-random inputs, the same everywhere; ids within their tables, positions in order, masks of ones.
+#[allow(clippy::cast_precision_loss)] // 53 bits, and indices
+fn random_samples(specs: &[InputSpec], kinds: &[(bool, Role)], (lo, hi): (f64, f64)) -> Result<Samples, DataError> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
         // xorshift64*
@@ -329,16 +353,16 @@ fn random_samples(specs: &[InputSpec], integer: &[bool], (lo, hi): (f64, f64)) -
     };
     let arrays = specs
         .iter()
-        .zip(integer)
-        .map(|(s, integer)| {
-            let mut value = |_| {
-                let value = lo + (hi - lo) * next();
+        .zip(kinds)
+        .map(|(s, (integer, role))| {
+            let length = s.shape.last().copied().unwrap_or(1).max(1);
+            let mut value = |i: usize| match role {
+                Role::Ids { rows } => libm::floor(next() * f64::from(*rows)),
+                Role::Positions { rows } => ((i % length) as f64).min(f64::from(*rows) - 1.0),
+                Role::Mask => 1.0,
                 // Integers, both ends included.
-                if *integer {
-                    libm::round(value)
-                } else {
-                    value
-                }
+                Role::Plain if *integer => libm::round(lo + (hi - lo) * next()),
+                Role::Plain => lo + (hi - lo) * next(),
             };
             NamedTensor {
                 name: s.name.clone(),

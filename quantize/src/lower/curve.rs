@@ -143,6 +143,11 @@ impl Lowering<'_> {
     /// `f(x)` for a calibrated argument.
     pub(super) fn curve(&mut self, node: &FloatNode, curve: Curve) -> Result<Lazy, LowerError> {
         let input = node.inputs[0];
+        if curve == Curve::Reciprocal {
+            if let Some(lazy) = self.reciprocal_of_count(node)? {
+                return Ok(lazy);
+            }
+        }
         let output = self.ranges[node.output.0];
         let expr = self.curve_of(input, curve, output, &node.name)?;
         Ok(self.lazy(node, expr))
@@ -320,7 +325,7 @@ impl Lowering<'_> {
     }
 
     /// `round(x / 2^shift)` of a tensor.
-    fn rounded(&mut self, x: TensorId, shift: u8, name: &str, shape: &[u32]) -> Result<TensorId, LowerError> {
+    pub(super) fn rounded(&mut self, x: TensorId, shift: u8, name: &str, shape: &[u32]) -> Result<TensorId, LowerError> {
         let unit = self.tensors[x.0 as usize].scale.to_f64();
         let expr = self.read(x, shape);
         let expr = self.compacted(expr, &[]);

@@ -9,11 +9,13 @@ mod activation;
 mod atom;
 pub(crate) mod channels;
 pub(crate) mod curve;
+mod divide;
 mod emit;
 mod expr;
 mod features;
 mod integers;
 mod linear;
+mod mask;
 mod order;
 mod pool;
 mod quotient;
@@ -26,7 +28,7 @@ mod trees;
 
 use crate::{
     calibrate::{is_infinite, Range},
-    graph::{Graph, ParamId, TensorId, TensorInfo},
+    graph::{Form, Graph, ParamId, TensorId, TensorInfo},
     integers::Integers,
     onnx::{
         graph::{FloatGraph, FloatNode, FloatOp, ValueId},
@@ -37,14 +39,14 @@ use crate::{
 use curve::TableNote;
 use expr::{Axes, AxisId, Blocked, Expr, Origin};
 use requantise::{constant_magnitude, magnitudes, scale};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Why a node is not lowered.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LowerError {
     /// A value or coefficient leaves the 62 bits of exact forms.
-    #[error("its exact value may leave 62 bits; use fewer bits")]
+    #[error("its exact value may leave 62 bits, even with its parts rounded first")]
     TooWide,
     /// A private weight that does not fit its declared width.
     #[error("a weight of {value} does not fit the declared width of {bits} bits; declare more")]
@@ -117,6 +119,14 @@ pub(crate) struct Lowering<'a> {
     ranges: &'a [Range],
     /// Ranges of channels, where scales per channel are wanted and free.
     pub(crate) channels: channels::Channels,
+    /// Values that hold masks; see [`crate::masks`].
+    pub(crate) masked: HashSet<ValueId>,
+    /// By how many bits factors are coarser than they should be: a sum would not fit else.
+    coarser: u8,
+    /// Values that are only divided by.
+    divisors: Vec<bool>,
+    /// Masks that are tensors.
+    shown: Vec<(Form, TensorId)>,
     recipe: &'a Recipe,
     readers: Vec<usize>,
     axes: Axes,
@@ -147,6 +157,10 @@ impl<'a> Lowering<'a> {
             float,
             ranges,
             channels: Vec::new(),
+            masked: HashSet::new(),
+            coarser: 0,
+            divisors: divide::divisors(float),
+            shown: Vec::new(),
             recipe,
             readers: float.num_readers(),
             axes: Axes::default(),
@@ -209,7 +223,7 @@ impl<'a> Lowering<'a> {
         let outputs = self.float.outputs.iter().filter(|(_, id)| *id == node.output).count();
         let is_precise = self.float.values[node.output.0].precise && self.readers[node.output.0] > outputs;
         if is_precise || (self.readers[node.output.0] > 1 && self.is_heavy(node.output)) {
-            self.tensor(node.output)?;
+            self.settle(node.output)?;
         }
         Ok(())
     }
@@ -274,8 +288,17 @@ impl<'a> Lowering<'a> {
                     self.roll_back(params);
                     coarser += 2;
                 }
-                form => break (form?, scale),
+                form => break (form, scale),
             }
+        };
+        let form = match form {
+            // The sum as a tensor, which is then the output.
+            Err(LowerError::TooWide) if self.values[id.0].as_ref().is_some_and(|l| l.tensor.is_none()) => {
+                self.roll_back(params);
+                self.tensor(id)?;
+                return self.output(id, name, shape);
+            }
+            form => form?,
         };
         Ok(crate::graph::Output { name: name.into(), shape, form, scale })
     }
@@ -344,13 +367,20 @@ impl<'a> Lowering<'a> {
                 Some(Lazy { expr, pending: None, tensor: Some(tensor), range: lazy.range, name: lazy.name });
             return Ok(tensor);
         }
+        if let Some(tensor) = self.clipped_divisor(id)? {
+            let expr = self.read(tensor, &shape);
+            self.values[id.0] =
+                Some(Lazy { expr, pending: None, tensor: Some(tensor), range: lazy.range, name: lazy.name });
+            return Ok(tensor);
+        }
         let mut source = lazy.expr.clone();
         let factors = self.channel_factors(id, &source, &pending);
         if let Some((shape, factors)) = &factors {
             source = self.times_channels(source, shape, factors)?;
         }
         let clamp = (pending.lo, pending.hi);
-        let tensor = self.requantise(&source, &pending.window, clamp, lazy.range, &shape, &lazy.name)?;
+        let range = self.with_hidden(id, lazy.range);
+        let tensor = self.requantise(&source, &pending.window, clamp, range, &shape, &lazy.name)?;
         let mut expr = self.read(tensor, &shape);
         if let Some((shape, factors)) = &factors {
             let inverse: Vec<f64> = factors.iter().map(|f| 1.0 / f).collect();
@@ -391,7 +421,7 @@ impl<'a> Lowering<'a> {
                         })
                     };
                     let Some(id) = ids.iter().filter(open).max_by_key(weight).copied() else { break };
-                    self.tensor(id)?;
+                    self.settle(id)?;
                 }
             }
         }

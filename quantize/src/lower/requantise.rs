@@ -124,7 +124,7 @@ impl Lowering<'_> {
                 while shift < 40 && !enough(shift) {
                     shift += 1;
                 }
-                Chosen { scale: target, shift }
+                Chosen { scale: target, shift: shift.saturating_sub(self.coarser) }
             }
         }
     }
@@ -157,13 +157,17 @@ impl Lowering<'_> {
         let atoms: Vec<&Atom> = expr.atoms.iter().filter(|a| !a.reads.is_empty()).collect();
         let (_, reach) = libm::frexp(atoms.iter().map(|a| self.reach(a)).fold(1.0, f64::max));
         let params = self.weights.len();
-        let mut shift = u8::try_from(reach.clamp(0, 40)).unwrap_or(0);
+        let (mut shift, mut coarser) = (u8::try_from(reach.clamp(0, 40)).unwrap_or(0), 0);
         let (form, shift, unit) = loop {
-            let unit = scale(target)?;
+            let unit = scale(libm::ldexp(target, coarser))?;
             match self.commit(&expr, &order, libm::ldexp(unit.to_f64(), -i32::from(shift)), name) {
                 Err(LowerError::TooWide) if shift > 0 => {
                     self.roll_back(params);
                     shift -= 1;
+                }
+                Err(LowerError::TooWide) if coarser < PRECISE_BITS => {
+                    self.roll_back(params);
+                    coarser += 1;
                 }
                 form => break (form?, shift, unit),
             }
@@ -246,8 +250,9 @@ impl Lowering<'_> {
     ) -> Result<(Option<i64>, Option<i64>), LowerError> {
         let bits = if is_max { self.recipe.bits.max(self.recipe.max_range_bits) } else { self.recipe.bits };
         let levels = (1_i64 << bits) - 1;
-        let real = |v: f64, open: i64| if v.is_finite() { emit::integer(v / unit) } else { Ok(open) };
-        let (mut low, mut high) = (real(lo, i64::MIN)?, real(hi, i64::MAX)?);
+        // A bound beyond all integers is none.
+        let real = |v: f64, open: i64| emit::integer(v / unit).unwrap_or(open);
+        let (mut low, mut high) = (real(lo, i64::MIN), real(hi, i64::MAX));
         if q.hi.min(high) - q.lo.max(low) > levels {
             // Saturate around what was seen.
             let seen = emit::integer(range.lo.max(lo).min(0.0) / unit)?;
@@ -279,6 +284,23 @@ impl Lowering<'_> {
 
     /// Emits a table lookup of a function, saturated to `domain` (in reals).
     pub(super) fn lookup(
+        &mut self,
+        expr: &Expr,
+        function: Function,
+        domain: Range,
+        output_scale: f64,
+        name: &str,
+        shape: &[u32],
+    ) -> Result<TensorId, LowerError> {
+        #[allow(clippy::cast_precision_loss)] // tables are small
+        let target = (domain.hi - domain.lo) / ((1_i64 << self.recipe.table_bits) - 1) as f64;
+        self.fitting(expr, &[], target, name, &|this, expr| {
+            this.lookup_sum(expr, function, domain, output_scale, name, shape)
+        })
+    }
+
+    /// [`Lowering::lookup`] of a sum that fits.
+    fn lookup_sum(
         &mut self,
         expr: &Expr,
         function: Function,

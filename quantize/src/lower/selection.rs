@@ -4,12 +4,11 @@ use super::{
     dims,
     expr::{Atom, Axes, Blocked, Dense, Expr},
     integers::blocked,
-    requantise::{clip_name, scale},
+    requantise::clip_name,
     round::Divisor,
     Lazy, LowerError, Lowering,
 };
 use crate::{
-    calibrate::Range,
     graph::{Node, Op},
     onnx::{
         graph::{FloatNode, FloatOp, ValueId},
@@ -274,29 +273,6 @@ impl Lowering<'_> {
             range = range.union(self.ranges[id.0]);
         }
         Some(2.0 * (range.hi - range.lo) + 1.0)
-    }
-
-    /// A denominator kept away from zero: cut to the calibrated range and a little more.
-    pub(super) fn away_from_zero(&mut self, id: ValueId) -> Result<Option<Expr>, LowerError> {
-        let range = self.ranges[id.0];
-        let nearest = range.lo.abs().min(range.hi.abs());
-        if range.lo <= 0.0 && range.hi >= 0.0 || !range.lo.is_finite() || !range.hi.is_finite() {
-            return Ok(None);
-        }
-        let slack = (range.hi - range.lo) / 8.0;
-        let domain = if range.lo > 0.0 {
-            Range { lo: (range.lo - slack).max(nearest / 2.0), hi: range.hi + slack }
-        } else {
-            Range { lo: range.lo - slack, hi: (range.hi + slack).min(-nearest / 2.0) }
-        };
-        let target = nearest * libm::ldexp(1.0, -i32::from(self.recipe.bits) - 1);
-        scale(target)?;
-        let expr = self.fetch(id)?;
-        let shape = dims(self.float.shape(id));
-        let name = self.values[id.0].as_ref().map_or(&self.float.values[id.0].name, |lazy| &lazy.name);
-        let name = format!("{name}/positive");
-        let tensor = self.fine_tensor(&expr, domain, target, &name, &shape)?;
-        Ok(Some(self.read(tensor, &shape)))
     }
 }
 

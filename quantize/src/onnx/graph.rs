@@ -128,6 +128,19 @@ pub enum FloatOp {
 }
 
 impl FloatOp {
+    /// Whether it has one input, whose elements it moves, repeats or leaves out.
+    pub(crate) fn moves(&self) -> bool {
+        matches!(
+            self,
+            Self::Reshape(_)
+                | Self::Transpose(_)
+                | Self::Expand(_)
+                | Self::Slice(_)
+                | Self::Gather { .. }
+                | Self::Pad(..)
+        )
+    }
+
     /// Whether the result jumps where the arguments change by little.
     #[must_use]
     pub fn is_discontinuous(&self) -> bool {
