@@ -159,7 +159,9 @@ impl Samples {
     /// [`DataError`] when names, shapes or counts do not fit.
     pub fn with_any_values(specs: &[InputSpec], mut arrays: Vec<NamedTensor>) -> Result<Self, DataError> {
         let names = || specs.iter().map(|s| s.name.clone()).collect();
-        if let Some(unknown) = arrays.iter().find(|a| specs.iter().all(|s| s.name != a.name)) {
+        // Inputs without elements are none: their arrays say nothing.
+        let has_elements = |a: &&NamedTensor| !a.data.is_empty();
+        if let Some(unknown) = arrays.iter().filter(has_elements).find(|a| specs.iter().all(|s| s.name != a.name)) {
             return Err(DataError::UnknownInput { name: unknown.name.clone(), expected: names() });
         }
         let mut samples = Self { specs: specs.to_vec(), count: 0, data: Vec::new() };

@@ -11,6 +11,8 @@ pub mod curve;
 #[cfg(feature = "onnx")]
 pub mod data;
 pub mod eval;
+#[cfg(feature = "onnx")]
+mod fineness;
 pub mod graph;
 #[cfg(feature = "onnx")]
 mod grid;

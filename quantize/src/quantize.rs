@@ -3,6 +3,7 @@
 use crate::{
     calibrate::{calibrate_masked, Range},
     data::{DataError, InputSpec, NamedTensor, Samples},
+    fineness::needed_unit,
     graph::{Input, Interval},
     grid,
     indices::index_sizes,
@@ -79,6 +80,9 @@ pub enum QuantizeError {
     #[error("the quantised model is not valid: {0}")]
     Invalid(#[from] ModelError),
 }
+
+/// No file makes an input wider than so many bits.
+const MAX_INPUT_BITS: i32 = 34;
 
 /// How many made-up samples stand in for missing ones.
 const MADE_UP: usize = 32;
@@ -167,7 +171,12 @@ pub fn quantize(
         let is_table = !kind.made_up && readers.peek().is_some() && readers.all(|n| is_tabular(&n.op_type));
         let table = grid::of_table(&specs[i].shape, kind.integer, values, recipe).filter(|_| is_table);
         let Some((scale, bounds, columns)) = table else {
-            lowering.input(*id, declare(&specs[i], values, recipe, kind)?);
+            let mut input = declare(&specs[i], values, recipe, kind, None)?;
+            let needed = needed_unit(float, *id, input.scale.to_f64(), recipe.private_weights);
+            if let Some(unit) = needed.filter(|_| input.scale != Scale::ONE) {
+                input = declare(&specs[i], values, recipe, kind, Some(unit))?;
+            }
+            lowering.input(*id, input);
             continue;
         };
         lowering.input(*id, on(scale, bounds));
@@ -210,8 +219,14 @@ struct InputKind {
     size: Option<usize>,
 }
 
-/// Declares an input: its unit and interval.
-fn declare(spec: &InputSpec, values: &[f64], recipe: &Recipe, kind: InputKind) -> Result<Input, QuantizeError> {
+/// Declares an input: its unit, at most `finest` if there is such, and interval.
+fn declare(
+    spec: &InputSpec,
+    values: &[f64],
+    recipe: &Recipe,
+    kind: InputKind,
+    finest: Option<f64>,
+) -> Result<Input, QuantizeError> {
     let InputKind { made_up, integer, dyadic, size } = kind;
     let input = |lo: i64, hi: i64, scale: Scale| Input {
         name: spec.name.clone(),
@@ -277,6 +292,8 @@ fn declare(spec: &InputSpec, values: &[f64], recipe: &Recipe, kind: InputKind) -
         }
     };
     let unit = (range.hi - range.lo) / levels;
+    let least = (range.hi - range.lo) * libm::ldexp(1.0, -MAX_INPUT_BITS);
+    let unit = finest.map_or(unit, |finest| unit.min(finest).max(least));
     if dyadic {
         let exponent = libm::floor(libm::log2(unit));
         #[allow(clippy::cast_possible_truncation)] // an exponent

@@ -83,11 +83,15 @@ const REFUSED: &[(&str, &str)] = &[
     ("function_with_a_default", "default values"),
     ("functions_that_double", "too many nodes"),
     ("if_of_other_shapes", "branches of different shapes"),
+    ("integers_found_as_it_runs", "the file finds the range of as it runs, other than in products"),
     ("lengths_of_inputs", "input 4 must be a constant"),
     ("loop_of_large_constants", "too many nodes or constants"),
     ("loop_of_unknown_length", "input 0 must be a constant"),
     ("loop_without_end", "16384 iterations"),
     ("loops_in_loops", "too many nodes"),
+    ("nodes_in_a_circle", "which nothing before it computes"),
+    ("past_without_entries", "no elements"),
+    ("scale_found_as_it_runs", "as an output"),
     ("too_many_activation_parameters", "more activation parameters"),
 ];
 

@@ -204,7 +204,10 @@ impl Context<'_> {
         *parts.get_mut(axis).ok_or(NodeProblem::Attribute("axis"))? = (start, step, length);
         self.push(FloatOp::Slice(parts), &[x])
     }
+    /// Parts joined along an axis; empty ones take no part.
     pub(crate) fn concat(&mut self, parts: &[ValueId], axis: usize) -> Result<ValueId, NodeProblem> {
+        let filled: Vec<ValueId> = parts.iter().copied().filter(|v| !self.shape_of(*v).contains(&0)).collect();
+        let parts = if filled.is_empty() { parts } else { &filled };
         match parts {
             [one] => Ok(*one),
             parts => self.push(FloatOp::Concat(axis), parts),

@@ -70,6 +70,14 @@ pub enum ImportError {
     /// A declared output that no node computes.
     #[error("output '{0}' is computed by no node")]
     MissingOutput(String),
+    /// A declared output without elements.
+    #[error("output '{name}' has the shape {shape:?} and so no elements: leave it out")]
+    EmptyOutput {
+        /// The output.
+        name: String,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
     /// Inputs for a run that are not what the model takes.
     #[error("input '{name}' of shape {expected:?} is needed, {}", actual.as_ref().map_or("none was given".into(), |a| format!("{a:?} was given")))]
     RunInput {

@@ -37,6 +37,8 @@ pub struct Inspection {
     pub folded: usize,
     /// Multiply-accumulates of all convolutions and matrix products.
     pub macs: u64,
+    /// What its owner should know: what the import does not reproduce, and what its outputs mean.
+    pub notes: Vec<String>,
     /// Why it cannot be imported.
     pub problem: Option<String>,
     /// Unsupported nodes, all of them.
@@ -125,6 +127,7 @@ pub fn inspect(path: &Path, options: &ImportOptions) -> Result<Inspection, Impor
             inspection.nodes = summarise(&imported);
             inspection.macs = inspection.nodes.iter().map(|n| n.macs).sum();
             inspection.folded = num_folded(graph, &imported);
+            inspection.notes.clone_from(&imported.notes);
             let imported = OnnxModel { graph: imported };
             (inspection.inputs, inspection.outputs) = (imported.inputs(), imported.outputs());
             inspection.model = Some(imported);
@@ -216,6 +219,9 @@ impl fmt::Display for Inspection {
         }
         let operators: Vec<String> = self.operators.iter().map(|(op, n)| format!("{op} x{n}")).collect();
         writeln!(f, "operators  {}", operators.join(", "))?;
+        for note in &self.notes {
+            writeln!(f, "note       {note}")?;
+        }
         let Some(problem) = &self.problem else { return Ok(()) };
         if self.unbound.is_empty() && self.unsupported.is_empty() {
             return writeln!(f, "cannot be imported: {problem}");

@@ -5,6 +5,7 @@ use crate::{
     curve::Curve,
     onnx::{
         context::{Context, Outputs},
+        element::Element,
         error::NodeProblem,
         graph::{FloatOp, ValueId},
         tensor::{broadcast_strides, for_each_address, volume, Tensor},
@@ -32,6 +33,9 @@ pub(crate) const OPS: &[&str] = &[
     "Sum",
     "Tanh",
 ];
+
+/// The largest float of 16 bits.
+const HALF_MAX: f64 = 65504.0;
 
 pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
     let attributes = c.attributes;
@@ -123,8 +127,9 @@ fn clip(c: &mut Context<'_>) -> Outputs {
     }
     let [lo, hi] = bounds;
     // The types' extremes stand for no bound.
-    let lo = if lo <= f64::from(f32::MIN) { f64::NEG_INFINITY } else { lo };
-    let hi = if hi >= f64::from(f32::MAX) { f64::INFINITY } else { hi };
+    let largest = if c.element(0) == Element::FLOAT16 { HALF_MAX } else { f64::from(f32::MAX) };
+    let lo = if lo <= -largest { f64::NEG_INFINITY } else { lo };
+    let hi = if hi >= largest { f64::INFINITY } else { hi };
     if lo.is_nan() || hi.is_nan() {
         return Err(NodeProblem::Attribute("min"));
     }

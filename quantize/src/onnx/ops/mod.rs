@@ -7,6 +7,7 @@ mod constant;
 mod control;
 pub mod conv;
 mod conv_transpose;
+pub(crate) mod dynamic;
 mod einsum;
 pub mod elementwise;
 mod functions;
@@ -14,6 +15,7 @@ mod gather;
 mod logic;
 mod losses;
 pub mod matmul;
+mod microsoft;
 pub mod ml;
 pub mod movement;
 mod normalisation;
@@ -49,6 +51,7 @@ const FAMILIES: &[(&[&str], Import)] = &[
     (control::OPS, control::import),
     (conv::OPS, conv::import),
     (conv_transpose::OPS, conv_transpose::import),
+    (dynamic::OPS, dynamic::import),
     (elementwise::OPS, elementwise::import),
     (functions::OPS, functions::import),
     (gather::OPS, gather::import),
@@ -76,9 +79,32 @@ pub(crate) fn find(domain: &str, op: &str) -> Option<Import> {
     let families = match domain {
         "" => FAMILIES,
         "ai.onnx.ml" => ml::FAMILIES,
+        "com.microsoft" => microsoft::FAMILIES,
         _ => return None,
     };
     families.iter().find(|(ops, _)| ops.contains(&op)).map(|(_, import)| *import)
+}
+
+/// Operators, besides those of whole families, whose first input may be empty.
+const TAKE_EMPTY: &[&str] = &["Gather", "MatMul", "Split", "Tile"];
+
+/// Whether an operator may have a first input without elements.
+pub(crate) fn takes_empty(op: &str) -> bool {
+    let families = [constant::OPS, control::OPS, elementwise::OPS, logic::OPS, movement::OPS, reduce::OPS];
+    TAKE_EMPTY.contains(&op) || families.iter().any(|ops| ops.contains(&op))
+}
+
+/// The result where it has no elements, or follows from there being none to compute it of; `None` for all others.
+pub(crate) fn of_empty(op: &FloatOp, inputs: &[&[usize]], shape: &[usize]) -> Result<Option<Tensor>, NodeProblem> {
+    let empty = inputs.iter().find(|s| s.contains(&0));
+    match (op, empty) {
+        _ if shape.contains(&0) => Ok(Some(Tensor::zeros(shape))),
+        (_, None) => Ok(None),
+        // Sums of nothing.
+        (FloatOp::MatMul, _) => Ok(Some(Tensor::zeros(shape))),
+        (FloatOp::Concat(_) | FloatOp::Pad(..) | FloatOp::Gather { .. } | FloatOp::Reduce(..), _) => Ok(None),
+        (_, Some(empty)) => Err(NodeProblem::Size(empty.to_vec())),
+    }
 }
 
 /// Whether the result holds integers or booleans, for inputs that do or do not.
