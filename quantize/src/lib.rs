@@ -17,6 +17,7 @@ mod grid;
 mod group;
 pub mod index;
 pub mod integers;
+mod kernels;
 #[cfg(feature = "onnx")]
 mod lower;
 pub mod model;
