@@ -21,6 +21,7 @@ pub mod index;
 #[cfg(feature = "onnx")]
 mod indices;
 pub mod integers;
+mod kernels;
 #[cfg(feature = "onnx")]
 mod lower;
 #[cfg(feature = "onnx")]

@@ -451,4 +451,8 @@ fn drop_unused(graph: &mut FloatGraph) {
         }
     }
     graph.nodes.retain(|n| needed[n.output.0]);
+    // Weights of which only a transpose is read, and such.
+    for (value, _) in graph.values.iter_mut().zip(&needed).filter(|(_, needed)| !**needed) {
+        value.constant = None;
+    }
 }

@@ -120,8 +120,7 @@ pub fn inspect(path: &Path, options: &ImportOptions) -> Result<Inspection, Impor
     }
     let constants = graph.node.iter().filter(|n| n.op_type == "Constant").flat_map(|n| &n.attribute);
     let tensors = graph.initializer.iter().chain(constants.filter_map(|a| a.t.as_ref()));
-    let tensors = tensors.filter_map(|t| proto::tensor(t).ok());
-    inspection.weights = tensors.filter(|t| !t.integer).map(|t| t.data.len() as u64).sum();
+    inspection.weights = tensors.map(proto::num_floats).fold(0, u64::saturating_add);
     match import::import(&model, options) {
         Ok(imported) => {
             inspection.nodes = summarise(&imported);

@@ -14,6 +14,15 @@ pub(crate) fn checked_volume(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1_usize, |v, s| v.checked_mul(*s)).filter(|v| (1..=MAX_ELEMENTS).contains(v))
 }
 
+/// How many floats a constant says it has; none if it holds other things.
+pub(crate) fn num_floats(proto: &TensorProto) -> u64 {
+    let kind = DataType::try_from(proto.data_type);
+    if !matches!(kind, Ok(DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16)) {
+        return 0;
+    }
+    proto.dims.iter().fold(1, |n, d| n.saturating_mul(u64::try_from(*d).unwrap_or(0)))
+}
+
 /// Reads a constant.
 #[allow(clippy::cast_precision_loss)] // integers of a model are shapes, axes and indices
 pub(crate) fn tensor(proto: &TensorProto) -> Result<Tensor, TensorProblem> {
