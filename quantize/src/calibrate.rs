@@ -7,6 +7,7 @@ use crate::{
         tensor::{volume, Tensor},
         FloatGraph, ImportError,
     },
+    progress::Stage,
     recipe::Method,
 };
 use rayon::prelude::*;
@@ -102,6 +103,7 @@ pub fn calibrate(graph: &FloatGraph, samples: &Samples, method: Method, bits: u8
     let empty = || vec![Range::EMPTY; graph.values.len()];
     let union = |a: Vec<Range>, b: Vec<Range>| a.into_iter().zip(b).map(|(a, b)| a.union(b)).collect::<Vec<_>>();
     let softmax = softmax_axes(graph);
+    let stage = Stage::new("calibrating", samples.len());
     // Minimum and maximum do not depend on the order of samples.
     let ranges = (0..samples.len())
         .into_par_iter()
@@ -114,18 +116,21 @@ pub fn calibrate(graph: &FloatGraph, samples: &Samples, method: Method, bits: u8
                 };
                 ranges[id.0] = ranges[id.0].union(range);
             })?;
+            stage.step();
             Ok(ranges)
         })
         .try_reduce(empty, |a, b| Ok(union(a, b)))?;
     if method == Method::MinMax {
         return Ok(united(graph, ranges));
     }
+    let stage = Stage::new("calibrating, distributions", samples.len());
     let histograms = (0..samples.len())
         .into_par_iter()
         .try_fold(
             || vec![Vec::new(); graph.values.len()],
             |mut histograms: Vec<Vec<u64>>, s| {
                 graph.run(&samples.tensors(s), |id, tensor| count(tensor, ranges[id.0], &mut histograms[id.0]))?;
+                stage.step();
                 Ok(histograms)
             },
         )

@@ -15,6 +15,8 @@ pub mod graph;
 #[cfg(feature = "onnx")]
 mod grid;
 mod group;
+#[cfg(feature = "onnx")]
+mod half;
 pub mod index;
 pub mod integers;
 #[cfg(feature = "onnx")]
@@ -22,6 +24,8 @@ mod lower;
 pub mod model;
 #[cfg(feature = "onnx")]
 pub mod onnx;
+#[cfg(feature = "onnx")]
+pub mod progress;
 #[cfg(feature = "onnx")]
 pub mod quantize;
 #[cfg(feature = "onnx")]

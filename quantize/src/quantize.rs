@@ -8,6 +8,7 @@ use crate::{
     lower::{channels::channel_ranges, curve::TableNote, dims, LowerError, Lowering},
     model::{Gates, LayoutChoice, QuantizedModel, WeightPrivacy},
     onnx::{graph::ValueId, ImportError, OnnxModel},
+    progress::Stage,
     recipe::{Recipe, RecipeError},
     scale::Scale,
     validate::{validate_graph, validate_weights, ModelError},
@@ -164,7 +165,9 @@ pub fn quantize(
             source,
         })?;
     }
+    let stage = Stage::new("quantising", float.nodes.len());
     for node in &float.nodes {
+        stage.step();
         lowering.node(node).map_err(|source| QuantizeError::Node {
             name: node.name.clone(),
             op: node.op_type.clone(),

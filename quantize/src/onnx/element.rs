@@ -46,6 +46,17 @@ impl Element {
         })
     }
 
+    /// Bits of an element where tensors are bytes; none for strings and what is not known.
+    pub(crate) fn bits(self) -> Option<u64> {
+        Some(match self {
+            Self::FLOAT => 32,
+            Self::DOUBLE => 64,
+            Self::FLOAT16 | Self::BFLOAT16 => 16,
+            Self::BOOL => 8,
+            _ => u64::try_from(self.integer()?.0).ok()?,
+        })
+    }
+
     /// Whether it is an integer type.
     pub(crate) fn is_integer(self) -> bool {
         self.integer().is_some()

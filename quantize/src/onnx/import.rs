@@ -12,6 +12,7 @@ use super::{
     scope::{Functions, Scope},
     tensor::Tensor,
 };
+use crate::progress::Stage;
 use std::{collections::BTreeMap, sync::Arc};
 use tract_onnx::pb::{type_proto::Value as TypeValue, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 
@@ -51,17 +52,18 @@ impl UnsupportedNode {
     }
 }
 
-/// Builds the float graph of a model with its dimensions bound.
-pub(crate) fn import(model: &ModelProto, options: &ImportOptions) -> Result<FloatGraph, ImportError> {
-    let graph = model.graph.as_ref().ok_or(ImportError::NotOnnx("it holds no graph"))?;
+/// Builds the float graph of a model with its dimensions bound. The model's initialisers are taken out of it: large ones
+/// stand in memory once.
+pub(crate) fn import(model: &mut ModelProto, options: &ImportOptions) -> Result<FloatGraph, ImportError> {
+    let functions = Functions::new(model);
+    let graph = model.graph.as_mut().ok_or(ImportError::NotOnnx("it holds no graph"))?;
     if model.ir_version == 0 && model.opset_import.is_empty() {
         return Err(ImportError::NotOnnx("it names no format version and no operator set"));
     }
     if graph.node.is_empty() && graph.output.is_empty() {
         return Err(ImportError::NotOnnx("its graph is empty"));
     }
-    let mut importer =
-        Importer { scope: Scope::new(&model.opset_import), functions: Functions::new(model), ..Importer::default() };
+    let mut importer = Importer { scope: Scope::new(&model.opset_import), functions, ..Importer::default() };
     importer.model(graph, options)?;
     let mut graph = importer.graph;
     drop_unused(&mut graph);
@@ -100,7 +102,7 @@ pub(crate) fn domain(name: &str) -> &str {
 }
 
 impl Importer {
-    fn model(&mut self, graph: &GraphProto, options: &ImportOptions) -> Result<(), ImportError> {
+    fn model(&mut self, graph: &mut GraphProto, options: &ImportOptions) -> Result<(), ImportError> {
         check_dims(graph, options)?;
         self.initializers(graph)?;
         for info in &graph.input {
@@ -124,7 +126,11 @@ impl Importer {
             self.scope.set(&info.name, Some(id));
         }
         self.check_normalized(options).map_err(ImportError::Normalize)?;
-        self.nodes(&graph.node)?;
+        let stage = Stage::new("importing", graph.node.len());
+        for node in &graph.node {
+            self.node(node)?;
+            stage.step();
+        }
         if !self.unsupported.is_empty() {
             return Err(ImportError::Unsupported(std::mem::take(&mut self.unsupported)));
         }
@@ -142,9 +148,9 @@ impl Importer {
         Ok(())
     }
 
-    fn initializers(&mut self, graph: &GraphProto) -> Result<(), ImportError> {
-        for proto in &graph.initializer {
-            let (id, element) = self.initializer(proto)?;
+    fn initializers(&mut self, graph: &mut GraphProto) -> Result<(), ImportError> {
+        for proto in std::mem::take(&mut graph.initializer) {
+            let (id, element) = self.initializer(&proto)?;
             self.scope.set(&proto.name, Some(id));
             self.scope.set_type(&proto.name, element);
         }
