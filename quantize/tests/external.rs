@@ -86,10 +86,12 @@ fn problem(path: &Path) -> ExternalProblem {
     }
 }
 
-fn outputs(model: &OnnxModel) -> Vec<Tensor> {
+fn outputs(model: &OnnxModel) -> Vec<Vec<f64>> {
     let input = &model.inputs()[0];
-    let data = (0..input.shape.iter().product::<usize>()).map(|i| f64::from(i as u32 % 17) / 16.0).collect();
-    model.graph().run(&[Tensor::new(input.shape.clone(), data)], |_, _| ()).unwrap()
+    let data =
+        (0..input.shape.iter().product::<usize>()).map(|i| f64::from(u32::try_from(i % 17).unwrap()) / 16.0).collect();
+    let outputs = model.graph().run(&[Tensor::new(input.shape.clone(), data)], |_, _| ()).unwrap();
+    outputs.iter().map(|tensor| tensor.data.clone()).collect()
 }
 
 #[test]
@@ -131,11 +133,7 @@ fn constants_of_nodes_are_read_from_files_too() {
     let tensor = graph.initializer.remove(0);
     let mut node = tract_onnx::pb::NodeProto { op_type: "Constant".into(), ..Default::default() };
     node.output.push(tensor.name.clone());
-    node.attribute.push(tract_onnx::pb::AttributeProto {
-        name: "value".into(),
-        t: Some(tensor),
-        ..Default::default()
-    });
+    node.attribute.push(tract_onnx::pb::AttributeProto { name: "value".into(), t: Some(tensor), ..Default::default() });
     graph.node.insert(0, node);
     let path = dir.model().with_file_name("w");
     std::fs::write(&path, &data).unwrap();
@@ -238,9 +236,8 @@ fn a_small_file_is_not_read_over_and_over() {
     std::fs::write(dir.model().with_file_name("w"), &data).unwrap();
     let graph = model.graph.as_mut().unwrap();
     let largest = graph.initializer.iter().max_by_key(|t| t.dims.iter().product::<i64>()).unwrap().clone();
-    let copies = |n: usize| {
-        (0..n).map(|i| TensorProto { name: format!("copy {i}"), ..largest.clone() }).collect::<Vec<_>>()
-    };
+    let copies =
+        |n: usize| (0..n).map(|i| TensorProto { name: format!("copy {i}"), ..largest.clone() }).collect::<Vec<_>>();
     let own = graph.initializer.clone();
     graph.initializer = [own.clone(), copies(8)].concat();
     write(&dir.model(), &model);

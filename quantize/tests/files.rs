@@ -105,8 +105,8 @@ fn integers_that_would_change_are_refused_with_their_place() {
 
 #[test]
 fn an_archive_of_numpy_is_read_whatever_its_types() {
-    // Written by numpy 2.4 and ml_dtypes 0.6: int64, float16, bfloat16, bool, uint64 and an array in Fortran's order.
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/data/types.npz");
+    // Written by numpy and ml_dtypes (tests/models/make_cli_cases.py): int64, float16, bfloat16, bool, uint64 and an array in Fortran's order.
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/cli/types.npz");
     let arrays = read_npz(&path).unwrap();
     let values: Vec<(&str, &[usize], &[f64])> =
         arrays.iter().map(|a| (a.name.as_str(), a.shape.as_slice(), a.data.as_slice())).collect();

@@ -145,7 +145,9 @@ impl Files<'_> {
             match component {
                 Component::Normal(name) => path.push(name),
                 Component::CurDir => continue,
-                Component::Prefix(_) | Component::RootDir | Component::ParentDir => return Err(ExternalProblem::Outside),
+                Component::Prefix(_) | Component::RootDir | Component::ParentDir => {
+                    return Err(ExternalProblem::Outside)
+                }
             }
             let found = path.symlink_metadata().map_err(|e| match e.kind() {
                 ErrorKind::NotFound | ErrorKind::NotADirectory => ExternalProblem::Missing(path.clone()),

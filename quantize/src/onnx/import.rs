@@ -27,6 +27,8 @@ pub(crate) struct Importer {
     pub(crate) functions: Functions,
     /// Nodes imported so far, and iterations of loops.
     num_nodes: usize,
+    /// Who hears of them.
+    stage: Option<Stage>,
     /// Values that stand for strings, by their places in these lists.
     pub(crate) strings: BTreeMap<ValueId, Arc<Vec<String>>>,
 }
@@ -126,11 +128,8 @@ impl Importer {
             self.scope.set(&info.name, Some(id));
         }
         self.check_normalized(options).map_err(ImportError::Normalize)?;
-        let stage = Stage::new("importing", graph.node.len());
-        for node in &graph.node {
-            self.node(node)?;
-            stage.step();
-        }
+        self.stage = Some(Stage::new("importing", graph.node.len()));
+        self.nodes(&graph.node)?;
         if !self.unsupported.is_empty() {
             return Err(ImportError::Unsupported(std::mem::take(&mut self.unsupported)));
         }
@@ -176,6 +175,7 @@ impl Importer {
     /// Counts a node, or an iteration of a loop.
     pub(crate) fn count(&mut self) -> Result<(), NodeProblem> {
         self.num_nodes += 1;
+        self.stage.iter().for_each(Stage::step);
         if self.num_nodes > MAX_NODES {
             return Err(NodeProblem::Unrolled);
         }

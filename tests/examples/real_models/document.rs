@@ -130,13 +130,16 @@ fn accuracy(model: &Model, outcome: &Outcome) -> String {
 
 fn section(model: &Model, outcome: &Outcome) -> String {
     let mut text = format!("\n## {}\n\n", model.name);
-    let _ = writeln!(text, "{}. Samples: {}. Asked: {}.\n", capital(model.about), model.samples, accuracy(model, outcome));
+    let _ =
+        writeln!(text, "{}. Samples: {}. Asked: {}.\n", capital(model.about), model.samples, accuracy(model, outcome));
     let _ = writeln!(
         text,
         "Imported in {} s, calibrated and quantised in {} s{}.\n",
         seconds(outcome.import_seconds),
         seconds(outcome.quantise_seconds),
-        outcome.prepare_memory.map_or(String::new(), |m| format!(", with {} MB of memory at most for all widths tried", m >> 20)),
+        outcome
+            .prepare_memory
+            .map_or(String::new(), |m| format!(", with {} MB of memory at most for all widths tried", m >> 20)),
     );
     let _ = writeln!(
         text,

@@ -191,7 +191,7 @@ pub(crate) fn run(model: &Model, arguments: &Arguments) -> anyhow::Result<Outcom
 fn compare(onnx: &OnnxModel, samples: &Samples, expected: &[NamedTensor]) -> anyhow::Result<f64> {
     let run = |s| {
         let outputs = onnx.graph().run(&samples.tensors(s), |_, _| ())?;
-        Ok(outputs.into_iter().map(|tensor| tensor.data).collect())
+        Ok(outputs.iter().map(|tensor| tensor.data.clone()).collect())
     };
     Ok(against(&onnx.outputs(), samples.len(), expected, run)?.into_iter().map(|o| o.error).fold(0.0, f64::max))
 }
