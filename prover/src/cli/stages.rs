@@ -3,7 +3,7 @@
 //! The stages of import, calibration and evaluation say how many steps they have ([`zkonnx_quantize::progress`]); those of
 //! making keys and proving are the spans by which they are timed too.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, WeakProgressBar};
 use std::{
     io::IsTerminal,
     sync::atomic::{AtomicBool, Ordering},
@@ -57,8 +57,8 @@ pub(super) fn start(message: &str, json: bool) -> ProgressBar {
     show(&bar, message, None);
     bar.enable_steady_tick(Duration::from_millis(80));
     // A command starts once; where something else listens already, only the messages are missing.
-    let is_ours = FilterFn::new(|metadata: &Metadata<'_>| is_shown(metadata));
-    let _ = tracing_subscriber::registry().with(Stages { bar: bar.clone() }.with_filter(is_ours)).try_init();
+    let stages = Stages { bar: bar.downgrade() }.with_filter(FilterFn::new(is_shown));
+    let _ = tracing_subscriber::registry().with(stages).try_init();
     bar
 }
 
@@ -83,43 +83,43 @@ pub(super) fn show(bar: &ProgressBar, message: &str, steps: Option<u64>) {
     bar.set_message(message.to_owned());
 }
 
-/// Puts stages on a bar as they come.
+/// Puts stages on a bar as they come, as long as the command has it.
 struct Stages {
-    bar: ProgressBar,
+    bar: WeakProgressBar,
 }
 
 impl Stages {
+    fn bar(&self) -> Option<ProgressBar> {
+        self.bar.upgrade().filter(|bar| !bar.is_finished())
+    }
+
     /// A span of proving begins.
     fn entered(&self, name: &'static str) {
-        if self.bar.is_finished() {
-            return;
-        }
+        let Some(bar) = self.bar() else { return };
         let Some(at) = PROOF.iter().position(|(stage, _)| *stage == name) else {
             if matches!(name, "keys" | "commit parameters" | "derive parameters" | "register" | "verify") {
-                show(&self.bar, name, None);
+                show(&bar, name, None);
             }
             return;
         };
         let before = PROOF.iter().take(at).map(|(_, share)| share).sum();
-        show(&self.bar, &format!("proving, {name}"), Some(100));
-        self.bar.set_position(before);
+        show(&bar, &format!("proving, {name}"), Some(100));
+        bar.set_position(before);
     }
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Stages {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if self.bar.is_finished() {
-            return;
-        }
+        let Some(bar) = self.bar() else { return };
         let mut fields = Fields::default();
         event.record(&mut fields);
         if let (Some(stage), Some(steps)) = (&fields.stage, fields.steps) {
-            show(&self.bar, stage, Some(steps));
+            show(&bar, stage, Some(steps));
         } else if let Some(done) = fields.done {
             // Steps of many threads come out of order, and loops have more nodes than the file.
-            let done = done.min(self.bar.length().unwrap_or(done));
-            if done > self.bar.position() {
-                self.bar.set_position(done);
+            let done = done.min(bar.length().unwrap_or(done));
+            if done > bar.position() {
+                bar.set_position(done);
             }
         }
     }
@@ -170,9 +170,8 @@ mod tests {
 
     fn listening(work: impl FnOnce(&ProgressBar)) {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        let is_ours = FilterFn::new(|metadata: &Metadata<'_>| is_shown(metadata));
-        let subscriber = tracing_subscriber::registry().with(Stages { bar: bar.clone() }.with_filter(is_ours));
-        tracing::subscriber::with_default(subscriber, || work(&bar));
+        let stages = Stages { bar: bar.downgrade() }.with_filter(FilterFn::new(is_shown));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(stages), || work(&bar));
     }
 
     #[test]

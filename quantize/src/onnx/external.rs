@@ -138,17 +138,16 @@ impl Files<'_> {
         if location.is_empty() {
             return Err(ExternalProblem::Field("location"));
         }
+        // A path of Windows reads as one name here, and there as what it is. All of it is looked at before the folder is.
+        let goes_in = |component: &Component<'_>| matches!(component, Component::Normal(_) | Component::CurDir);
+        if !Path::new(location).components().all(|component| goes_in(&component)) {
+            return Err(ExternalProblem::Outside);
+        }
         let mut path = self.folder.to_owned();
         let mut metadata = None;
-        // A path of Windows reads as one name here, and there as what it is.
         for component in Path::new(location).components() {
-            match component {
-                Component::Normal(name) => path.push(name),
-                Component::CurDir => continue,
-                Component::Prefix(_) | Component::RootDir | Component::ParentDir => {
-                    return Err(ExternalProblem::Outside)
-                }
-            }
+            let Component::Normal(name) = component else { continue };
+            path.push(name);
             let found = path.symlink_metadata().map_err(|e| match e.kind() {
                 ErrorKind::NotFound | ErrorKind::NotADirectory => ExternalProblem::Missing(path.clone()),
                 _ => ExternalProblem::Io(e.to_string()),
