@@ -57,6 +57,8 @@ fn declared(source: Source, tensors: &[TensorInfo], params: &[Param]) -> Option<
 fn read((lo, hi): Wide, map: &IndexMap, sizes: &dyn Fn(u8) -> u32) -> Wide {
     let is_inside = |factor: &Factor| {
         let own: Vec<u32> = factor.axes.iter().map(|a| sizes(*a)).collect();
+        is_never_outside(factor, &own)
+    };
     with_zero((lo, hi), !map.factors.iter().all(is_inside))
 }
 
@@ -353,7 +355,9 @@ fn product_bounds(
     if one_hot::picks(form.shape.len(), product, &product.right, tensors) {
         let zero = reads_outside(form, product, &product.right);
         let rows = match layout.own_place() {
-            Some((start, len)) => with_integer_slice!(values.slice(start..start + len), values => hulls(values, &offsets)),
+            Some((start, len)) => {
+                with_integer_slice!(values.slice(start..start + len), values => hulls(values, &offsets))
+            }
             None => hulls(&layout.data(values.as_slice(), |v| v), &offsets),
         };
         let bounds = rows.into_iter().map(|row| scale_interval(with_zero(row, zero), product.coef));

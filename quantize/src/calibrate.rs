@@ -8,6 +8,7 @@ use crate::{
         tensor::{volume, Tensor},
         FloatGraph, ImportError,
     },
+    progress::Stage,
     recipe::Method,
 };
 use rayon::prelude::*;
@@ -125,6 +126,7 @@ pub(crate) fn calibrate_masked(
     let empty = || vec![Range::EMPTY; graph.values.len()];
     let union = |a: Vec<Range>, b: Vec<Range>| a.into_iter().zip(b).map(|(a, b)| a.union(b)).collect::<Vec<_>>();
     let softmax = softmax_axes(graph);
+    let stage = Stage::new("calibrating", samples.len());
     // Minimum and maximum do not depend on the order of samples.
     let ranges = (0..samples.len())
         .into_par_iter()
@@ -138,12 +140,14 @@ pub(crate) fn calibrate_masked(
                 };
                 ranges[id.0] = ranges[id.0].union(range);
             })?;
+            stage.step();
             Ok(ranges)
         })
         .try_reduce(empty, |a, b| Ok(union(a, b)))?;
     if method == Method::MinMax {
         return Ok(united(graph, ranges));
     }
+    let stage = Stage::new("calibrating, distributions", samples.len());
     let histograms = (0..samples.len())
         .into_par_iter()
         .try_fold(
@@ -152,6 +156,7 @@ pub(crate) fn calibrate_masked(
                 graph.run(&samples.tensors(s), |id, tensor| {
                     count(tensor, masked.contains(&id), ranges[id.0], &mut histograms[id.0]);
                 })?;
+                stage.step();
                 Ok(histograms)
             },
         )

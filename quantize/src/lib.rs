@@ -17,9 +17,9 @@ pub mod graph;
 #[cfg(feature = "onnx")]
 mod grid;
 mod group;
-pub mod index;
 #[cfg(feature = "onnx")]
-mod indices;
+mod half;
+pub mod index;
 pub mod integers;
 mod kernels;
 #[cfg(feature = "onnx")]
@@ -30,6 +30,8 @@ pub mod model;
 pub mod one_hot;
 #[cfg(feature = "onnx")]
 pub mod onnx;
+#[cfg(feature = "onnx")]
+pub mod progress;
 #[cfg(feature = "onnx")]
 pub mod quantize;
 #[cfg(feature = "onnx")]

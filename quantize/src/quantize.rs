@@ -6,11 +6,11 @@ use crate::{
     fineness::needed_unit,
     graph::{Input, Interval},
     grid,
-    indices::index_sizes,
     lower::{channels::channel_ranges, curve::TableNote, dims, LowerError, Lowering},
     masks,
     model::{Gates, LayoutChoice, QuantizedModel, WeightPrivacy},
     onnx::{graph::ValueId, ImportError, OnnxModel},
+    progress::Stage,
     recipe::{Recipe, RecipeError},
     roles::{roles, Role},
     scale::Scale,
@@ -147,11 +147,10 @@ pub fn quantize(
     if recipe.per_channel {
         lowering.channels = channel_ranges(float, samples)?;
     }
-    let sizes = index_sizes(float);
     let dyadic = float.nodes.iter().any(|n| n.op.is_discontinuous());
     for (i, id) in float.inputs.iter().enumerate() {
         let (made_up, integer) = (notes.calibration_samples == 0, float.values[id.0].integer);
-        let kind = InputKind { made_up, integer, dyadic, size: sizes.get(id).copied() };
+        let kind = InputKind { made_up, integer, dyadic };
         let values = samples.values(i);
         let on = |scale, bounds| Input { name: specs[i].name.clone(), shape: dims(&specs[i].shape), bounds, scale };
         if let Some(declared) = recipe.inputs.get(&specs[i].name) {
@@ -186,7 +185,9 @@ pub fn quantize(
             source,
         })?;
     }
+    let stage = Stage::new("quantising", float.nodes.len());
     for node in &float.nodes {
+        stage.step();
         lowering.node(node).map_err(|source| QuantizeError::Node {
             name: node.name.clone(),
             op: node.op_type.clone(),
@@ -215,8 +216,6 @@ struct InputKind {
     integer: bool,
     /// Its unit is a power of two: some operator jumps, and integers and halves have to be on the grid.
     dyadic: bool,
-    /// It holds indices of what has this size.
-    size: Option<usize>,
 }
 
 /// Declares an input: its unit, at most `finest` if there is such, and interval.
@@ -227,7 +226,7 @@ fn declare(
     kind: InputKind,
     finest: Option<f64>,
 ) -> Result<Input, QuantizeError> {
-    let InputKind { made_up, integer, dyadic, size } = kind;
+    let InputKind { made_up, integer, dyadic } = kind;
     let input = |lo: i64, hi: i64, scale: Scale| Input {
         name: spec.name.clone(),
         shape: dims(&spec.shape),
@@ -243,12 +242,6 @@ fn declare(
     if integer {
         if !values.iter().all(whole) {
             return Err(fail(seen));
-        }
-        // All indices that there are, whatever the samples use; negative ones where some are.
-        let size = size.and_then(|size| i64::try_from(size).ok());
-        #[allow(clippy::cast_precision_loss)] // sizes are far below 2^52
-        if let Some(size) = size.filter(|size| seen.lo >= -(*size as f64) && seen.hi < *size as f64) {
-            return Ok(input(if seen.lo < 0.0 && !made_up { -size } else { 0 }, size - 1, Scale::ONE));
         }
         let (lo, hi) = recipe.input_range.unwrap_or((seen.lo, seen.hi));
         #[allow(clippy::cast_possible_truncation)] // checked

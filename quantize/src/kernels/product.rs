@@ -187,7 +187,8 @@ fn paired(left: &Side<'_>, right: &Side<'_>, places: &Places, out: &mut [i64]) {
         let first = chunk * CHUNK;
         for ((sum, x), y) in sums.iter_mut().zip(&left.batch[first..]).zip(&right.batch[first..]) {
             let pairs = left.summed.iter().zip(&right.summed);
-            *sum = pairs.fold(0, |s: i64, (i, j)| s.wrapping_add(a[(x + i) as usize].wrapping_mul(b[(y + j) as usize])));
+            *sum =
+                pairs.fold(0, |s: i64, (i, j)| s.wrapping_add(a[(x + i) as usize].wrapping_mul(b[(y + j) as usize])));
         }
     });
     for (batch, sum) in sums.iter().enumerate() {

@@ -50,6 +50,17 @@ impl Element {
         })
     }
 
+    /// Bits of an element where tensors are bytes; none for strings and what is not known.
+    pub(crate) fn bits(self) -> Option<u64> {
+        Some(match self {
+            Self::FLOAT => 32,
+            Self::DOUBLE => 64,
+            Self::FLOAT16 | Self::BFLOAT16 => 16,
+            Self::BOOL => 8,
+            _ => u64::try_from(self.integer()?.0).ok()?,
+        })
+    }
+
     /// Whether it is an integer type.
     pub(crate) fn is_integer(self) -> bool {
         self.integer().is_some()
@@ -146,7 +157,10 @@ pub(crate) fn output(node: &NodeProto, i: usize, inputs: &[Element]) -> Element 
         "DynamicQuantizeLinear" => Element::DYNAMIC,
         "QLinearConv" | "QLinearMatMul" => input(7),
         "QLinearAdd" | "QLinearMul" => or(input(7), input(0)),
-        "QLinearAveragePool" | "QLinearGlobalAveragePool" | "QLinearLeakyRelu" | "QLinearSigmoid"
+        "QLinearAveragePool"
+        | "QLinearGlobalAveragePool"
+        | "QLinearLeakyRelu"
+        | "QLinearSigmoid"
         | "QLinearSoftmax" => or(input(4), input(0)),
         "QLinearConcat" => or(input(1), input(2)),
         "QLinearWhere" => or(input(8), input(1)),

@@ -14,6 +14,7 @@ use super::{
     scope::{Functions, Scope},
     tensor::Tensor,
 };
+use crate::progress::Stage;
 use std::{collections::BTreeMap, sync::Arc};
 use tract_onnx::pb::{type_proto::Value as TypeValue, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 
@@ -28,6 +29,8 @@ pub(crate) struct Importer {
     pub(crate) functions: Functions,
     /// Nodes imported so far, and iterations of loops.
     num_nodes: usize,
+    /// Who hears of them.
+    stage: Option<Stage>,
     /// Values that stand for strings, by their places in these lists.
     pub(crate) strings: BTreeMap<ValueId, Arc<Vec<String>>>,
     /// Nodes that quantise activations as the file runs.
@@ -55,17 +58,18 @@ impl UnsupportedNode {
     }
 }
 
-/// Builds the float graph of a model with its dimensions bound.
-pub(crate) fn import(model: &ModelProto, options: &ImportOptions) -> Result<FloatGraph, ImportError> {
-    let graph = model.graph.as_ref().ok_or(ImportError::NotOnnx("it holds no graph"))?;
+/// Builds the float graph of a model with its dimensions bound. The model's initialisers are taken out of it: large ones
+/// stand in memory once.
+pub(crate) fn import(model: &mut ModelProto, options: &ImportOptions) -> Result<FloatGraph, ImportError> {
+    let functions = Functions::new(model);
+    let graph = model.graph.as_mut().ok_or(ImportError::NotOnnx("it holds no graph"))?;
     if model.ir_version == 0 && model.opset_import.is_empty() {
         return Err(ImportError::NotOnnx("it names no format version and no operator set"));
     }
     if graph.node.is_empty() && graph.output.is_empty() {
         return Err(ImportError::NotOnnx("its graph is empty"));
     }
-    let mut importer =
-        Importer { scope: Scope::new(&model.opset_import), functions: Functions::new(model), ..Importer::default() };
+    let mut importer = Importer { scope: Scope::new(&model.opset_import), functions, ..Importer::default() };
     importer.model(graph, options)?;
     let mut graph = importer.graph;
     drop_unused(&mut graph);
@@ -104,7 +108,7 @@ pub(crate) fn domain(name: &str) -> &str {
 }
 
 impl Importer {
-    fn model(&mut self, graph: &GraphProto, options: &ImportOptions) -> Result<(), ImportError> {
+    fn model(&mut self, graph: &mut GraphProto, options: &ImportOptions) -> Result<(), ImportError> {
         check_dims(graph, options)?;
         self.initializers(graph)?;
         for info in &graph.input {
@@ -124,7 +128,9 @@ impl Importer {
                 let empty = Tensor { integer: kind != InputKind::Float, ..Tensor::zeros(&shape) };
                 let id = self.constant(&info.name, empty);
                 self.scope.set(&info.name, Some(id));
-                self.graph.notes.push(format!("input '{}' of shape {shape:?} has no elements: it is left out", info.name));
+                self.graph
+                    .notes
+                    .push(format!("input '{}' of shape {shape:?} has no elements: it is left out", info.name));
                 continue;
             }
             let id = self.value(&info.name, shape, kind != InputKind::Float);
@@ -136,6 +142,7 @@ impl Importer {
             self.scope.set(&info.name, Some(id));
         }
         self.check_normalized(options).map_err(ImportError::Normalize)?;
+        self.stage = Some(Stage::new("importing", graph.node.len()));
         self.nodes(&graph.node)?;
         self.check_dynamic_outputs(graph);
         if !self.unsupported.is_empty() {
@@ -178,9 +185,9 @@ impl Importer {
         }
     }
 
-    fn initializers(&mut self, graph: &GraphProto) -> Result<(), ImportError> {
-        for proto in &graph.initializer {
-            let (id, element) = self.initializer(proto)?;
+    fn initializers(&mut self, graph: &mut GraphProto) -> Result<(), ImportError> {
+        for proto in std::mem::take(&mut graph.initializer) {
+            let (id, element) = self.initializer(&proto)?;
             self.scope.set(&proto.name, Some(id));
             self.scope.set_type(&proto.name, element);
         }
@@ -206,6 +213,7 @@ impl Importer {
     /// Counts a node, or an iteration of a loop.
     pub(crate) fn count(&mut self) -> Result<(), NodeProblem> {
         self.num_nodes += 1;
+        self.stage.iter().for_each(Stage::step);
         if self.num_nodes > MAX_NODES {
             return Err(NodeProblem::Unrolled);
         }

@@ -3,9 +3,10 @@
 use super::{
     advice,
     error::{ImportError, UnboundDim, UnsupportedNode},
+    file,
     graph::{FloatGraph, FloatNode, FloatOp, ValueId},
     import::{self, ImportOptions},
-    parse, proto, OnnxModel,
+    proto, OnnxModel,
 };
 use crate::data::InputSpec;
 use serde::Serialize;
@@ -108,7 +109,7 @@ pub struct Unbound {
 /// [`ImportError`] when the file cannot be read or is no ONNX model; that it cannot be imported is part of
 /// the answer.
 pub fn inspect(path: &Path, options: &ImportOptions) -> Result<Inspection, ImportError> {
-    let model = parse(&super::read(path)?)?;
+    let mut model = file::read(path)?;
     let graph = model.graph.as_ref().ok_or(ImportError::NotOnnx("it holds no graph"))?;
     let mut inspection = Inspection {
         producer: format!("{} {}", model.producer_name, model.producer_version).trim().into(),
@@ -121,7 +122,9 @@ pub fn inspect(path: &Path, options: &ImportOptions) -> Result<Inspection, Impor
     let constants = graph.node.iter().filter(|n| n.op_type == "Constant").flat_map(|n| &n.attribute);
     let tensors = graph.initializer.iter().chain(constants.filter_map(|a| a.t.as_ref()));
     inspection.weights = tensors.map(proto::num_floats).fold(0, u64::saturating_add);
-    match import::import(&model, options) {
+    let imported = import::import(&mut model, options);
+    let graph = model.graph.as_ref().ok_or(ImportError::NotOnnx("it holds no graph"))?;
+    match imported {
         Ok(imported) => {
             inspection.nodes = summarise(&imported);
             inspection.macs = inspection.nodes.iter().map(|n| n.macs).sum();
