@@ -65,9 +65,15 @@ pub enum LowerError {
         /// Largest value.
         hi: f64,
     },
-    /// Integers that activations are too narrow for.
-    #[error("its integers are not exact at this width; use more bits")]
+    /// Integers that inputs are too coarse for, whatever their width.
+    #[error("its integers do not follow exactly from the model's inputs")]
     Inexact,
+    /// A quotient of integers of which one may be no integer.
+    #[error("it divides integers that are not known to be whole")]
+    NotWhole,
+    /// A tensor of size zero.
+    #[error("it has no elements")]
+    Empty,
     /// A scale that is no positive number.
     #[error("its calibrated range gives no scale ({0})")]
     Scale(f64),
@@ -252,6 +258,9 @@ impl<'a> Lowering<'a> {
     }
 
     fn output(&mut self, id: ValueId, name: &str, shape: Vec<u32>) -> Result<crate::graph::Output, LowerError> {
+        if shape.contains(&0) {
+            return Err(LowerError::Empty);
+        }
         let expr = self.fetch(id)?;
         let expr = self.compacted(expr, &[]);
         let (scalars, weights) = magnitudes(&expr);
