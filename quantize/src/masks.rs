@@ -47,7 +47,12 @@ enum Change {
     /// Other inputs, or another operator.
     Node(FloatNode),
     /// A Where that hides: the value that stays, the truth values (as they are, or one minus them), the constant.
-    Added { kept: ValueId, condition: ValueId, inverted: bool, low: ValueId },
+    Added {
+        kept: ValueId,
+        condition: ValueId,
+        inverted: bool,
+        low: ValueId,
+    },
     /// Its first input, whatever the other one is.
     Same(ValueId),
 }
@@ -201,9 +206,9 @@ impl Pass {
         let shapes = inputs.map(|i| self.graph.shape(i).to_vec());
         let shape = ops::output_shape(&op, &[&shapes[0], &shapes[1]]).ok()?;
         if let (Some(a), Some(b)) = (self.graph.constant(inputs[0]), self.graph.constant(inputs[1])) {
-            let public = inputs.iter().all(|i| {
-                self.graph.values[i.0].public || self.graph.constant(*i).is_some_and(|c| c.data.len() == 1)
-            });
+            let public = inputs
+                .iter()
+                .all(|i| self.graph.values[i.0].public || self.graph.constant(*i).is_some_and(|c| c.data.len() == 1));
             let tensor = ops::evaluate(&op, &[a, b], &shape);
             return Some(self.constant(tensor, public));
         }
@@ -214,13 +219,7 @@ impl Pass {
     }
 
     /// `kept + condition · low`, or with one minus the condition, in place of a Where.
-    fn add_hidden(
-        &mut self,
-        node: &FloatNode,
-        (kept, condition): (ValueId, ValueId),
-        inverted: bool,
-        low: ValueId,
-    ) {
+    fn add_hidden(&mut self, node: &FloatNode, (kept, condition): (ValueId, ValueId), inverted: bool, low: ValueId) {
         let one = Tensor { shape: vec![], data: vec![1.0], integer: true };
         let one = self.constant(one, true);
         self.graph.values[one.0].integer = true;

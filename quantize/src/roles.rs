@@ -58,7 +58,8 @@ fn rows(float: &FloatGraph, input: ValueId) -> Option<u32> {
         let Some((id, offset)) = node.inputs.iter().find_map(|id| Some((*id, *offsets.get(id)?))) else { continue };
         match &node.op {
             FloatOp::OneHot(depth) => {
-                #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a size
+                #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+                // a size
                 let rows = (*depth as f64 - offset).clamp(1.0, f64::from(i32::MAX)) as u32;
                 least = Some(least.map_or(rows, |least| least.min(rows)));
             }

@@ -345,7 +345,13 @@ impl Lowering<'_> {
     }
 
     /// `round(x / 2^shift)` of a tensor.
-    pub(super) fn rounded(&mut self, x: TensorId, shift: u8, name: &str, shape: &[u32]) -> Result<TensorId, LowerError> {
+    pub(super) fn rounded(
+        &mut self,
+        x: TensorId,
+        shift: u8,
+        name: &str,
+        shape: &[u32],
+    ) -> Result<TensorId, LowerError> {
         let unit = self.tensors[x.0 as usize].scale.to_f64();
         let expr = self.read(x, shape);
         let expr = self.compacted(expr, &[]);
