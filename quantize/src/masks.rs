@@ -341,8 +341,7 @@ mod tests {
             let (graph, masked) = tamed(&self.0);
             assert!(masked.contains(&self.1));
             let node = graph.nodes.iter().find(|n| n.inputs.iter().any(|i| graph.constant(*i).is_some())).unwrap();
-            let constants = node.inputs.iter().filter_map(|i| graph.constant(*i));
-            constants.last().unwrap().data.clone()
+            node.inputs.iter().rev().find_map(|i| graph.constant(*i)).unwrap().data.clone()
         }
     }
 

@@ -174,7 +174,7 @@ fn transformers() -> Vec<PathBuf> {
 
 #[test]
 fn transformers_agree_at_every_width() {
-    for (bits, tolerance) in [(8, 0.1), (10, 0.03), (12, 0.01), (16, 0.001)] {
+    for (bits, tolerance) in [(8, 0.1), (10, 0.03), (12, 0.01), (16, 0.001), (20, 0.0005), (24, 0.0005)] {
         run_cases("variants", transformers(), &Recipe::of_bits(bits), tolerance, false);
     }
 }
