@@ -303,3 +303,89 @@ fn signs(graph: &FloatGraph) -> Vec<Option<f64>> {
     }
     found.into_iter().map(Option::flatten).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// `softmax(op(x, …))` of an input of reals, one of truth values, and constants; the value before the softmax.
+    struct Graph(FloatGraph, ValueId);
+
+    impl Graph {
+        fn new(constants: &[&[f64]], op: FloatOp, inputs: &[usize]) -> Self {
+            let mut graph = FloatGraph::default();
+            let mut value = |data: Option<&[f64]>, integer: bool| {
+                let constant = data.map(|d| Arc::new(Tensor::new(vec![1, d.len()], d.to_vec())));
+                let shape = vec![1, data.map_or(3, <[f64]>::len)];
+                let (name, public, range_of, precise) = (String::new(), false, None, false);
+                graph.values.push(Value { name, shape, integer, constant, public, range_of, precise });
+                ValueId(graph.values.len() - 1)
+            };
+            let inputs_of_graph = vec![value(None, false), value(None, true)];
+            constants.iter().for_each(|c| {
+                value(Some(c), false);
+            });
+            let (before, after) = (value(None, false), value(None, false));
+            let node = |op, inputs, output| FloatNode { name: "n".into(), op_type: "Op".into(), op, inputs, output };
+            graph.nodes.push(node(op, inputs.iter().map(|i| ValueId(*i)).collect(), before));
+            graph.nodes.push(node(FloatOp::Softmax(1), vec![before], after));
+            graph.inputs = inputs_of_graph;
+            graph.outputs = vec![("y".into(), after)];
+            Self(graph, before)
+        }
+
+        /// The constant that the last node before the softmax adds or multiplies with.
+        fn tamed(&self) -> Vec<f64> {
+            let (graph, masked) = tamed(&self.0);
+            assert!(masked.contains(&self.1));
+            let node = graph.nodes.iter().find(|n| n.inputs.iter().any(|i| graph.constant(*i).is_some())).unwrap();
+            node.inputs.iter().rev().find_map(|i| graph.constant(*i)).unwrap().data.clone()
+        }
+    }
+
+    const ADD: FloatOp = FloatOp::Binary(Binary::Add);
+
+    #[test]
+    fn numbers_far_below_zero_become_multiples_of_one() {
+        let low = f64::from(f32::MIN);
+        for value in [f64::NEG_INFINITY, low, -1e9, -65504.0, -1e4] {
+            assert_eq!(Graph::new(&[&[value, -7.0, 0.5]], ADD, &[0, 2]).tamed(), [-HIDDEN, -7.0, 0.5]);
+        }
+        assert_eq!(Graph::new(&[&[-100.0, 0.0, -100.0]], ADD, &[2, 0]).tamed(), [-HIDDEN, 0.0, -HIDDEN]);
+        let difference = FloatOp::Binary(Binary::Sub);
+        assert_eq!(Graph::new(&[&[1e9, 0.0, 3.0]], difference, &[0, 2]).tamed(), [HIDDEN, 0.0, 3.0]);
+        // Of a truth value.
+        assert_eq!(Graph::new(&[&[low]], FloatOp::Binary(Binary::Mul), &[1, 2]).tamed(), [-HIDDEN]);
+    }
+
+    #[test]
+    fn a_choice_becomes_a_sum() {
+        for (inputs, nodes) in [([1, 0, 2], 4), ([1, 2, 0], 3)] {
+            let graph = Graph::new(&[&[-1e9]], FloatOp::Where, &inputs);
+            let (changed, masked) = tamed(&graph.0);
+            assert_eq!(changed.nodes.len(), nodes);
+            assert!(masked.contains(&graph.1));
+            let run = |graph: &FloatGraph, truth: [f64; 3]| {
+                let x = Tensor::new(vec![1, 3], vec![0.25, -2.0, 1.0]);
+                graph.run(&[x, Tensor::new(vec![1, 3], truth.to_vec())], |_, _| ()).unwrap()[0].data.clone()
+            };
+            for truth in [[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]] {
+                assert_eq!(run(&changed, truth), run(&graph.0, truth));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_mask_stays() {
+        let unchanged = |graph: &Graph| tamed(&graph.0).1.is_empty();
+        // Biases, scores times a number, and what something else reads as well.
+        assert!(unchanged(&Graph::new(&[&[-100.0, -3.0, 2.0]], ADD, &[0, 2])));
+        assert!(unchanged(&Graph::new(&[&[-1e4]], FloatOp::Binary(Binary::Mul), &[0, 2])));
+        assert!(unchanged(&Graph::new(&[&[1e9, 0.0, 3.0]], ADD, &[0, 2])));
+        let mut shown = Graph::new(&[&[-1e9, 0.0, 0.0]], ADD, &[0, 2]);
+        shown.0.outputs.push(("scores".into(), shown.1));
+        assert!(unchanged(&shown));
+    }
+}

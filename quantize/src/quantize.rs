@@ -87,6 +87,9 @@ const MAX_INPUT_BITS: i32 = 34;
 /// How many made-up samples stand in for missing ones.
 const MADE_UP: usize = 32;
 
+/// Inputs that integers are made of have at most so many bits.
+const MOST_INPUT_BITS: u8 = 24;
+
 /// Quantises a float model.
 ///
 /// Without samples, inputs are declared on the recipe's range (−1 to 1 by default) and tensors are calibrated on
@@ -101,6 +104,30 @@ pub fn quantize(
     recipe: &Recipe,
 ) -> Result<(QuantizedModel, QuantizeNotes), QuantizeError> {
     recipe.check()?;
+    let mut recipe = recipe.clone();
+    let asked = recipe.input_bits;
+    loop {
+        match attempt(model, samples, &recipe) {
+            // Integers are made of inputs that are too coarse for them.
+            Err(QuantizeError::Node { source: LowerError::Inexact, .. }) if recipe.input_bits < MOST_INPUT_BITS => {
+                recipe.input_bits = (recipe.input_bits + 4).min(MOST_INPUT_BITS);
+            }
+            Ok((quantised, mut notes)) if recipe.input_bits > asked => {
+                let bits = recipe.input_bits;
+                notes.warnings.push(format!("inputs have {bits} bits, not {asked}: integers are made of them"));
+                return Ok((quantised, notes));
+            }
+            done => return done,
+        }
+    }
+}
+
+/// [`quantize`] with the widths of a recipe that has been checked.
+fn attempt(
+    model: &OnnxModel,
+    samples: Option<&Samples>,
+    recipe: &Recipe,
+) -> Result<(QuantizedModel, QuantizeNotes), QuantizeError> {
     let (float, masked) = masks::tamed(model.graph());
     let float = float.as_ref();
     let specs = model.inputs();

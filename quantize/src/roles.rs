@@ -135,7 +135,7 @@ mod tests {
             roles(&float, &masked)
         };
         assert_eq!(of("transformers/sentence"), [Role::Ids { rows: 24 }, Role::Mask]);
-        assert_eq!(of("masks/product_min"), [Role::Mask, Role::Plain, Role::Plain]);
+        assert_eq!(of("masks/product_min"), [Role::Plain, Role::Plain, Role::Mask]);
         assert_eq!(of("masks/of_floats"), [Role::Mask, Role::Plain, Role::Plain]);
         assert_eq!(of("pooling/unit_length"), [Role::Plain]);
     }

@@ -349,6 +349,41 @@ def standardised(c):
     return c.node("Div", centred, c.node("Add", root, c.const(1e-5)))
 
 
+@case("pooling", opset=17)
+def layer_norm_of_some_zeros(c):
+    """Lines that are constant, such as silence or padding, have an inverse that is far larger than all others."""
+    values = c.rng.uniform(-2, 2, (SAMPLES, 2, 24))
+    values[3, 1] = 0
+    values[5] = 0.25
+    x = c.typed("x", (2, 24), TensorProto.FLOAT, values)
+    return c.node("LayerNormalization", x, c.weight(24, low=0.6, high=1.4), c.weight(24), axis=-1, epsilon=1e-5)
+
+
+@case("pooling", opset=17)
+def layer_norm_of_uneven_lines(c):
+    """One token is fifty times larger than the others, as in trained transformers."""
+    values = c.rng.uniform(-2, 2, (SAMPLES, 4, 24)) * np.array([50, 1, 1, 2])[:, None]
+    x = c.typed("x", (4, 24), TensorProto.FLOAT, values)
+    x = c.node("Add", c.linear(x, 24, 24), c.weight(24))
+    return c.node("LayerNormalization", x, c.weight(24, low=0.6, high=1.4), c.weight(24), axis=-1, epsilon=1e-5)
+
+
+@case("pooling")
+def layer_norm_written_out(c):
+    """The same, divided by the root; epsilon is tiny."""
+    values = c.rng.uniform(-2, 2, (SAMPLES, 2, 24))
+    values[3, 1] = 0
+    return c.layer_norm(c.typed("x", (2, 24), TensorProto.FLOAT, values), 24)
+
+
+@case("masks", opset=17)
+def padded_with_infinity(c):
+    """A mask of an input, made longer by hidden keys."""
+    bias = c.node("Pad", c.padding(c.mask("mask", 1, TOKENS - 2), MIN), c.ints(0, 0, 0, 0, 0, 0, 0, 2),
+                  c.const(-np.inf))
+    return masked(c, lambda s: c.node("Add", c.node("Add", s, bias), c.causal(TOKENS, -np.inf)))
+
+
 # Whole models.
 
 

@@ -269,6 +269,9 @@ impl Lowering<'_> {
         let bottom_unit = self.fine_unit(&bottom);
         // y = N · u_n / (D · u_d), so with an integer m the unit of floor(m N / D) is u_n / (u_d · m).
         let multiple = libm::ceil(top_unit / (bottom_unit * target)).max(1.0);
+        // A numerator much finer than the result is divided by more.
+        let spare = libm::floor(libm::log2(bottom_unit * target / top_unit)) - QUOTIENT_BITS;
+        let more = if spare >= 1.0 && !plus_one { libm::exp2(spare.min(40.0)) } else { 1.0 };
         let order = top.axes();
         let params = self.weights.len();
         let probe = self.commit(&bottom, &order, bottom_unit, name)?.bounds;
@@ -282,8 +285,8 @@ impl Lowering<'_> {
                 return Err(LowerError::Denominator { lo: lo as f64 * bottom_unit, hi: hi as f64 * bottom_unit });
             }
         };
-        let half = bottom.clone().scaled(sign / bottom_unit);
-        let mut divisor = bottom.scaled(2.0 * sign / bottom_unit);
+        let half = bottom.clone().scaled(more * sign / bottom_unit);
+        let mut divisor = bottom.scaled(more * 2.0 * sign / bottom_unit);
         if plus_one {
             divisor.atoms.push(Atom { coef: 1.0, dense: None, reads: vec![], summed: vec![] });
         }
@@ -291,12 +294,14 @@ impl Lowering<'_> {
         form_expr.atoms.extend(half.atoms);
         let form = self.commit(&form_expr, &order, 1.0, name)?;
         let denominator = self.commit(&divisor, &order, 1.0, name)?;
-        let unit = scale(top_unit / (bottom_unit * multiple))?;
+        let unit = scale(top_unit * more / (bottom_unit * multiple))?;
         let op = Op::Div { denominator };
         self.push_node(Node { name: clip_name(name), form, shift: 0, op, scale: unit }, shape)
     }
 }
 
+/// A quotient has a unit finer than it needs by up to so many bits.
+const QUOTIENT_BITS: f64 = 3.0;
 /// Coefficients of summands are precise to so many bits of the largest one.
 const SUMMAND_BITS: i32 = 12;
 

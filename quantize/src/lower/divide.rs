@@ -11,7 +11,7 @@
 
 use super::{
     dims,
-    requantise::{clip_name, scale},
+    requantise::{clip_name, constant_magnitude, scale},
     Expr, Lazy, LowerError, Lowering, Pending,
 };
 use crate::{
@@ -63,12 +63,13 @@ impl Lowering<'_> {
             }
         }
         let numerator = self.fetch(a)?;
-        match self.divided(node, &numerator, b) {
+        match self.divided(node, &numerator, b, 0) {
             Err(LowerError::TooWide) if self.values[a.0].is_some() => {
                 self.tensor(a)?;
                 let numerator = self.fetch(a)?;
-                self.divided(node, &numerator, b)
+                self.divided(node, &numerator, b, COARSER)
             }
+            Err(LowerError::TooWide) => self.divided(node, &numerator, b, COARSER),
             lazy => lazy,
         }
     }
@@ -80,33 +81,34 @@ impl Lowering<'_> {
             return Ok(None);
         }
         let one = Expr { dims: vec![vec![]; self.float.shape(b).len()], atoms: vec![super::selection::number(1.0)] };
-        self.divided(node, &one, b).map(Some)
+        self.divided(node, &one, b, COARSER).map(Some)
     }
 
-    /// The quotient of an expression and a value.
-    fn divided(&mut self, node: &FloatNode, numerator: &Expr, b: ValueId) -> Result<Lazy, LowerError> {
+    /// The quotient of an expression and a value, in a unit that is coarser than it should be at most `most` times.
+    fn divided(&mut self, node: &FloatNode, numerator: &Expr, b: ValueId, most: i32) -> Result<Lazy, LowerError> {
         let range = self.ranges[node.output.0];
         let shape = dims(self.float.shape(node.output));
         let target = self.target(range, (f64::NEG_INFINITY, f64::INFINITY));
-        let denominator = self.fetch(b)?;
-        let mut mark = self.mark();
-        let (mut by, mut result) = (denominator.clone(), Err(LowerError::TooWide));
-        for coarser in 0..COARSER {
-            let target = libm::ldexp(target, 2 * coarser);
+        let mut by = self.fetch(b)?;
+        let (mut mark, mut coarser, mut is_cut) = (self.mark(), 0, self.float.constant(b).is_some());
+        let result = loop {
             let operands = (numerator.freshened(&mut self.axes), by.freshened(&mut self.axes));
-            result = self.quotient(operands, target, false, &node.name, &shape);
-            if let Err(LowerError::Denominator { lo, hi }) = result {
-                self.rewind(mark);
-                by = self.away_from_zero(b)?.ok_or(LowerError::Denominator { lo, hi })?;
-                mark = self.mark();
-                let operands = (numerator.freshened(&mut self.axes), by.freshened(&mut self.axes));
-                result = self.quotient(operands, target, false, &node.name, &shape);
-            }
-            if !matches!(result, Err(LowerError::TooWide)) {
-                break;
+            let target = libm::ldexp(target, 2 * coarser);
+            let result = self.quotient(operands, target, false, &node.name, &shape);
+            let refused = matches!(result, Err(LowerError::Denominator { .. }));
+            if !refused && !matches!(result, Err(LowerError::TooWide)) {
+                break result;
             }
             self.rewind(mark);
-        }
+            // A tensor of the calibrated range is away from zero, and no wider than it needs to be.
+            let cut = if is_cut { None } else { self.away_from_zero(b)? };
+            is_cut = true;
+            match cut {
+                Some(cut) => (by, mark) = (cut, self.mark()),
+                None if refused || coarser >= most => break result,
+                None => coarser += 1,
+            }
+        };
         let tensor = result?;
         let info = &self.tensors[tensor.0 as usize];
         #[allow(clippy::cast_precision_loss)] // a magnitude
@@ -127,7 +129,9 @@ impl Lowering<'_> {
         self.divisors[id.0]
             && self.values[id.0].as_ref().is_some_and(|lazy| match &lazy.pending {
                 Some(Pending { window, lo, .. }) => {
-                    window.is_empty() && *lo > 0.0 && !lazy.expr.atoms.is_empty() && Self::integral_unit(&lazy.expr)
+                    // Coefficients that are nearly zero are no whole numbers.
+                    let large = lazy.expr.atoms.iter().all(|a| constant_magnitude(a) > 0.5);
+                    window.is_empty() && *lo > 0.0 && large && Self::integral_unit(&lazy.expr)
                 }
                 None => false,
             })

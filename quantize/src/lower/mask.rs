@@ -6,7 +6,7 @@
 //! them is the maximum of its line; their exponentials are multiplied by zero.
 
 use super::{
-    expr::{Atom, AxisId, Dense, Expr, LazyFactor, Read},
+    expr::{Atom, AxisId, Dense, Expr, LazyFactor, Origin, Read},
     requantise::constant_magnitude,
     selection::number,
     LowerError, Lowering,
@@ -47,7 +47,7 @@ impl Lowering<'_> {
         }
         let range = lazy.range;
         let whole = lazy.expr.freshened(&mut self.axes);
-        let (scores, mask) = self.parted(&whole);
+        let (scores, mask) = self.parted(&whole)?;
         if mask.is_empty() {
             return Ok(None);
         }
@@ -68,7 +68,7 @@ impl Lowering<'_> {
             return self.tensor(id).map(|_| ());
         };
         let name = lazy.name.clone();
-        let (scores, mask) = self.parted(&lazy.expr);
+        let (scores, mask) = self.parted(&lazy.expr)?;
         let mask = Expr { dims: lazy.expr.dims.clone(), atoms: mask };
         let shown = match (lazy.pending.is_none() && lazy.tensor.is_none(), mask.atoms.is_empty()) {
             (true, false) => self.shown(&mask, &lazy.expr.dims, &name)?,
@@ -101,35 +101,59 @@ impl Lowering<'_> {
         }
     }
 
-    /// Atoms of scores, and atoms of the mask.
-    fn parted(&self, expr: &Expr) -> (Vec<Atom>, Vec<Atom>) {
-        let (mut scores, mut mask) = (Vec::new(), Vec::new());
-        for atom in &expr.atoms {
-            match (&atom.dense, atom.reads.as_slice()) {
-                (Some(dense), []) => {
-                    let part = |hidden: bool| {
-                        let keep = |v: &f64| if is_hidden(v * atom.coef) == hidden { *v } else { 0.0 };
-                        let values: Vec<f64> = dense.values.iter().map(keep).collect();
-                        let origin = dense.origin.map(|o| super::Origin::new((o, "hidden", hidden)));
-                        let any = values.iter().any(|v| *v != 0.0);
-                        let dense = Dense { values: Arc::new(values), origin, ..dense.clone() };
-                        any.then(|| Atom { dense: Some(dense), ..atom.clone() })
-                    };
-                    scores.extend(part(false));
-                    mask.extend(part(true));
-                }
-                _ if self.hides(atom) => mask.push(atom.clone()),
-                _ => scores.push(atom.clone()),
+    /// Atoms of scores, and atoms of the mask. Of constants, the nearest multiple of what hides is the mask's.
+    fn parted(&self, expr: &Expr) -> Result<(Vec<Atom>, Vec<Atom>), LowerError> {
+        let (constants, read): (Vec<Atom>, Vec<Atom>) = expr.atoms.iter().cloned().partition(|a| a.reads.is_empty());
+        let (mut mask, mut scores): (Vec<Atom>, Vec<Atom>) = read.into_iter().partition(|a| self.hides(a));
+        let reaches = |a: &Atom| constant_magnitude(a) >= HIDDEN / 2.0;
+        if !constants.iter().any(reaches) {
+            scores.extend(constants);
+            return Ok((scores, mask));
+        }
+        let used = |axis: &AxisId| constants.iter().any(|a| a.dense.as_ref().is_some_and(|d| d.axes.contains(axis)));
+        let order: Vec<AxisId> = expr.axes().into_iter().filter(used).collect();
+        let total = self.total(&constants, &order)?;
+        let steps = |v: &f64| HIDDEN * libm::round(v / HIDDEN);
+        let public = constants.iter().filter_map(|a| a.dense.as_ref()).all(|d| d.public);
+        let origins = constants.iter().map(|a| match &a.dense {
+            Some(dense) => dense.origin.map(|o| (a.coef.to_bits(), Some(o))),
+            None => Some((a.coef.to_bits(), None)),
+        });
+        let origins: Option<Vec<_>> = origins.collect();
+        for (list, part) in [(&mut mask, true), (&mut scores, false)] {
+            let values: Vec<f64> = total.iter().map(|v| if part { steps(v) } else { v - steps(v) }).collect();
+            let origin = origins.as_ref().map(|o| Origin::new((o, "hidden", part)));
+            let first = values.first().copied().unwrap_or(0.0);
+            if order.is_empty() || values.iter().all(|v| *v == first) {
+                list.extend((first != 0.0).then(|| number(first)));
+            } else {
+                let dense = Dense { axes: order.clone(), values: Arc::new(values), origin, public };
+                list.push(Atom { coef: 1.0, dense: Some(dense), reads: vec![], summed: vec![] });
             }
         }
-        (scores, mask)
+        Ok((scores, mask))
+    }
+
+    /// The sum of constants over axes.
+    fn total(&self, constants: &[Atom], order: &[AxisId]) -> Result<Vec<f64>, LowerError> {
+        let mut total = vec![0.0; self.axes.volume(order)];
+        for atom in constants {
+            match &atom.dense {
+                None => total.iter_mut().for_each(|t| *t += atom.coef),
+                Some(dense) => {
+                    let spread = dense.over(&self.axes, order)?;
+                    total.iter_mut().zip(spread.values.iter()).for_each(|(t, v)| *t += atom.coef * v);
+                }
+            }
+        }
+        Ok(total)
     }
 
     /// Whether an atom is as large as only masks are.
     #[allow(clippy::cast_precision_loss)] // a magnitude
     fn hides(&self, atom: &Atom) -> bool {
         let info = |r: &Read| &self.tensors[r.tensor.0 as usize];
-        let largest = |r: &Read| info(r).bounds.lo.unsigned_abs().max(info(r).bounds.hi.unsigned_abs()) as f64;
+        let largest = |r: &Read| info(r).bounds.lo.unsigned_abs().max(info(r).bounds.hi.unsigned_abs()).max(1) as f64;
         let is_truth = atom.reads.len() < 2 || atom.reads.iter().all(|r| info(r).scale == Scale::ONE);
         is_truth && is_hidden(-constant_magnitude(atom) * atom.reads.iter().map(largest).product::<f64>())
     }
@@ -153,16 +177,7 @@ impl Lowering<'_> {
     }
 
     fn shown_constant(&self, mask: &Expr, order: &[AxisId]) -> Result<Option<Atom>, LowerError> {
-        let mut total = vec![0.0; self.axes.volume(order)];
-        for atom in &mask.atoms {
-            match &atom.dense {
-                None => total.iter_mut().for_each(|t| *t += atom.coef),
-                Some(dense) => {
-                    let spread = dense.over(&self.axes, order)?;
-                    total.iter_mut().zip(spread.values.iter()).for_each(|(t, v)| *t += atom.coef * v);
-                }
-            }
-        }
+        let total = self.total(&mask.atoms, order)?;
         let values: Vec<f64> = total.iter().map(|v| f64::from(u8::from(!is_hidden(*v)))).collect();
         if order.is_empty() || values.iter().all(|v| *v == 1.0) {
             // Everything is shown, or nothing, which is the same to a softmax.

@@ -16,6 +16,7 @@ mod features;
 mod integers;
 mod linear;
 mod mask;
+mod normalised;
 mod order;
 mod pool;
 mod quotient;
@@ -64,9 +65,15 @@ pub enum LowerError {
         /// Largest value.
         hi: f64,
     },
-    /// Integers that activations are too narrow for.
-    #[error("its integers are not exact at this width; use more bits")]
+    /// Integers that inputs are too coarse for, whatever their width.
+    #[error("its integers do not follow exactly from the model's inputs")]
     Inexact,
+    /// A quotient of integers of which one may be no integer.
+    #[error("it divides integers that are not known to be whole")]
+    NotWhole,
+    /// A tensor of size zero.
+    #[error("it has no elements")]
+    Empty,
     /// A scale that is no positive number.
     #[error("its calibrated range gives no scale ({0})")]
     Scale(f64),
@@ -121,8 +128,14 @@ pub(crate) struct Lowering<'a> {
     pub(crate) channels: channels::Channels,
     /// Values that hold masks; see [`crate::masks`].
     pub(crate) masked: HashSet<ValueId>,
+    /// Values that have more bits than the recipe says; see [`normalised`].
+    finer: HashMap<ValueId, u8>,
+    /// How many more bits the tensor at hand has.
+    more_bits: u8,
     /// By how many bits factors are coarser than they should be: a sum would not fit else.
     coarser: u8,
+    /// By how many bits the unit of a sum is coarser than it should be.
+    coarser_unit: i32,
     /// Values that are only divided by.
     divisors: Vec<bool>,
     /// Masks that are tensors.
@@ -158,7 +171,10 @@ impl<'a> Lowering<'a> {
             ranges,
             channels: Vec::new(),
             masked: HashSet::new(),
+            finer: normalised::finer(float, ranges),
+            more_bits: 0,
             coarser: 0,
+            coarser_unit: 0,
             divisors: divide::divisors(float),
             shown: Vec::new(),
             recipe,
@@ -252,6 +268,9 @@ impl<'a> Lowering<'a> {
     }
 
     fn output(&mut self, id: ValueId, name: &str, shape: Vec<u32>) -> Result<crate::graph::Output, LowerError> {
+        if shape.contains(&0) {
+            return Err(LowerError::Empty);
+        }
         let expr = self.fetch(id)?;
         let expr = self.compacted(expr, &[]);
         let (scalars, weights) = magnitudes(&expr);
@@ -380,7 +399,10 @@ impl<'a> Lowering<'a> {
         }
         let clamp = (pending.lo, pending.hi);
         let range = self.with_hidden(id, lazy.range);
-        let tensor = self.requantise(&source, &pending.window, clamp, range, &shape, &lazy.name)?;
+        self.more_bits = self.finer.get(&id).copied().unwrap_or(0);
+        let tensor = self.requantise(&source, &pending.window, clamp, range, &shape, &lazy.name);
+        self.more_bits = 0;
+        let tensor = tensor?;
         let mut expr = self.read(tensor, &shape);
         if let Some((shape, factors)) = &factors {
             let inverse: Vec<f64> = factors.iter().map(|f| 1.0 / f).collect();

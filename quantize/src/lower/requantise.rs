@@ -83,6 +83,7 @@ impl Lowering<'_> {
 
     /// Scale and shift for a tensor whose scale should be `target`.
     pub(super) fn choose(&self, expr: &Expr, target: f64) -> Chosen {
+        let target = libm::ldexp(target, self.coarser_unit);
         let (scalars, weights) = magnitudes(expr);
         let power = |s: u8| libm::ldexp(1.0, i32::from(s));
         let mut shift = self.recipe.shift;
@@ -191,7 +192,7 @@ impl Lowering<'_> {
         let (low, high) = (range.lo.max(lo).min(0.0), range.hi.min(hi).max(0.0));
         let span = high - low;
         if span > 0.0 && span.is_finite() {
-            span / (libm::ldexp(1.0, self.recipe.bits.into()) - 1.0)
+            span / (libm::ldexp(1.0, (self.recipe.bits + self.more_bits).into()) - 1.0)
         } else {
             libm::ldexp(1.0, -i32::from(self.recipe.bits))
         }
@@ -248,7 +249,8 @@ impl Lowering<'_> {
         unit: f64,
         is_max: bool,
     ) -> Result<(Option<i64>, Option<i64>), LowerError> {
-        let bits = if is_max { self.recipe.bits.max(self.recipe.max_range_bits) } else { self.recipe.bits };
+        let room = self.recipe.bits + self.more_bits;
+        let bits = if is_max { room.max(self.recipe.max_range_bits) } else { room };
         let levels = (1_i64 << bits) - 1;
         // A bound beyond all integers is none.
         let real = |v: f64, open: i64| emit::integer(v / unit).unwrap_or(open);
@@ -257,7 +259,6 @@ impl Lowering<'_> {
             // Saturate around what was seen.
             let seen = emit::integer(range.lo.max(lo).min(0.0) / unit)?;
             low = low.max(seen);
-            let room = self.recipe.bits;
             high = high.min(low.saturating_add((1_i64 << room) - 1));
         }
         if low >= high {

@@ -2,7 +2,7 @@
 //!
 //! They are tried again, in this order, until they fit: with products of tensors as a tensor of their own; with factors
 //! a few bits coarser; with the tensors that are multiplied rounded to fewer bits, but never to fewer than the result
-//! has; with coarser factors still.
+//! has; with coarser factors still; in the end with a coarser unit.
 
 use super::{expr::Blocked, requantise, AxisId, Expr, LowerError, Lowering};
 use crate::{
@@ -15,8 +15,10 @@ use std::collections::HashMap;
 const FINER_BITS: i32 = 3;
 /// Factors may first be coarser by so many bits.
 const COARSER_BITS: u8 = 4;
-/// The largest shift of a node: factors are not coarser by more.
-const MOST_BITS: u8 = 40;
+/// Factors keep so many bits.
+const LEAST_BITS: u8 = 8;
+/// The unit of a result is coarser than it should be by at most so many bits.
+const MOST_BITS: i32 = 24;
 /// Tensors that are multiplied are rounded by up to so many bits.
 const NARROWER_BITS: u8 = 32;
 /// Tensors that are multiplied keep so many bits more than the result has.
@@ -127,8 +129,16 @@ impl Lowering<'_> {
                 }
             }
         }
-        for coarser in COARSER_BITS + 1..=MOST_BITS {
+        for coarser in COARSER_BITS + 1..=self.recipe.bits.saturating_sub(LEAST_BITS) {
             if let Some(done) = try_it(self, Ok(expr.clone()), coarser) {
+                return done;
+            }
+        }
+        for bits in 1..=MOST_BITS {
+            let before = std::mem::replace(&mut self.coarser_unit, bits);
+            let done = try_it(self, Ok(expr.clone()), COARSER_BITS);
+            self.coarser_unit = before;
+            if let Some(done) = done {
                 return done;
             }
         }
