@@ -146,7 +146,10 @@ pub(crate) fn output(node: &NodeProto, i: usize, inputs: &[Element]) -> Element 
         "DynamicQuantizeLinear" => Element::DYNAMIC,
         "QLinearConv" | "QLinearMatMul" => input(7),
         "QLinearAdd" | "QLinearMul" => or(input(7), input(0)),
-        "QLinearAveragePool" | "QLinearGlobalAveragePool" | "QLinearLeakyRelu" | "QLinearSigmoid"
+        "QLinearAveragePool"
+        | "QLinearGlobalAveragePool"
+        | "QLinearLeakyRelu"
+        | "QLinearSigmoid"
         | "QLinearSoftmax" => or(input(4), input(0)),
         "QLinearConcat" => or(input(1), input(2)),
         "QLinearWhere" => or(input(8), input(1)),

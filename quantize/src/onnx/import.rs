@@ -124,7 +124,9 @@ impl Importer {
                 let empty = Tensor { integer: kind != InputKind::Float, ..Tensor::zeros(&shape) };
                 let id = self.constant(&info.name, empty);
                 self.scope.set(&info.name, Some(id));
-                self.graph.notes.push(format!("input '{}' of shape {shape:?} has no elements: it is left out", info.name));
+                self.graph
+                    .notes
+                    .push(format!("input '{}' of shape {shape:?} has no elements: it is left out", info.name));
                 continue;
             }
             let id = self.value(&info.name, shape, kind != InputKind::Float);
@@ -363,9 +365,11 @@ impl Importer {
         };
         let finite = all(&open, |v| v.abs() < 1e30);
         if finite && !all(&behind, |v| v.is_finite()) {
-            let name = &self.graph.values[id.0].name;
-            let note = format!("'{name}': lines of a softmax that are masked altogether do not occur");
-            self.graph.notes.push(note);
+            let note =
+                "the file tests what a softmax gives: lines of it that are masked altogether are taken not to occur";
+            if !self.graph.notes.iter().any(|n| n == note) {
+                self.graph.notes.push(note.into());
+            }
         }
         finite
     }

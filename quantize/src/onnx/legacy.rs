@@ -1,10 +1,6 @@
 //! What operator sets before 7 spell otherwise: broadcasting.
 
-use super::{
-    context::Context,
-    error::NodeProblem,
-    tensor::broadcast_shapes,
-};
+use super::{context::Context, error::NodeProblem, tensor::broadcast_shapes};
 
 /// Operators that broadcast their second input only where an attribute says so, before operator set 7.
 const OPS: &[&str] =
