@@ -14,7 +14,10 @@ use super::{
     scope::{Functions, Scope},
     tensor::Tensor,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tract_onnx::pb::{type_proto::Value as TypeValue, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 
 /// The float graph under construction.
@@ -30,8 +33,8 @@ pub(crate) struct Importer {
     num_nodes: usize,
     /// Values that stand for strings, by their places in these lists.
     pub(crate) strings: BTreeMap<ValueId, Arc<Vec<String>>>,
-    /// Nodes that quantise activations as the file runs.
-    pub(crate) num_dynamic: usize,
+    /// Nodes that quantise activations as the file runs, by name: one in a loop is one.
+    pub(crate) dynamic: BTreeSet<String>,
 }
 
 /// No file may unroll to more nodes.
@@ -143,7 +146,7 @@ impl Importer {
         if !self.unsupported.is_empty() {
             return Err(ImportError::Unsupported(std::mem::take(&mut self.unsupported)));
         }
-        self.graph.notes.extend(ops::dynamic::note(self.num_dynamic));
+        self.graph.notes.extend(ops::dynamic::note(self.dynamic.len()));
         for output in &graph.output {
             match self.scope.names.get(&output.name) {
                 Some(Some(id)) => {
