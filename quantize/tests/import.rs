@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 use zkonnx_quantize::{
+    data::{NamedTensor, Samples},
     onnx::{inspect::inspect, ImportOptions},
     ImportError, OnnxModel,
 };
@@ -72,6 +73,38 @@ fn binds_symbolic_dimensions() {
     let file = path("ops/misc/symbolic_batch.onnx");
     let model = OnnxModel::from_path(&file, &BTreeMap::new()).unwrap();
     assert_eq!(model.inputs()[0].shape[0], 1);
+    // A batch of none has no output, and is no reason to panic.
+    let none = OnnxModel::from_path(&file, &BTreeMap::from([(symbol(&file), 0)]));
+    assert!(none.is_err());
+}
+
+/// The symbol of the first axis.
+fn symbol(file: &std::path::Path) -> String {
+    let unknown = OnnxModel::from_path(file, &BTreeMap::from([("nothing".into(), 1)])).unwrap_err();
+    let ImportError::UnknownDim { known, .. } = unknown else { panic!("{unknown}") };
+    known.into_iter().find(|name| !name.contains(':')).unwrap()
+}
+
+#[test]
+fn an_input_without_elements_is_no_input() {
+    let model = OnnxModel::from_path(&path("variants/files/empty_past.onnx"), &BTreeMap::new()).unwrap();
+    assert_eq!(model.inputs().len(), 1);
+    assert!(model.graph().notes.iter().any(|n| n.contains("'past' of shape [1, 0, 4] has no elements")));
+    // An array of none for it is no array too many.
+    let samples = |rows: usize| {
+        let x = NamedTensor { name: "x".into(), shape: vec![1, 3, 4], data: vec![0.5; 12] };
+        let past = NamedTensor { name: "past".into(), shape: vec![1, rows, 4], data: vec![0.0; 4 * rows] };
+        Samples::new(&model.inputs(), vec![x, past])
+    };
+    assert_eq!(samples(0).unwrap().len(), 1);
+    assert!(samples(1).is_err());
+}
+
+#[test]
+fn infinities_behind_a_softmax_are_noted() {
+    let model = OnnxModel::from_path(&path("variants/files/is_nan.onnx"), &BTreeMap::new()).unwrap();
+    assert_eq!(model.graph().notes.len(), 1);
+    assert!(model.graph().notes[0].contains("masked altogether"));
 }
 
 /// What the error of a file in `tests/refused` says.

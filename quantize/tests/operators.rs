@@ -169,6 +169,18 @@ fn every_variant_agrees_with_onnx_runtime() {
     run_all("variants", &recipe, 0.005, true);
 }
 
+/// What a file rounds to 16 bits it rounds so at any width of the recipe: inputs follow the file.
+#[test]
+fn activations_of_sixteen_bits_are_those_of_the_file_at_any_width() {
+    for name in ["qdq_int16_13", "qdq_int16_21", "qdq_uint16_13", "qdq_uint16_21"] {
+        let case = load(&root("variants").join(format!("quantised/{name}.onnx"))).unwrap();
+        for bits in [6, 10, 16] {
+            let worst = check_integer(&case, &Recipe::of_bits(bits), 1e-4);
+            println!("{name} {bits}: {:.4} %", 100.0 * worst.unwrap_or_else(|e| panic!("{name}, {bits} bits: {e}")));
+        }
+    }
+}
+
 /// Files that quantise activations as they run are imported without that rounding: which their owner is told.
 #[test]
 fn what_is_imported_is_near_what_files_give_that_quantise_as_they_run() {

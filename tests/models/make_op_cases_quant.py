@@ -103,10 +103,10 @@ def dequantised(model, quantised):
     result = onnx.ModelProto()
     result.CopyFrom(model)
     for tensor in result.graph.initializer:
-        q = own.get(f"{tensor.name}_quantized")
-        if q is None:
+        name = next((name for name in (tensor.name, f"{tensor.name}_Transposed") if f"{name}_quantized" in own), None)
+        if name is None:
             continue
-        scale, zero = own[f"{tensor.name}_scale"], own[f"{tensor.name}_zero_point"]
+        q, scale, zero = (own[f"{name}_{part}"] for part in ("quantized", "scale", "zero_point"))
         shape = tuple(tensor.dims)
         if q.ndim == 3 and q.shape != shape or q.ndim == 3 and scale.ndim:
             # A recurrent layer's: scales per direction, or per column of each.

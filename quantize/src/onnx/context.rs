@@ -217,6 +217,10 @@ impl Context<'_> {
     pub(crate) fn make_precise(&mut self, id: ValueId) {
         self.importer.graph.values[id.0].precise = true;
     }
+    /// Notes that the node quantises activations as the file runs.
+    pub(crate) fn note_dynamic(&mut self) {
+        self.importer.dynamic.insert(self.name.clone());
+    }
     /// Makes a value share the calibrated range of another one.
     pub(crate) fn share_range(&mut self, leader: ValueId, value: ValueId) {
         let values = &mut self.importer.graph.values;

@@ -15,7 +15,10 @@ use super::{
     tensor::Tensor,
 };
 use crate::progress::Stage;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tract_onnx::pb::{type_proto::Value as TypeValue, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 
 /// The float graph under construction.
@@ -33,8 +36,8 @@ pub(crate) struct Importer {
     stage: Option<Stage>,
     /// Values that stand for strings, by their places in these lists.
     pub(crate) strings: BTreeMap<ValueId, Arc<Vec<String>>>,
-    /// Nodes that quantise activations as the file runs.
-    pub(crate) num_dynamic: usize,
+    /// Nodes that quantise activations as the file runs, by name: one in a loop is one.
+    pub(crate) dynamic: BTreeSet<String>,
 }
 
 /// No file may unroll to more nodes.
@@ -148,7 +151,7 @@ impl Importer {
         if !self.unsupported.is_empty() {
             return Err(ImportError::Unsupported(std::mem::take(&mut self.unsupported)));
         }
-        self.graph.notes.extend(ops::dynamic::note(self.num_dynamic));
+        self.graph.notes.extend(ops::dynamic::note(self.dynamic.len()));
         for output in &graph.output {
             match self.scope.names.get(&output.name) {
                 Some(Some(id)) => {
@@ -371,9 +374,11 @@ impl Importer {
         };
         let finite = all(&open, |v| v.abs() < 1e30);
         if finite && !all(&behind, |v| v.is_finite()) {
-            let name = &self.graph.values[id.0].name;
-            let note = format!("'{name}': lines of a softmax that are masked altogether do not occur");
-            self.graph.notes.push(note);
+            let note =
+                "the file tests what a softmax gives: lines of it that are masked altogether are taken not to occur";
+            if !self.graph.notes.iter().any(|n| n == note) {
+                self.graph.notes.push(note.into());
+            }
         }
         finite
     }

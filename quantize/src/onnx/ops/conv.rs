@@ -93,6 +93,9 @@ pub(crate) fn windows(attributes: Attributes<'_>, kernel: &[usize]) -> Result<Ve
     if kernel.is_empty() || kernel.len() > 3 {
         return Err(NodeProblem::Variant("no spatial axis, or more than three"));
     }
+    if kernel.contains(&0) {
+        return Err(NodeProblem::Attribute("kernel_shape"));
+    }
     let per_axis = |name: &'static str| -> Result<Vec<usize>, NodeProblem> {
         let values = attributes.sizes(name)?.unwrap_or_else(|| vec![1; kernel.len()]);
         if values.len() == kernel.len() {

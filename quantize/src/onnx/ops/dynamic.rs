@@ -43,7 +43,7 @@ const READS_SCALE: &[&str] = &["DequantizeLinear", "Identity", "MatMulIntegerToF
 
 pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
     let x = c.input(0)?;
-    c.importer.num_dynamic += 1;
+    c.note_dynamic();
     let zero = c.structure(Tensor { shape: vec![], data: vec![0.0], integer: true });
     let scale = c.structure(Tensor::new(vec![], vec![1.0]));
     Ok(vec![x, scale, zero])

@@ -101,8 +101,8 @@ pub(crate) fn of_empty(op: &FloatOp, inputs: &[&[usize]], shape: &[usize]) -> Re
         _ if shape.contains(&0) => Ok(Some(Tensor::zeros(shape))),
         (_, None) => Ok(None),
         // Sums of nothing.
-        (FloatOp::MatMul, _) => Ok(Some(Tensor::zeros(shape))),
-        (FloatOp::Concat(_) | FloatOp::Pad(..) | FloatOp::Gather { .. } | FloatOp::Reduce(..), _) => Ok(None),
+        (FloatOp::MatMul | FloatOp::Reduce(reduce::Reduction::Sum, _), _) => Ok(Some(Tensor::zeros(shape))),
+        (FloatOp::Concat(_) | FloatOp::Pad(..) | FloatOp::Gather { .. }, _) => Ok(None),
         (_, Some(empty)) => Err(NodeProblem::Size(empty.to_vec())),
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
     match c.node.op_type.as_str() {
         "DynamicQuantizeLSTM" => lstm(c),
         "DynamicQuantizeMatMul" => {
-            c.importer.num_dynamic += 1;
+            c.note_dynamic();
             let (x, w) = (c.input(0)?, c.input(1)?);
             let (scale, zero) = (side(c, 2, false)?, side(c, 3, false)?);
             product(c, (x, w), [None, scale], [None, zero], 4)
@@ -54,7 +54,7 @@ fn product(
 
 /// An LSTM with weights `[directions, inputs, 4 · hidden]` in integers: that of ONNX with `(w − zero) · scale`.
 fn lstm(c: &mut Context<'_>) -> Outputs {
-    c.importer.num_dynamic += 1;
+    c.note_dynamic();
     let w = weights(c, 1, 8, 9)?;
     let r = weights(c, 2, 10, 11)?;
     let mut inputs = c.inputs.clone();
