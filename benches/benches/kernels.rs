@@ -195,7 +195,8 @@ fn contractions() -> Vec<Contraction> {
     let (dense, tokens) = matrix(768, 768, 128);
     let (wide, token) = matrix(4096, 4096, 1);
     let [high, across] = windows(4, 56);
-    let conv = map(vec![Factor::plain(0, 64, 576), Factor::plain(3, 64, 9), Factor::plain(4, 3, 3), Factor::plain(5, 3, 1)]);
+    let conv =
+        map(vec![Factor::plain(0, 64, 576), Factor::plain(3, 64, 9), Factor::plain(4, 3, 3), Factor::plain(5, 3, 1)]);
     let image = map(vec![Factor::plain(3, 64, 56 * 56), high, across]);
     let [high, across] = windows(3, 56);
     let single = map(vec![Factor::plain(0, 64, 9), Factor::plain(3, 3, 3), Factor::plain(4, 3, 1)]);

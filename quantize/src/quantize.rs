@@ -7,7 +7,7 @@ use crate::{
     grid,
     lower::{channels::channel_ranges, curve::TableNote, dims, LowerError, Lowering},
     model::{Gates, LayoutChoice, QuantizedModel, WeightPrivacy},
-    onnx::{graph::ValueId, ImportError, OnnxModel},
+    onnx::{graph::ValueId, inspect::macs, FloatGraph, ImportError, OnnxModel},
     recipe::{Recipe, RecipeError},
     scale::Scale,
     validate::{validate_graph, validate_weights, ModelError},
@@ -77,8 +77,16 @@ pub enum QuantizeError {
     Invalid(#[from] ModelError),
 }
 
-/// How many made-up samples stand in for missing ones.
+/// How many made-up samples stand in for missing ones, where they cost little.
 const MADE_UP: usize = 32;
+/// Multiply-accumulates of all made-up samples together; but there are two at least.
+const MADE_UP_MACS: u64 = 1 << 34;
+
+/// How many made-up samples a model gets: its inputs are not like theirs anyway.
+fn num_made_up(float: &FloatGraph) -> usize {
+    let macs = float.nodes.iter().fold(1, |sum: u64, node| sum.saturating_add(macs(float, node)));
+    usize::try_from(MADE_UP_MACS / macs).unwrap_or(MADE_UP).clamp(2, MADE_UP)
+}
 
 /// Quantises a float model.
 ///
@@ -122,7 +130,7 @@ pub fn quantize(
                 range.0, range.1
             ));
             let integer: Vec<bool> = float.inputs.iter().map(|id| float.values[id.0].integer).collect();
-            made_up = random_samples(&specs, &integer, range)?;
+            made_up = random_samples(&specs, &integer, range, num_made_up(float))?;
             &made_up
         }
     };
@@ -307,7 +315,12 @@ pub(crate) fn cheap_width(lo: i64, hi: i64) -> u64 {
 
 /// Uniform pseudo-random inputs, the same everywhere.
 #[allow(clippy::cast_precision_loss)] // 53 bits
-fn random_samples(specs: &[InputSpec], integer: &[bool], (lo, hi): (f64, f64)) -> Result<Samples, DataError> {
+fn random_samples(
+    specs: &[InputSpec],
+    integer: &[bool],
+    (lo, hi): (f64, f64),
+    count: usize,
+) -> Result<Samples, DataError> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
         // xorshift64*
@@ -331,8 +344,8 @@ fn random_samples(specs: &[InputSpec], integer: &[bool], (lo, hi): (f64, f64)) -
             };
             NamedTensor {
                 name: s.name.clone(),
-                shape: [&[MADE_UP], s.shape.as_slice()].concat(),
-                data: (0..MADE_UP * s.shape.iter().product::<usize>()).map(&mut value).collect(),
+                shape: [&[count], s.shape.as_slice()].concat(),
+                data: (0..count * s.shape.iter().product::<usize>()).map(&mut value).collect(),
             }
         })
         .collect();

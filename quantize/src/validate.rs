@@ -252,9 +252,8 @@ fn graph_work(graph: &Graph) -> usize {
         map.factors.iter().fold(map.num_points(axes), |work, f| work.saturating_add(f.size as usize))
     };
     let form_work = |form: &Form| {
-        let terms = form.terms.iter().map(|t| {
-            map_work(&t.map, &form.shape.iter().chain(&t.sums).copied().collect::<Vec<_>>())
-        });
+        let terms =
+            form.terms.iter().map(|t| map_work(&t.map, &form.shape.iter().chain(&t.sums).copied().collect::<Vec<_>>()));
         let products = form.products.iter().flat_map(|p| {
             [&p.left, &p.right].map(|o| {
                 map_work(&o.map, &form.shape.iter().chain(&p.summed).chain(&o.sums).copied().collect::<Vec<_>>())

@@ -28,8 +28,9 @@ impl Random {
         let mut factors = Vec::new();
         while !axes.is_empty() {
             let count = if axes.len() > 1 && self.below(2) == 0 { 2 } else { 1 };
-            let mut own: Vec<u8> =
-                (0..count).map(|_| axes.swap_remove(self.below(u32::try_from(axes.len()).expect("few")) as usize)).collect();
+            let mut own: Vec<u8> = (0..count)
+                .map(|_| axes.swap_remove(self.below(u32::try_from(axes.len()).expect("few")) as usize))
+                .collect();
             own.sort_unstable();
             let plain = self.below(2) == 0;
             let longest: u32 = own.iter().map(|a| sizes[usize::from(*a)]).product();
@@ -80,11 +81,9 @@ fn read(map: &IndexMap, point: &[u32], values: &Integers) -> i64 {
     for factor in &map.factors {
         let at = |axis: &u8| point[usize::from(*axis)];
         let x = match &factor.coordinate {
-            Coordinate::Affine { coefs, offset } => factor
-                .axes
-                .iter()
-                .zip(coefs)
-                .fold(i64::from(*offset), |x, (a, c)| x + i64::from(at(a)) * i64::from(*c)),
+            Coordinate::Affine { coefs, offset } => {
+                factor.axes.iter().zip(coefs).fold(i64::from(*offset), |x, (a, c)| x + i64::from(at(a)) * i64::from(*c))
+            }
             Coordinate::Table(entries) => entries[at(&factor.axes[0]) as usize].into(),
         };
         match u32::try_from(x) {
@@ -186,9 +185,13 @@ fn terms_are_what_their_formula_says() {
 /// A matrix product at the largest 16-bit values, and at values of 30 bits: no sum may leave its width.
 #[test]
 fn wide_sums_are_exact() {
-    for (x, y, inner) in [(32_767_i64, -32_767_i64, 300_u32), (1 << 30, (1 << 22) - 1, 70), (1 << 26, -(1 << 26), 130)] {
+    for (x, y, inner) in [(32_767_i64, -32_767_i64, 300_u32), (1 << 30, (1 << 22) - 1, 70), (1 << 26, -(1 << 26), 130)]
+    {
         let form = form(vec![5, 6]);
-        let map = |row: u8| IndexMap { base: 0, factors: vec![Factor::plain(row, if row == 0 { 5 } else { 6 }, inner), Factor::plain(2, inner, 1)] };
+        let map = |row: u8| IndexMap {
+            base: 0,
+            factors: vec![Factor::plain(row, if row == 0 { 5 } else { 6 }, inner), Factor::plain(2, inner, 1)],
+        };
         let side = |row: u8| Operand { source: Source::Tensor(TensorId(0)), sums: vec![], map: map(row) };
         let product = Product { coef: 1, summed: vec![inner], left: side(0), right: side(1) };
         let (a, b) = (vec![x; 5 * inner as usize], vec![y; 6 * inner as usize]);

@@ -94,7 +94,8 @@ mod tests {
     #[test]
     fn pairs_and_blocks_change_no_bit() {
         let value = |i: u32| libm::ldexp(f64::from(i * 2_654_435 % 997) - 500.3, i32::try_from(i % 20).unwrap_or(0));
-        for (rows, cols, inner) in [(1, 1, 1), (2, 2, 4), (3, 5, 7), (4, 33, 9), (5, 64, 30), (17, 65, 3), (2, 3, 513)] {
+        for (rows, cols, inner) in [(1, 1, 1), (2, 2, 4), (3, 5, 7), (4, 33, 9), (5, 64, 30), (17, 65, 3), (2, 3, 513)]
+        {
             let a: Vec<f64> = (0..).take(rows * inner).map(value).collect();
             let b: Vec<f64> = (7..).take(cols * inner).map(value).collect();
             let expected: Vec<u64> = a

@@ -36,7 +36,12 @@ pub(crate) fn multiply(a: &[f64], b: &[f64], y: &mut [f64], sizes: Sizes) {
 }
 
 /// The same for `b` given by its rows: `fill(k, first, out)` writes row `k` from column `first` on.
-pub(crate) fn multiply_by(a: &[f64], y: &mut [f64], sizes: Sizes, fill: impl Fn(usize, usize, &mut [f64]) + Sync + Send) {
+pub(crate) fn multiply_by(
+    a: &[f64],
+    y: &mut [f64],
+    sizes: Sizes,
+    fill: impl Fn(usize, usize, &mut [f64]) + Sync + Send,
+) {
     let Sizes { rows, inner, cols } = sizes;
     if rows == 0 || inner == 0 || cols == 0 {
         return;

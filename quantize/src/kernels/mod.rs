@@ -3,10 +3,10 @@
 //! What an element is does not depend on blocks, nor on the number of threads: sums of floats are taken in the order that
 //! is stated with each kernel, sums of integers are exact.
 
-#[cfg(feature = "onnx")]
-pub(crate) mod dots;
 #[cfg(test)]
 mod check;
+#[cfg(feature = "onnx")]
+pub(crate) mod dots;
 pub(crate) mod float;
 pub(crate) mod narrow;
 pub(crate) mod parallel;

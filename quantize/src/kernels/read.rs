@@ -87,8 +87,7 @@ impl Layout {
         let ranges: Vec<(i64, i64)> = map.factors.iter().map(|f| range(f, sizes)).collect();
         let inside = |f: &Factor, (lo, hi): (i64, i64)| lo >= 0 && hi < i64::from(f.size);
         let used = |axis: &Axis| map.uses(axis.id.into());
-        let axes: Vec<Axis> =
-            (0_u8..).zip(sizes).map(|(id, size)| Axis { id, size: *size }).filter(used).collect();
+        let axes: Vec<Axis> = (0_u8..).zip(sizes).map(|(id, size)| Axis { id, size: *size }).filter(used).collect();
         let points = axes.iter().fold(1_usize, |n, a| n.saturating_mul(a.size as usize));
         if map.factors.iter().zip(&ranges).all(|(f, r)| inside(f, *r)) {
             let strides = map.factors.iter().map(|f| f.stride as usize);
@@ -234,13 +233,7 @@ fn row_major(axes: &[Axis], num_axes: usize) -> Vec<Step> {
 }
 
 /// The offsets of a factor's axes, for coordinates from `lo` on at this distance; reads outside of a table go to `outside`.
-fn set_steps(
-    (steps, sizes): (&mut [Step], &[u32]),
-    factor: &Factor,
-    lo: i64,
-    stride: u32,
-    outside: Option<u32>,
-) {
+fn set_steps((steps, sizes): (&mut [Step], &[u32]), factor: &Factor, lo: i64, stride: u32, outside: Option<u32>) {
     match &factor.coordinate {
         Coordinate::Table(entries) => {
             let place = |x: &i32| {
