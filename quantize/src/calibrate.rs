@@ -34,6 +34,20 @@ impl Range {
     }
     /// The range of some values. What stands for an infinity counts as [`FAR`] beyond the others.
     pub(crate) fn of(values: &[f64]) -> Self {
+        // In lanes, since minima and maxima have no order.
+        let (lanes, rest) = values.as_chunks::<4>();
+        let (mut least, mut largest) = ([f64::INFINITY; 4], [f64::NEG_INFINITY; 4]);
+        for lane in lanes {
+            for i in 0..4 {
+                least[i] = least[i].min(lane[i]);
+                largest[i] = largest[i].max(lane[i]);
+            }
+        }
+        let lo = least.iter().chain(rest).copied().fold(f64::INFINITY, f64::min);
+        let hi = largest.iter().chain(rest).copied().fold(f64::NEG_INFINITY, f64::max);
+        if lo <= hi && !is_infinite(lo) && !is_infinite(hi) {
+            return Self { lo, hi };
+        }
         let finite = |r: Self, v: f64| Self { lo: r.lo.min(v), hi: r.hi.max(v) };
         let mut range = values.iter().filter(|v| !is_infinite(**v)).fold(Self::EMPTY, |r, v| finite(r, *v));
         if range.lo > range.hi {

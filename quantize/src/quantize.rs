@@ -9,7 +9,7 @@ use crate::{
     lower::{channels::channel_ranges, curve::TableNote, dims, LowerError, Lowering},
     masks,
     model::{Gates, LayoutChoice, QuantizedModel, WeightPrivacy},
-    onnx::{graph::ValueId, ImportError, OnnxModel},
+    onnx::{graph::ValueId, inspect::macs, FloatGraph, ImportError, OnnxModel},
     progress::Stage,
     recipe::{Recipe, RecipeError},
     roles::{roles, Role},
@@ -84,8 +84,16 @@ pub enum QuantizeError {
 /// No file makes an input wider than so many bits.
 const MAX_INPUT_BITS: i32 = 34;
 
-/// How many made-up samples stand in for missing ones.
+/// How many made-up samples stand in for missing ones, where they cost little.
 const MADE_UP: usize = 32;
+/// Multiply-accumulates of all made-up samples together; but there are two at least.
+const MADE_UP_MACS: u64 = 1 << 34;
+
+/// How many made-up samples a model gets: its inputs are not like theirs anyway.
+fn num_made_up(float: &FloatGraph) -> usize {
+    let macs = float.nodes.iter().fold(1, |sum: u64, node| sum.saturating_add(macs(float, node)));
+    usize::try_from(MADE_UP_MACS / macs).unwrap_or(MADE_UP).clamp(2, MADE_UP)
+}
 
 /// Inputs that integers are made of have at most so many bits.
 const MOST_INPUT_BITS: u8 = 24;
@@ -159,7 +167,7 @@ fn attempt(
             ));
             let kinds: Vec<(bool, Role)> =
                 float.inputs.iter().zip(&roles).map(|(id, role)| (float.values[id.0].integer, *role)).collect();
-            made_up = random_samples(&specs, &kinds, range)?;
+            made_up = random_samples(&specs, &kinds, range, num_made_up(float))?;
             &made_up
         }
     };
@@ -379,7 +387,12 @@ fn role_bounds(role: Role, values: &[f64]) -> Option<Interval> {
 
 /// Uniform pseudo-random inputs, the same everywhere; ids within their tables, positions in order, masks of ones.
 #[allow(clippy::cast_precision_loss)] // 53 bits, and indices
-fn random_samples(specs: &[InputSpec], kinds: &[(bool, Role)], (lo, hi): (f64, f64)) -> Result<Samples, DataError> {
+fn random_samples(
+    specs: &[InputSpec],
+    kinds: &[(bool, Role)],
+    (lo, hi): (f64, f64),
+    count: usize,
+) -> Result<Samples, DataError> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
         // xorshift64*
@@ -403,8 +416,8 @@ fn random_samples(specs: &[InputSpec], kinds: &[(bool, Role)], (lo, hi): (f64, f
             };
             NamedTensor {
                 name: s.name.clone(),
-                shape: [&[MADE_UP], s.shape.as_slice()].concat(),
-                data: (0..MADE_UP * s.shape.iter().product::<usize>()).map(&mut value).collect(),
+                shape: [&[count], s.shape.as_slice()].concat(),
+                data: (0..count * s.shape.iter().product::<usize>()).map(&mut value).collect(),
             }
         })
         .collect();

@@ -165,7 +165,7 @@ pub(crate) fn add_product(
         let kernel = |a: &[i16], b: &[i16]| narrow::dots(a, b, padded, run);
         in_blocks((&left, &right), &places, padded, narrow16, kernel, out);
     } else {
-        let largest = left.magnitude.checked_mul(right.magnitude).unwrap_or(u64::MAX).max(1);
+        let largest = left.magnitude.saturating_mul(right.magnitude).max(1);
         match usize::try_from((EXACT - 1) / largest).unwrap_or(usize::MAX) {
             run if run >= SHORT.min(inner) => exact_floats(&left, &right, &places, run, out),
             _ => in_blocks((&left, &right), &places, inner, |v| v, |a, b| wide::dots(a, b, inner), out),

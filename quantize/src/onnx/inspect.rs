@@ -187,7 +187,8 @@ fn summarise(graph: &FloatGraph) -> Vec<NodeSummary> {
     nodes
 }
 
-fn macs(graph: &FloatGraph, node: &FloatNode) -> u64 {
+/// Multiply-accumulates of a node.
+pub(crate) fn macs(graph: &FloatGraph, node: &FloatNode) -> u64 {
     let shape = graph.shape(node.output);
     let input = |i: usize| graph.shape(node.inputs[i]);
     let elements = shape.iter().product::<usize>() as u64;

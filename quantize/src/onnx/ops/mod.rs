@@ -39,6 +39,7 @@ use super::{
     proto::MAX_ELEMENTS,
     tensor::{broadcast_shapes, Tensor},
 };
+use crate::kernels::parallel;
 
 /// Imports one node.
 pub(crate) type Import = fn(&mut Context<'_>) -> Outputs;
@@ -208,7 +209,10 @@ pub(crate) fn evaluate(op: &FloatOp, inputs: &[&Tensor], shape: &[usize]) -> Ten
         FloatOp::Binary(binary) => binary.evaluate(x, inputs[1], shape),
         FloatOp::BatchNorm { epsilon } => elementwise::batch_norm(inputs, *epsilon),
         FloatOp::Unary(unary) => {
-            let data = x.data.iter().map(|v| unary.evaluate(*v)).collect();
+            let mut data = x.data.clone();
+            parallel::for_each_chunk(&mut data, 1 << 12, 16, |_, part| {
+                part.iter_mut().for_each(|v| *v = unary.evaluate(*v));
+            });
             Tensor { shape: shape.to_vec(), data, integer: unary.is_integer(x.integer) }
         }
         FloatOp::PRelu => {
