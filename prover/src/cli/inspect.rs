@@ -1,7 +1,6 @@
 //! `zkonnx inspect`.
 
 use super::{
-    files,
     gates::GatesOption,
     node_table::{self, Rows},
     recipe::{dim_arguments, RecipeOptions},

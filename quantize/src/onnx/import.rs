@@ -366,7 +366,7 @@ pub(crate) fn declared_type(info: &ValueInfoProto) -> Element {
     }
 }
 
-/// Removes nodes that no output depends on.
+/// Removes nodes that no output depends on, and constants that none reads: those that went into others.
 fn drop_unused(graph: &mut FloatGraph) {
     let mut needed = vec![false; graph.values.len()];
     for (_, id) in &graph.outputs {
@@ -380,4 +380,7 @@ fn drop_unused(graph: &mut FloatGraph) {
         }
     }
     graph.nodes.retain(|n| needed[n.output.0]);
+    for (value, _) in graph.values.iter_mut().zip(needed).filter(|(_, needed)| !needed) {
+        value.constant = None;
+    }
 }
