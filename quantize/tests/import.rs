@@ -1,10 +1,13 @@
 //! Files that are no models, models that are not supported, and dimensions that need a value.
 #![allow(clippy::unwrap_used)]
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::PathBuf,
+};
 use zkonnx_quantize::{
     data::{NamedTensor, Samples},
-    onnx::{inspect::inspect, ImportOptions},
+    onnx::{graph::ValueId, inspect::inspect, ImportOptions},
     ImportError, OnnxModel,
 };
 
@@ -105,6 +108,22 @@ fn infinities_behind_a_softmax_are_noted() {
     let model = OnnxModel::from_path(&path("variants/files/is_nan.onnx"), &BTreeMap::new()).unwrap();
     assert_eq!(model.graph().notes.len(), 1);
     assert!(model.graph().notes[0].contains("masked altogether"));
+}
+
+#[test]
+fn constants_that_only_went_into_others_are_not_kept() {
+    let mut files = 0;
+    for entry in std::fs::read_dir(path("ops/misc")).unwrap() {
+        let file = entry.unwrap().path();
+        let Ok(model) = OnnxModel::from_path(&file, &BTreeMap::new()) else { continue };
+        let graph = model.graph();
+        let outputs = graph.outputs.iter().map(|(_, id)| *id);
+        let read: HashSet<_> = graph.nodes.iter().flat_map(|n| n.inputs.clone()).chain(outputs).collect();
+        let kept = (0..graph.values.len()).filter(|i| graph.values[*i].constant.is_some());
+        assert_eq!(kept.filter(|i| !read.contains(&ValueId(*i))).count(), 0, "{}", file.display());
+        files += 1;
+    }
+    assert!(files > 10);
 }
 
 /// What the error of a file in `tests/refused` says.

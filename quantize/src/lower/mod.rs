@@ -507,7 +507,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::{calibrate::calibrate, graph::Input, onnx::OnnxModel, recipe::Method};
+    use crate::{
+        calibrate::calibrate,
+        graph::{Input, Interval},
+        onnx::OnnxModel,
+        recipe::Method,
+        scale::Scale,
+    };
     use std::{path::Path, sync::Arc};
 
     /// The integer graph of a float graph, with given ranges.

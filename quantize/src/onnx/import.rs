@@ -450,7 +450,7 @@ pub(crate) fn declared_type(info: &ValueInfoProto) -> Element {
     }
 }
 
-/// Removes nodes that no output depends on.
+/// Removes nodes that no output depends on, and constants that none reads: those that went into others.
 fn drop_unused(graph: &mut FloatGraph) {
     let mut needed = vec![false; graph.values.len()];
     for (_, id) in &graph.outputs {
