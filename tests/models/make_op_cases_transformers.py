@@ -303,6 +303,14 @@ def mean_of_floats(c):
 
 
 @case("pooling")
+def mean_by_a_reciprocal(c):
+    x, mask = c.input(1, 8, 5), c.node("Unsqueeze", c.mask("mask", 1, 8, element=TensorProto.FLOAT), c.ints(-1))
+    total = c.node("ReduceSum", c.node("Mul", x, mask), c.ints(1), keepdims=0)
+    count = c.node("Clip", c.node("ReduceSum", mask, c.ints(1), keepdims=0), c.const(1e-9))
+    return c.node("Mul", total, c.node("Reciprocal", count))
+
+
+@case("pooling")
 def unit_length(c):
     return c.normalised(c.input(1, 24), 24)
 

@@ -63,13 +63,17 @@ impl Lowering<'_> {
             }
         }
         let numerator = self.fetch(a)?;
+        self.fetch(b)?;
+        let start = self.mark();
         match self.divided(node, &numerator, b, 0) {
-            Err(LowerError::TooWide) if self.values[a.0].is_some() => {
-                self.tensor(a)?;
+            Err(LowerError::TooWide) => {
+                self.rewind(start);
+                if self.values[a.0].is_some() {
+                    self.tensor(a)?;
+                }
                 let numerator = self.fetch(a)?;
                 self.divided(node, &numerator, b, COARSER)
             }
-            Err(LowerError::TooWide) => self.divided(node, &numerator, b, COARSER),
             lazy => lazy,
         }
     }
