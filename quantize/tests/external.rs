@@ -81,7 +81,7 @@ fn import(path: &Path) -> Result<OnnxModel, ImportError> {
 
 fn problem(path: &Path) -> ExternalProblem {
     match import(path).unwrap_err() {
-        ImportError::Initializer { problem: TensorProblem::ExternalData { problem, .. }, .. } => problem,
+        ImportError::Initializer { problem: TensorProblem::ExternalData { problem, .. }, .. } => *problem,
         other => panic!("{other}"),
     }
 }

@@ -221,7 +221,7 @@ pub enum TensorProblem {
         /// The file, from the model's folder.
         location: String,
         /// Why not.
-        problem: ExternalProblem,
+        problem: Box<ExternalProblem>,
     },
     /// NaN or infinite.
     #[error("element {0} is not finite")]

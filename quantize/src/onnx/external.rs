@@ -64,9 +64,10 @@ fn of_tensor(tensor: &mut TensorProto, name: &str, files: &mut Files<'_>) -> Res
     let Some(location) = location(tensor).map(str::to_owned) else { return Ok(()) };
     let fail = |problem| ImportError::Initializer { name: name.to_owned(), problem };
     let expected = num_bytes(tensor).map_err(fail)?;
-    let bytes = files
-        .read(tensor, &location, expected)
-        .map_err(|problem| fail(TensorProblem::ExternalData { location: location.clone(), problem }))?;
+    let bytes = files.read(tensor, &location, expected).map_err(|problem| {
+        let (location, problem) = (location.clone(), Box::new(problem));
+        fail(TensorProblem::ExternalData { location, problem })
+    })?;
     tensor.raw_data = bytes;
     tensor.external_data.clear();
     tensor.data_location = None;
