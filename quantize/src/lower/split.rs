@@ -1,8 +1,8 @@
 //! Sums whose exact value would leave 62 bits.
 //!
-//! They are tried again, in this order, until they fit: with products of tensors as a tensor of their own; with factors
-//! a few bits coarser; with the tensors that are multiplied rounded to fewer bits, but never to fewer than the result
-//! has; with coarser factors still; in the end with a coarser unit.
+//! They are tried again, in this order, until they fit: with products of tensors as a tensor of their own; with the
+//! summands of a sum over axes as a tensor; with factors a few bits coarser; with the tensors that are multiplied rounded
+//! to fewer bits, but never to fewer than the result has; with coarser factors still; in the end with a coarser unit.
 
 use super::{expr::Blocked, requantise, AxisId, Expr, LowerError, Lowering};
 use crate::{
@@ -15,10 +15,12 @@ use std::collections::HashMap;
 const FINER_BITS: i32 = 3;
 /// Factors may first be coarser by so many bits.
 const COARSER_BITS: u8 = 4;
-/// Factors keep so many bits.
-const LEAST_BITS: u8 = 8;
+/// Factors are coarser by at most so many bits. What they need is known from static intervals, which are wide.
+const COARSEST_BITS: u8 = 28;
+/// Sums of at most so many elements are added up from a tensor of them.
+const MOST_SUMMANDS: usize = 1 << 16;
 /// The unit of a result is coarser than it should be by at most so many bits.
-const MOST_BITS: i32 = 24;
+const MOST_BITS: i32 = 8;
 /// Tensors that are multiplied are rounded by up to so many bits.
 const NARROWER_BITS: u8 = 32;
 /// Tensors that are multiplied keep so many bits more than the result has.
@@ -116,6 +118,11 @@ impl Lowering<'_> {
                 return done;
             }
         }
+        if let Some(terms) = self.summands(expr, target, name)? {
+            if let Some(done) = try_it(self, Ok(terms), 0) {
+                return done;
+            }
+        }
         for coarser in 1..=COARSER_BITS {
             if let Some(done) = try_it(self, Ok(expr.clone()), coarser) {
                 return done;
@@ -129,7 +136,7 @@ impl Lowering<'_> {
                 }
             }
         }
-        for coarser in COARSER_BITS + 1..=self.recipe.bits.saturating_sub(LEAST_BITS) {
+        for coarser in COARSER_BITS + 1..=COARSEST_BITS {
             if let Some(done) = try_it(self, Ok(expr.clone()), coarser) {
                 return done;
             }
@@ -168,6 +175,39 @@ impl Lowering<'_> {
         let tensor = self.push_node(Node { name, form, shift: chosen.shift, op, scale: unit }, &shape)?;
         let tensor = self.read(tensor, &shape);
         rest.plus(&mut self.axes, tensor).map_err(|Blocked| LowerError::NotSeparable)
+    }
+
+    /// A sum over axes, of products of tensors, with its summands as one tensor; `None` for other sums.
+    fn summands(&mut self, expr: &Expr, target: f64, name: &str) -> Result<Option<Expr>, LowerError> {
+        let summed = expr.atoms.first().map(|a| a.summed.clone()).unwrap_or_default();
+        let alike = expr.atoms.iter().all(|a| a.summed == summed && a.dense.is_none() && !a.reads.is_empty());
+        let products = expr.atoms.iter().any(|a| a.reads.len() > 1);
+        let order: Vec<AxisId> = expr.axes().into_iter().chain(summed.iter().copied()).collect();
+        if summed.is_empty() || !alike || !products || self.axes.volume(&order) > MOST_SUMMANDS {
+            return Ok(None);
+        }
+        let mut terms = Expr { dims: expr.dims.clone(), atoms: expr.atoms.clone() };
+        terms.dims.extend(summed.iter().map(|a| vec![*a]));
+        terms.atoms.iter_mut().for_each(|a| a.summed.clear());
+        let size = |axis: &AxisId| self.axes.size(*axis);
+        let shape: Vec<u32> = terms.dims.iter().map(|axes| axes.iter().map(size).product()).collect();
+        let chosen = self.choose(&terms, libm::ldexp(target, -FINER_BITS));
+        let unit = requantise::scale(chosen.scale)?;
+        let name = requantise::clip_name(&format!("{name}/summands"));
+        let mark = self.mark();
+        let order = terms.axes();
+        let form = match self.commit(&terms, &order, libm::ldexp(unit.to_f64(), -i32::from(chosen.shift)), &name) {
+            Err(LowerError::TooWide) => {
+                self.rewind(mark);
+                return Ok(None);
+            }
+            form => form?,
+        };
+        let op = Op::Clamp { lo: None, hi: None, under: false };
+        let tensor = self.push_node(Node { name, form, shift: chosen.shift, op, scale: unit }, &shape)?;
+        let over: Vec<usize> = (expr.dims.len()..shape.len()).collect();
+        let sum = self.read(tensor, &shape).sum(&self.axes, &over).map_err(|Blocked| LowerError::NotSeparable)?;
+        Ok(Some(Expr { dims: sum.dims[..expr.dims.len()].to_vec(), atoms: sum.atoms }))
     }
 
     /// The same sum with the wide tensors of its products rounded by `by` bits; `None` if none is wide.
