@@ -19,6 +19,7 @@ mod lookup_system;
 pub mod lower;
 pub mod messages;
 pub mod node_cost;
+pub mod one_hot;
 mod parallel;
 pub mod params;
 mod piece_system;

@@ -4,7 +4,7 @@
 //! verifier derives the same relations from a registered model as the prover: nothing of them is stored.
 
 use crate::{
-    gadgets::{clamp, division, interval, max, table, Builder, WordForm},
+    gadgets::{clamp, division, interval, max, one_hot, table, Builder, WordForm},
     relations::{FormRef, Left, Relation, RelationKind, Right, TensorCells},
     words::{Block, CellKind, Limb},
 };
@@ -131,6 +131,8 @@ pub enum NodeWords {
     Max(max::MaxNode),
     /// A division.
     Division(division::DivisionNode),
+    /// One-hot vectors; none where they are public.
+    OneHot(Option<one_hot::OneHotNode>),
 }
 
 /// A lowered graph.
@@ -234,6 +236,7 @@ pub fn lower(graph: &Graph, modes: &Modes, limb_bits: u8) -> Result<Lowered, Low
                 let forms = (form, FormRef::Denominator(i));
                 NodeWords::Division(division::lower(&mut builder, node, forms, denominator, output)?)
             }
+            Op::OneHot { size } => NodeWords::OneHot(one_hot::lower(&mut builder, node, i, form, *size)?),
         });
         node_words.push(first..builder.words.len());
     }

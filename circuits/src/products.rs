@@ -67,7 +67,7 @@ pub struct SumcheckShape {
 pub fn side(lowered: &Lowered, source: Source) -> Side {
     match source {
         Source::Tensor(TensorId(id)) => match lowered.tensors.get(id as usize) {
-            Some(TensorCells::Public(_)) => Side::Public,
+            Some(TensorCells::Public(_) | TensorCells::OneHot { .. }) => Side::Public,
             _ => Side::Hidden,
         },
         Source::Param(_) => Side::Hidden,

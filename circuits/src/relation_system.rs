@@ -9,6 +9,7 @@ use crate::{
     },
     linear_system::Combined,
     messages::Challenges,
+    one_hot::OneHot,
     params::{low_bits, plain_row_axis, ParamPlace},
     products::{Side, SumcheckProduct},
     relations::{Left, Right, TensorCells, WordTerm},
@@ -113,12 +114,23 @@ impl<'a> Accumulator<'a> {
         }
     }
 
+    /// A functional of a tensor that the statement gives; zero for one that it does not.
+    fn public_value(&self, cells: TensorCells, functional: &Functional) -> Fp {
+        match cells {
+            TensorCells::Public(input) => functional.evaluate(&self.public.inputs[input]),
+            TensorCells::OneHot { node, .. } => {
+                OneHot::new(&self.model.graph, node, self.public).map_or(Fp::ZERO, |hot| hot.evaluate(functional))
+            }
+            TensorCells::Word { .. } => Fp::ZERO,
+        }
+    }
+
     fn add_source(&mut self, source: Source, map: &IndexMap, weights: &AxisWeights<'_>, scale: Fp) {
         let functional = weights.functional(map).scaled(scale);
         match source {
             Source::Tensor(id) => match self.model.lowered.tensors[id.0 as usize] {
-                TensorCells::Public(input) => {
-                    self.constant += functional.evaluate(&self.public.inputs[input]);
+                cells @ (TensorCells::Public(_) | TensorCells::OneHot { .. }) => {
+                    self.constant += self.public_value(cells, &functional);
                 }
                 TensorCells::Word { offset, coef, word } => {
                     if offset != 0 {
@@ -192,11 +204,19 @@ impl<'a> Accumulator<'a> {
     /// A contraction of a parameter with a public input: linear in the parameter.
     fn add_linear_product(&mut self, form: &Form, product: &Product, (rho, chi): (&[Fp], &[Vec<Fp>]), scale: Fp) {
         let (Source::Param(id), Source::Tensor(right)) = (product.left.source, product.right.source) else { return };
-        let TensorCells::Public(input) = self.model.lowered.tensors[right.0 as usize] else { return };
         let axes = ProductAxes::new(form, product);
         let inner = axes.inner();
-        let values = IntegerSlice::I64(&self.public.inputs[input]);
-        let table = operand_table(form, product, false, chi, &inner, values);
+        let table = match self.model.lowered.tensors[right.0 as usize] {
+            TensorCells::Public(input) => {
+                let values = IntegerSlice::I64(&self.public.inputs[input]);
+                operand_table(form, product, false, chi, &inner, values)
+            }
+            TensorCells::OneHot { node, .. } => match OneHot::new(&self.model.graph, node, self.public) {
+                Some(hot) => hot.table(form, product, chi, &inner),
+                None => return,
+            },
+            TensorCells::Word { .. } => return,
+        };
         // Column address of every inner point, and the χ of its batch axes.
         let ids: Vec<u8> = inner.iter().map(|a| a.id).collect();
         let sizes: Vec<u32> = inner.iter().map(|a| a.size).collect();
@@ -323,10 +343,9 @@ pub(crate) fn add_contraction(
     let left = operand_weights(form, product, true, &chi, point);
     let right = operand_weights(form, product, false, &chi, point);
     let public_value = |acc: &Accumulator<'_>, operand: &Operand, weights: &AxisWeights<'_>| match operand.source {
-        Source::Tensor(id) => match acc.model.lowered.tensors[id.0 as usize] {
-            TensorCells::Public(input) => weights.functional(&operand.map).evaluate(&acc.public.inputs[input]),
-            TensorCells::Word { .. } => Fp::ZERO,
-        },
+        Source::Tensor(id) => {
+            acc.public_value(acc.model.lowered.tensors[id.0 as usize], &weights.functional(&operand.map))
+        }
         Source::Param(_) => Fp::ZERO,
     };
     match (entry.left, entry.right) {

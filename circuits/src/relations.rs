@@ -129,4 +129,11 @@ pub enum TensorCells {
         /// The word.
         word: WordId,
     },
+    /// One-hot vectors of a public input's elements: whoever knows the statement knows them.
+    OneHot {
+        /// The input.
+        input: usize,
+        /// The node, whose form says which elements.
+        node: usize,
+    },
 }

@@ -125,6 +125,29 @@ impl Functional {
         }
     }
 
+    /// The value on a tensor of ones at these addresses, each in one place, and zeros; `None` where one address is read in several ways.
+    #[must_use]
+    pub fn sum_at(&self, addresses: impl Iterator<Item = usize>) -> Option<Fp> {
+        // Each stride goes beyond everything that is finer.
+        let mut reach = 0_usize;
+        for (stride, vector) in self.factors.iter().rev() {
+            if *stride <= reach {
+                return None;
+            }
+            reach = reach.checked_add(stride.checked_mul(vector.len().saturating_sub(1))?)?;
+        }
+        let weight = |address: usize| {
+            let mut rest = address.checked_sub(self.base)?;
+            let mut weight = self.scale;
+            for (stride, vector) in &self.factors {
+                weight *= vector.get(rest / stride)?;
+                rest %= stride;
+            }
+            (rest == 0).then_some(weight)
+        };
+        Some(addresses.filter_map(weight).sum())
+    }
+
     /// The value on a tensor of integers.
     #[must_use]
     pub fn evaluate<'a>(&self, values: impl Into<IntegerSlice<'a>>) -> Fp {

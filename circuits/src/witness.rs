@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use zkonnx_quantize::{
     eval::Trace,
     graph::{round_shift, Op},
+    one_hot,
 };
 
 /// Values of words, and the cells that they are written to.
@@ -109,6 +110,15 @@ pub fn assign(model: &CompiledModel, trace: &Trace) -> Cells {
                 cells.write(model, words.quotient, quotients.iter().map(|q| q - words.q_lo));
                 cells.write(model, words.remainder, rests.iter().copied());
                 cells.write(model, words.rest, rests.iter().zip(d).map(|(r, d)| d - 1 - r));
+                None
+            }
+            NodeWords::OneHot(words) => {
+                if let (Some(words), Op::OneHot { size }) = (words, &node.op) {
+                    cells.write(model, words.hot, one_hot::vectors(q(), *size));
+                    if let Some(negative) = words.negative {
+                        cells.write(model, negative, q().map(|q| i64::from(q < 0)));
+                    }
+                }
                 None
             }
         };

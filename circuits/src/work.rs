@@ -3,11 +3,12 @@
 use crate::{
     compiled::CompiledModel,
     length::num_points,
+    params::ParamPlace,
     relations::{Left, Right, WordTerm},
 };
 use zkonnx_quantize::{
     contraction::{volume, ProductAxes},
-    graph::Form,
+    graph::{Form, Source},
     index::IndexMap,
 };
 
@@ -18,17 +19,31 @@ fn map_work(map: &IndexMap, axes: &[u32]) -> usize {
     map.num_coordinates().saturating_add(map.num_points(axes))
 }
 
-fn form_work(form: &Form) -> usize {
+/// What a map's functional on a source costs. Of a matrix it is of rank one: a row vector, and a vector of columns.
+fn read_work(model: &CompiledModel, source: Source, map: &IndexMap, axes: &[u32]) -> usize {
+    let Source::Param(id) = source else { return map_work(map, axes) };
+    let (place, param) = (model.params.places.get(id.0 as usize), model.graph.params.get(id.0 as usize));
+    let (Some(place), Some(param)) = (place, param) else { return map_work(map, axes) };
+    let (rows, cols) = (param.rows as usize, param.cols as usize);
+    let columns = match place {
+        ParamPlace::Pooled { .. } => return map_work(map, axes),
+        ParamPlace::Packed { count, .. } => count.saturating_add(model.num_rows()),
+        ParamPlace::Chunked { chunks, .. } => rows.saturating_mul(*chunks),
+    };
+    map.num_points(axes).saturating_add(rows).saturating_add(cols).saturating_add(columns)
+}
+
+fn form_work(model: &CompiledModel, form: &Form) -> usize {
     let terms = form.terms.iter().map(|t| {
         let axes: Vec<u32> = form.shape.iter().chain(&t.sums).copied().collect();
-        map_work(&t.map, &axes)
+        read_work(model, t.source, &t.map, &axes)
     });
     let products = form.products.iter().flat_map(|p| {
         [&p.left, &p.right].map(|o| {
             let axes: Vec<u32> = form.shape.iter().chain(&p.summed).chain(&o.sums).copied().collect();
             // Beside the map itself: χ of every axis, and weights of all axes.
             let vectors = axes.iter().fold(0_usize, |sum, s| sum.saturating_add(*s as usize));
-            map_work(&o.map, &axes).saturating_add(vectors).saturating_mul(4)
+            read_work(model, o.source, &o.map, &axes).saturating_add(vectors).saturating_mul(4)
         })
     });
     terms.chain(products).fold(0, usize::saturating_add)
@@ -65,17 +80,29 @@ pub fn verification_work(model: &CompiledModel) -> usize {
         };
         let right = match &relation.right {
             Right::Words(terms, _) => own(terms),
-            Right::Form(form) => form.resolve(&model.graph).map_or(0, form_work),
+            Right::Form(form) => form.resolve(&model.graph).map_or(0, |form| form_work(model, form)),
             Right::Committed(_) | Right::Weights(_) => volume_of(&relation.shape),
         };
         let vectors = relation.shape.iter().fold(0_usize, |sum, s| sum.saturating_add(*s as usize));
         work.saturating_add(left).saturating_add(right).saturating_add(vectors)
     });
-    // Contractions of a parameter with a public input enumerate rows × columns.
+    // Contractions of a parameter with a public input enumerate rows × columns of a pooled one; a matrix's weights are of rank one.
     model.sumcheck.linear.iter().fold(relations, |work, (relation, product)| {
         let Right::Form(form) = &model.lowered.relations[*relation].right else { return work };
         let Some(form) = form.resolve(&model.graph) else { return work };
-        let axes = ProductAxes::new(form, &form.products[*product]);
-        work.saturating_add(volume(&axes.rows).saturating_mul(volume(&axes.inner())))
+        let product = &form.products[*product];
+        let axes = ProductAxes::new(form, product);
+        let (rows, inner) = (volume(&axes.rows), volume(&axes.inner()));
+        let place = match product.left.source {
+            Source::Param(id) => model.params.places.get(id.0 as usize),
+            Source::Tensor(_) => None,
+        };
+        work.saturating_add(match place {
+            Some(ParamPlace::Packed { .. }) => inner.saturating_mul(4).saturating_add(model.num_rows()),
+            Some(ParamPlace::Chunked { chunks, .. }) => {
+                inner.saturating_mul(4).saturating_add(rows.saturating_mul(*chunks))
+            }
+            Some(ParamPlace::Pooled { .. }) | None => rows.saturating_mul(inner),
+        })
     })
 }

@@ -53,6 +53,7 @@ pub(crate) fn gadget(graph: &Graph, node: &Node) -> String {
             format!("max over {}", window.iter().map(|s| u64::from(*s)).product::<u64>())
         }
         Op::Div { .. } => "division".into(),
+        Op::OneHot { size } => format!("one-hot vectors of {size}"),
     }
 }
 

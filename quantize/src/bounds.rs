@@ -2,10 +2,11 @@
 
 use crate::{
     contraction::{volume, Axis, ProductAxes},
-    graph::{Form, Interval, Param, Product, Source, TensorInfo, Term},
+    graph::{Form, Interval, Operand, Param, Product, Source, TensorInfo, Term},
     index::{Coordinate, Factor, IndexMap},
     integers::Integers,
-    with_integers,
+    kernels::{parallel, read::Layout},
+    one_hot, with_integer_slice,
 };
 
 /// No exact form may reach this absolute value.
@@ -54,16 +55,11 @@ fn declared(source: Source, tensors: &[TensorInfo], params: &[Param]) -> Option<
 
 /// What a read can give: the declared interval, and zero where the map may read outside.
 fn read((lo, hi): Wide, map: &IndexMap, sizes: &dyn Fn(u8) -> u32) -> Wide {
-    let mut outside = false;
-    for factor in &map.factors {
+    let is_inside = |factor: &Factor| {
         let own: Vec<u32> = factor.axes.iter().map(|a| sizes(*a)).collect();
-        factor.for_each(&own, |_, x| outside |= x.is_none());
-    }
-    if outside {
-        (lo.min(0), hi.max(0))
-    } else {
-        (lo, hi)
-    }
+        is_never_outside(factor, &own)
+    };
+    with_zero((lo, hi), !map.factors.iter().all(is_inside))
 }
 
 /// Bounds of a form from the declared intervals of tensors and parameters alone.
@@ -83,17 +79,43 @@ pub fn conservative_bounds(form: &Form, tensors: &[TensorInfo], params: &[Param]
         total = add(total, part)?;
     }
     for product in &form.products {
-        let side = |operand: &crate::graph::Operand| {
-            let value = declared(operand.source, tensors, params)?;
-            let value = read(value, &operand.map, &|a| size_of(form, &product.summed, &operand.sums, a));
-            repeated(value, count(&operand.sums))
-        };
-        let sum = repeated(times(side(&product.left)?, side(&product.right)?)?, count(&product.summed))?;
+        let sum = product_sum(form, product, tensors, params)?;
         let part = scale_interval(sum, product.coef)?;
         absolute = absolute.checked_add(magnitude(sum)?.max(magnitude(part)?))?;
         total = add(total, part)?;
     }
     (absolute < FORM_LIMIT).then_some(total)
+}
+
+/// What a product is before its factor, from the declared intervals of both sides.
+fn product_sum(form: &Form, product: &Product, tensors: &[TensorInfo], params: &[Param]) -> Option<Wide> {
+    let side = |operand: &Operand| {
+        let value = declared(operand.source, tensors, params)?;
+        let value = read(value, &operand.map, &|a| size_of(form, &product.summed, &operand.sums, a));
+        repeated(value, count(&operand.sums))
+    };
+    let picks = |operand: &Operand| one_hot::picks(form.shape.len(), product, operand, tensors);
+    if picks(&product.right) || picks(&product.left) {
+        let (picked, by) =
+            if picks(&product.right) { (&product.left, &product.right) } else { (&product.right, &product.left) };
+        return Some(with_zero(side(picked)?, reads_outside(form, product, by)));
+    }
+    repeated(times(side(&product.left)?, side(&product.right)?)?, count(&product.summed))
+}
+
+/// Whether an operand's map reads outside anywhere.
+fn reads_outside(form: &Form, product: &Product, operand: &Operand) -> bool {
+    let size = |axis: &u8| size_of(form, &product.summed, &operand.sums, *axis);
+    let is_inside = |f: &Factor| is_never_outside(f, &f.axes.iter().map(size).collect::<Vec<_>>());
+    !operand.map.factors.iter().all(is_inside)
+}
+
+fn with_zero((lo, hi): Wide, zero: bool) -> Wide {
+    if zero {
+        (lo.min(0), hi.max(0))
+    } else {
+        (lo, hi)
+    }
 }
 
 fn size_of(form: &Form, summed: &[u32], sums: &[u32], axis: u8) -> u32 {
@@ -106,48 +128,83 @@ fn size_of(form: &Form, summed: &[u32], sums: &[u32], axis: u8) -> u32 {
 /// `None` when it leaves `i64` or refers to something that is not there.
 #[must_use]
 pub fn tight_bounds(form: &Form, tensors: &[TensorInfo], params: &[Param], weights: &[Integers]) -> Option<Interval> {
-    let axes: Vec<u8> = (0..form.shape.len()).filter_map(|a| u8::try_from(a).ok()).collect();
-    let mut lo = vec![i128::from(form.constant); form.len()];
-    let mut hi = lo.clone();
-    for term in &form.terms {
-        let range = declared(term.source, tensors, params)?;
-        let ids: Vec<u8> = (0..form.shape.len() + term.sums.len()).filter_map(|a| u8::try_from(a).ok()).collect();
-        let sizes: Vec<u32> = form.shape.iter().chain(&term.sums).copied().collect();
-        let addresses = term.map.addresses(&ids, &sizes);
-        let width = usize::try_from(count(&term.sums)?).ok()?;
-        for (e, row) in addresses.chunks(width).enumerate() {
-            for address in row.iter().flatten() {
-                let value = match term.source {
-                    Source::Tensor(_) => range,
-                    Source::Param(id) => {
-                        let v = i128::from(weights.get(id.0 as usize)?.get((term.map.base + address) as usize)?);
-                        (v, v)
-                    }
-                };
-                let (l, h) = scale_interval(value, term.coef)?;
-                (lo[e], hi[e]) = add((lo[e], hi[e]), (l, h))?;
+    let everywhere = (i128::from(form.constant), i128::from(form.constant));
+    let parts = form.terms.iter().map(|term| term_bounds(form, term, tensors, params, weights));
+    let parts = parts.chain(form.products.iter().map(|p| product_bounds(form, p, tensors, params, weights)));
+    let parts: Vec<Part> = parts.collect::<Option<_>>()?;
+    // Along an axis that no part depends on all elements are the same.
+    let decides = |axis: &Axis| parts.iter().any(|part| part.axes.iter().any(|a| a.id == axis.id));
+    let axes = (0_u8..).zip(&form.shape).map(|(id, size)| Axis { id, size: *size });
+    let axes: Vec<Axis> = axes.filter(decides).collect();
+    let mut totals = vec![everywhere; volume(&axes)];
+    for part in &parts {
+        let places = Layout::matrix(&part.axes, form.shape.len()).offsets(&axes);
+        for (total, place) in totals.iter_mut().zip(places) {
+            *total = add(*total, *part.bounds.get(place as usize)?)?;
+        }
+    }
+    let lo = i64::try_from(totals.iter().map(|t| t.0).min()?).ok()?;
+    let hi = i64::try_from(totals.iter().map(|t| t.1).max()?).ok()?;
+    Some(Interval::new(lo, hi))
+}
+
+/// Bounds of a summand, one for every point of some axes of the form, the last fastest; along the others they are the same.
+struct Part {
+    axes: Vec<Axis>,
+    bounds: Vec<Wide>,
+}
+
+impl Part {
+    /// The same everywhere.
+    fn uniform(bounds: Wide) -> Self {
+        Self { axes: Vec::new(), bounds: vec![bounds] }
+    }
+}
+
+fn term_bounds(
+    form: &Form,
+    term: &Term,
+    tensors: &[TensorInfo],
+    params: &[Param],
+    weights: &[Integers],
+) -> Option<Part> {
+    let range = declared(term.source, tensors, params)?;
+    let axes = (0_u8..).zip(&form.shape).map(|(id, size)| Axis { id, size: *size });
+    let Source::Param(id) = term.source else {
+        let value = scale_interval(range, term.coef)?;
+        let reads = TermReads::new(form, term);
+        if reads.mixed.is_empty() {
+            return Some(Part::uniform(repeated(value, Some(reads.constant))?));
+        }
+        let axes: Vec<Axis> = axes.filter(|a| reads.depend_on(a.id.into())).collect();
+        let mut index = vec![0_u32; form.shape.len()];
+        let mut bounds = Vec::with_capacity(volume(&axes));
+        for _ in 0..volume(&axes) {
+            bounds.push(repeated(value, Some(reads.at(&index)))?);
+            for axis in axes.iter().rev() {
+                let i = &mut index[usize::from(axis.id)];
+                *i += 1;
+                if *i < axis.size {
+                    break;
+                }
+                *i = 0;
             }
         }
-    }
-    for product in &form.products {
-        let bounds = product_bounds(form, product, tensors, params, weights)?;
-        // `bounds` runs over batch and row axes; every other axis sees the same interval.
-        let sorted = ProductAxes::new(form, product);
-        let own: Vec<Axis> = sorted.batch.iter().chain(&sorted.rows).copied().collect();
-        let mut map = IndexMap::default();
-        let mut stride = 1;
-        for axis in own.iter().rev() {
-            map.factors.push(crate::index::Factor::plain(axis.id, axis.size, stride));
-            stride *= axis.size;
-        }
-        for (e, address) in map.addresses(&axes, &form.shape).into_iter().enumerate() {
-            let part = scale_interval(*bounds.get(address? as usize)?, product.coef)?;
-            (lo[e], hi[e]) = add((lo[e], hi[e]), part)?;
-        }
-    }
-    let lo = i64::try_from(lo.into_iter().min()?).ok()?;
-    let hi = i64::try_from(hi.into_iter().max()?).ok()?;
-    Some(Interval::new(lo, hi))
+        return Some(Part { axes, bounds });
+    };
+    let values = weights.get(id.0 as usize)?;
+    let sizes: Vec<u32> = form.shape.iter().chain(&term.sums).copied().collect();
+    let layout = Layout::within(&term.map, &sizes, values.len())?;
+    let first = form.shape.len();
+    let sums: Vec<Axis> = (0_u8..).zip(&sizes).skip(first).map(|(id, size)| Axis { id, size: *size }).collect();
+    let axes: Vec<Axis> = axes.filter(|a| term.map.uses(a.id.into())).collect();
+    let (at, within) = (layout.offsets(&axes), layout.offsets(&sums));
+    let data = layout.data(values.as_slice(), |v| v);
+    let total = |at: &u32| {
+        let sum = within.iter().fold(0, |sum: i128, i| sum + i128::from(data[(at + i) as usize]));
+        scale_interval((sum, sum), term.coef)
+    };
+    Some(Part { axes, bounds: at.iter().map(total).collect::<Option<_>>()? })
 }
 
 /// [`tight_bounds`] of a form that reads no parameter, in constant memory: hostile graphs are checked with it.
@@ -157,12 +214,7 @@ pub fn tight_bounds(form: &Form, tensors: &[TensorInfo], params: &[Param], weigh
 pub fn parameter_free_bounds(form: &Form, tensors: &[TensorInfo]) -> Option<Interval> {
     let mut everywhere = (i128::from(form.constant), i128::from(form.constant));
     for product in &form.products {
-        let side = |operand: &crate::graph::Operand| {
-            let value = declared(operand.source, tensors, &[])?;
-            let value = read(value, &operand.map, &|a| size_of(form, &product.summed, &operand.sums, a));
-            repeated(value, count(&operand.sums))
-        };
-        let sum = repeated(times(side(&product.left)?, side(&product.right)?)?, count(&product.summed))?;
+        let sum = product_sum(form, product, tensors, &[])?;
         everywhere = add(everywhere, scale_interval(sum, product.coef)?)?;
     }
     // Reads that are never outside count the same for all elements.
@@ -265,6 +317,12 @@ fn count_inside(at: i64, steps: &[(i64, u32)], size: u32) -> i128 {
     }
 }
 
+/// Whether a map over axes of these sizes reads outside anywhere.
+pub(crate) fn may_read_outside(map: &IndexMap, sizes: &[u32]) -> bool {
+    let own = |f: &Factor| f.axes.iter().map(|a| sizes.get(usize::from(*a)).copied().unwrap_or(0)).collect::<Vec<_>>();
+    !map.factors.iter().all(|f| is_never_outside(f, &own(f)))
+}
+
 fn is_never_outside(factor: &Factor, sizes: &[u32]) -> bool {
     let size = i128::from(factor.size);
     match &factor.coordinate {
@@ -283,44 +341,77 @@ fn product_bounds(
     tensors: &[TensorInfo],
     params: &[Param],
     weights: &[Integers],
-) -> Option<Vec<Wide>> {
+) -> Option<Part> {
     let axes = ProductAxes::new(form, product);
+    let Source::Param(id) = product.left.source else {
+        let sum = product_sum(form, product, tensors, params)?;
+        return Some(Part::uniform(scale_interval(sum, product.coef)?));
+    };
+    let values = weights.get(id.0 as usize)?;
+    let sizes: Vec<u32> = form.shape.iter().chain(&product.summed).chain(&product.left.sums).copied().collect();
+    let layout = Layout::within(&product.left.map, &sizes, values.len())?;
     let own: Vec<Axis> = axes.batch.iter().chain(&axes.rows).copied().collect();
+    let offsets = [&own, &axes.summed, &ProductAxes::own_sums(form, product, &product.left)].map(|l| layout.offsets(l));
+    if one_hot::picks(form.shape.len(), product, &product.right, tensors) {
+        let zero = reads_outside(form, product, &product.right);
+        let rows = match layout.own_place() {
+            Some((start, len)) => {
+                with_integer_slice!(values.slice(start..start + len), values => hulls(values, &offsets))
+            }
+            None => hulls(&layout.data(values.as_slice(), |v| v), &offsets),
+        };
+        let bounds = rows.into_iter().map(|row| scale_interval(with_zero(row, zero), product.coef));
+        return Some(Part { axes: own, bounds: bounds.collect::<Option<_>>()? });
+    }
     let right = declared(product.right.source, tensors, params)?;
     let right = read(right, &product.right.map, &|a| size_of(form, &product.summed, &product.right.sums, a));
     let right = repeated(right, count(&product.right.sums))?;
-    let left_sums = ProductAxes::own_sums(form, product, &product.left);
-    let Source::Param(id) = product.left.source else {
-        let left = declared(product.left.source, tensors, params)?;
-        let left = read(left, &product.left.map, &|a| size_of(form, &product.summed, &product.left.sums, a));
-        let left = repeated(left, count(&product.left.sums))?;
-        return Some(vec![repeated(times(left, right)?, count(&product.summed))?; volume(&own)]);
+    let bounds = |(above, below): (i128, i128)| {
+        // Each weight times the end of the interval that makes its product smallest, or largest.
+        let ends = |first: i128, second: i128| above.checked_mul(first)?.checked_add(below.checked_mul(second)?);
+        scale_interval((ends(right.0, right.1)?, ends(right.1, right.0)?), product.coef)
     };
-    let values = weights.get(id.0 as usize)?;
-    let order: Vec<Axis> = own.iter().chain(&axes.summed).chain(&left_sums).copied().collect();
-    let ids: Vec<u8> = order.iter().map(|a| a.id).collect();
-    let sizes: Vec<u32> = order.iter().map(|a| a.size).collect();
-    let addresses = product.left.map.addresses(&ids, &sizes);
-    let inner = volume(&axes.summed);
-    let width = volume(&left_sums);
-    let base = product.left.map.base;
-    let row_bounds = |row| with_integers!(values, values => weighted_bounds(row, width, values, base, right));
-    addresses.chunks(inner * width).map(row_bounds).collect()
+    let sums = match layout.own_place() {
+        Some((start, len)) => {
+            with_integer_slice!(values.slice(start..start + len), values => signed_sums(values, &offsets))
+        }
+        None => signed_sums(&layout.data(values.as_slice(), |v| v), &offsets),
+    };
+    Some(Part { axes: own, bounds: sums.into_iter().map(bounds).collect::<Option<_>>()? })
 }
 
-/// The interval of a sum of one interval, times the sum of each `width` weights.
-fn weighted_bounds<T: Copy + Into<i64>>(
-    row: &[Option<u32>],
-    width: usize,
-    weights: &[T],
-    base: u32,
-    interval: Wide,
-) -> Option<Wide> {
-    row.chunks(width).try_fold((0, 0), |total, addresses| {
-        let weight = addresses.iter().flatten().try_fold(0_i128, |sum, address| {
-            let weight: i64 = (*weights.get((base + address) as usize)?).into();
-            Some(sum + i128::from(weight))
-        })?;
-        add(total, times((weight, weight), interval)?)
+/// For every row its smallest and its largest weight.
+fn hulls<T: Copy + Into<i64> + Sync>(values: &[T], [rows, summed, _]: &[Vec<u32>; 3]) -> Vec<Wide> {
+    parallel::map(rows.len(), summed.len(), |row| {
+        let row = &values[rows[row] as usize..];
+        let weights = summed.iter().map(|at| row[*at as usize].into());
+        let (lo, hi) = weights.fold((i64::MAX, i64::MIN), |(lo, hi), w: i64| (lo.min(w), hi.max(w)));
+        (lo.into(), hi.into())
+    })
+}
+
+/// For every row the sums of its weights above zero and of those below. A weight is the sum of what stands at the offsets of
+/// the third list.
+fn signed_sums<T: Copy + Into<i64> + Sync>(values: &[T], offsets: &[Vec<u32>; 3]) -> Vec<(i128, i128)> {
+    let [rows, summed, own] = offsets;
+    let is_run = summed.iter().zip(0..).all(|(at, i)| *at == i);
+    let signed = |(above, below): (i128, i128), w: i128| (above + w.max(0), below + w.min(0));
+    parallel::map(rows.len(), summed.len() * own.len(), |row| {
+        let row = &values[rows[row] as usize..];
+        if own.len() == 1 && is_run && std::mem::size_of::<T>() < std::mem::size_of::<i64>() {
+            // Some 2^26 weights of 32 bits add up to less than 64 bits.
+            let (above, below) = row[..summed.len()].iter().fold((0_i64, 0_i64), |(above, below), w| {
+                let w: i64 = (*w).into();
+                (above + w.max(0), below + w.min(0))
+            });
+            return (above.into(), below.into());
+        }
+        summed.iter().fold((0, 0), |sums, at| {
+            let weight = own.iter().fold(0, |sum: i128, i| {
+                let w: i64 = row[(at + i) as usize].into();
+                sum + i128::from(w)
+            });
+            signed(sums, weight)
+        })
     })
 }

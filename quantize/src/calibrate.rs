@@ -2,14 +2,17 @@
 
 use crate::{
     data::Samples,
+    masks::is_hidden,
     onnx::{
         graph::{FloatOp, ValueId},
         tensor::{volume, Tensor},
         FloatGraph, ImportError,
     },
+    progress::Stage,
     recipe::Method,
 };
 use rayon::prelude::*;
+use std::collections::HashSet;
 
 /// The range of one tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,6 +34,20 @@ impl Range {
     }
     /// The range of some values. What stands for an infinity counts as [`FAR`] beyond the others.
     pub(crate) fn of(values: &[f64]) -> Self {
+        // In lanes, since minima and maxima have no order.
+        let (lanes, rest) = values.as_chunks::<4>();
+        let (mut least, mut largest) = ([f64::INFINITY; 4], [f64::NEG_INFINITY; 4]);
+        for lane in lanes {
+            for i in 0..4 {
+                least[i] = least[i].min(lane[i]);
+                largest[i] = largest[i].max(lane[i]);
+            }
+        }
+        let lo = least.iter().chain(rest).copied().fold(f64::INFINITY, f64::min);
+        let hi = largest.iter().chain(rest).copied().fold(f64::NEG_INFINITY, f64::max);
+        if lo <= hi && !is_infinite(lo) && !is_infinite(hi) {
+            return Self { lo, hi };
+        }
         let finite = |r: Self, v: f64| Self { lo: r.lo.min(v), hi: r.hi.max(v) };
         let mut range = values.iter().filter(|v| !is_infinite(**v)).fold(Self::EMPTY, |r, v| finite(r, *v));
         if range.lo > range.hi {
@@ -44,20 +61,31 @@ impl Range {
     }
 
     /// The range of the arguments of a softmax over an axis: what is far below the largest of its line counts for
-    /// nothing, wherever a mask put it.
-    fn of_softmax(x: &Tensor, axis: usize) -> Self {
+    /// nothing, wherever a mask put it; what a mask hides is not in the range at all.
+    fn of_softmax(x: &Tensor, axis: usize, masked: bool) -> Self {
         let (outer, inner) = (volume(&x.shape[..axis]), volume(&x.shape[axis + 1..]));
         let length = x.shape[axis];
         let mut range = Self::EMPTY;
         for line in 0..outer * inner {
             let at = |k: usize| x.data[(line / inner * length + k) * inner + line % inner];
             let largest = (0..length).map(at).fold(f64::NEG_INFINITY, f64::max);
-            if is_infinite(largest) {
+            if is_infinite(largest) || (masked && is_hidden(largest)) {
                 continue;
             }
-            let smallest = (0..length).map(at).fold(f64::INFINITY, f64::min);
+            let shown = (0..length).map(at).filter(|v| !(masked && is_hidden(*v)));
+            let smallest = shown.fold(f64::INFINITY, f64::min);
             range = range.union(Self { lo: smallest.max(largest - FAR), hi: largest });
         }
+        if range.lo > range.hi {
+            Self { lo: 0.0, hi: 0.0 }
+        } else {
+            range
+        }
+    }
+    /// The range of what no mask hides.
+    fn of_shown(values: &[f64]) -> Self {
+        let shown = values.iter().filter(|v| !is_hidden(**v));
+        let range = shown.fold(Self::EMPTY, |r, v| Self { lo: r.lo.min(*v), hi: r.hi.max(*v) });
         if range.lo > range.hi {
             Self { lo: 0.0, hi: 0.0 }
         } else {
@@ -84,7 +112,7 @@ impl Range {
 }
 
 /// By how much something infinite lies beyond what is finite: its exponential is nothing.
-const FAR: f64 = 32.0;
+pub(crate) const FAR: f64 = 32.0;
 
 /// Whether a number stands for an infinity, as masks have it.
 pub(crate) fn is_infinite(value: f64) -> bool {
@@ -99,33 +127,50 @@ const BINS: usize = 2048;
 /// # Errors
 /// [`ImportError::RunInput`] when the samples are not for this graph.
 pub fn calibrate(graph: &FloatGraph, samples: &Samples, method: Method, bits: u8) -> Result<Vec<Range>, ImportError> {
+    calibrate_masked(graph, samples, (method, bits), &HashSet::new())
+}
+
+/// [`calibrate`] of a graph some of whose values hold masks ([`crate::masks`]): what they hide is in no range.
+pub(crate) fn calibrate_masked(
+    graph: &FloatGraph,
+    samples: &Samples,
+    (method, bits): (Method, u8),
+    masked: &HashSet<ValueId>,
+) -> Result<Vec<Range>, ImportError> {
     let empty = || vec![Range::EMPTY; graph.values.len()];
     let union = |a: Vec<Range>, b: Vec<Range>| a.into_iter().zip(b).map(|(a, b)| a.union(b)).collect::<Vec<_>>();
     let softmax = softmax_axes(graph);
+    let stage = Stage::new("calibrating", samples.len());
     // Minimum and maximum do not depend on the order of samples.
     let ranges = (0..samples.len())
         .into_par_iter()
         .map(|s| {
             let mut ranges = empty();
             graph.run(&samples.tensors(s), |id, tensor| {
-                let range = match softmax[id.0] {
-                    Some(axis) => Range::of_softmax(tensor, axis),
-                    None => Range::of(&tensor.data),
+                let range = match (softmax[id.0], masked.contains(&id)) {
+                    (Some(axis), masked) => Range::of_softmax(tensor, axis, masked),
+                    (None, true) => Range::of_shown(&tensor.data),
+                    (None, false) => Range::of(&tensor.data),
                 };
                 ranges[id.0] = ranges[id.0].union(range);
             })?;
+            stage.step();
             Ok(ranges)
         })
         .try_reduce(empty, |a, b| Ok(union(a, b)))?;
     if method == Method::MinMax {
         return Ok(united(graph, ranges));
     }
+    let stage = Stage::new("calibrating, distributions", samples.len());
     let histograms = (0..samples.len())
         .into_par_iter()
         .try_fold(
             || vec![Vec::new(); graph.values.len()],
             |mut histograms: Vec<Vec<u64>>, s| {
-                graph.run(&samples.tensors(s), |id, tensor| count(tensor, ranges[id.0], &mut histograms[id.0]))?;
+                graph.run(&samples.tensors(s), |id, tensor| {
+                    count(tensor, masked.contains(&id), ranges[id.0], &mut histograms[id.0]);
+                })?;
+                stage.step();
                 Ok(histograms)
             },
         )
@@ -179,13 +224,13 @@ fn softmax_axes(graph: &FloatGraph) -> Vec<Option<usize>> {
 }
 
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // BINS is small
-fn count(tensor: &Tensor, range: Range, histogram: &mut Vec<u64>) {
+fn count(tensor: &Tensor, masked: bool, range: Range, histogram: &mut Vec<u64>) {
     let step = (range.hi - range.lo) / BINS as f64;
     if step.is_nan() || step <= 0.0 {
         return;
     }
     histogram.resize(BINS, 0);
-    for value in &tensor.data {
+    for value in tensor.data.iter().filter(|v| !(masked && is_hidden(**v))) {
         histogram[(((value - range.lo) / step) as usize).min(BINS - 1)] += 1;
     }
 }

@@ -3,7 +3,8 @@
 //! Formats, by extension: `.npy` (one input), `.npz` (arrays by input name), `.json` (an object by input
 //! name, or `{"input_data": [[…], …]}` with one list per input) and `.csv` (one sample per row). An array
 //! has the shape of the input, or one more axis in front for several samples; a batch axis of 1 may be left
-//! out. A matrix `[samples, elements]` is accepted for any shape.
+//! out. A matrix `[samples, elements]` is accepted for any shape. Numpy's arrays may hold booleans, integers and floats
+//! of every width, bfloat16 too. Integers that no `f64` is are refused in every format: they would become others.
 
 use crate::{
     graph::{Input, Output},
@@ -76,6 +77,18 @@ pub enum DataError {
         /// What the decoder says.
         message: String,
     },
+    /// An integer that no `f64` is: it would become another one.
+    #[error("'{}'{}, {place}: {value} has no exact value here; integers up to 2^53 have one", path.display(), of(name))]
+    Inexact {
+        /// The file.
+        path: PathBuf,
+        /// The array, where it has a name.
+        name: String,
+        /// Where it stands: the element in row-major order from 0, or line and column from 1.
+        place: String,
+        /// The integer.
+        value: i128,
+    },
     /// An input without data.
     #[error("no data for input '{name}': there is {}", found.join(", "))]
     MissingInput {
@@ -136,6 +149,14 @@ pub enum DataError {
     },
 }
 
+/// The name of an array in an error, if it has one.
+fn of(name: &str) -> String {
+    match name {
+        "" => String::new(),
+        name => format!(", '{name}'"),
+    }
+}
+
 impl Samples {
     /// Fits named arrays to the inputs of a model.
     ///
@@ -159,7 +180,9 @@ impl Samples {
     /// [`DataError`] when names, shapes or counts do not fit.
     pub fn with_any_values(specs: &[InputSpec], mut arrays: Vec<NamedTensor>) -> Result<Self, DataError> {
         let names = || specs.iter().map(|s| s.name.clone()).collect();
-        if let Some(unknown) = arrays.iter().find(|a| specs.iter().all(|s| s.name != a.name)) {
+        // Inputs without elements are none: their arrays say nothing.
+        let has_elements = |a: &&NamedTensor| !a.data.is_empty();
+        if let Some(unknown) = arrays.iter().filter(has_elements).find(|a| specs.iter().all(|s| s.name != a.name)) {
             return Err(DataError::UnknownInput { name: unknown.name.clone(), expected: names() });
         }
         let mut samples = Self { specs: specs.to_vec(), count: 0, data: Vec::new() };
@@ -260,6 +283,7 @@ fn sample_count(expected: &[usize], actual: &[usize]) -> Option<usize> {
 }
 
 mod files;
+mod npy;
 pub use files::{json_arrays, read_array, read_arrays, read_npz, read_npz_from, read_samples, write_outputs};
 
 /// Integers of an input.

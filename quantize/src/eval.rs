@@ -1,12 +1,11 @@
 //! The reference evaluator: what a quantised model means.
 
 use crate::{
-    contraction::{volume, Axis, ProductAxes},
-    graph::{round_shift, Form, Graph, Op, Operand, Product, Source},
-    index::IndexMap,
+    graph::{round_shift, Form, Graph, Op, Source},
     integers::{IntegerSlice, Integers},
+    kernels::{product::add_product, term::add_term},
     model::QuantizedModel,
-    with_integer_slice,
+    one_hot,
 };
 
 /// Everything that an evaluation computes.
@@ -110,6 +109,7 @@ pub fn evaluate_with(
                 denominator = evaluate_form(form, &trace.tensors, &model.weights);
                 q.zip(&denominator).map(|(q, d)| q.div_euclid(*d)).collect()
             }
+            Op::OneHot { size } => one_hot::vectors(q, *size),
         };
         trace.tensors.push(y);
         trace.tensors.extend(under_values);
@@ -158,106 +158,12 @@ fn source<'a>(source: Source, tensors: &'a [Vec<i64>], params: &'a [Integers]) -
 #[must_use]
 pub fn evaluate_form(form: &Form, tensors: &[Vec<i64>], params: &[Integers]) -> Vec<i64> {
     let mut out = vec![form.constant; form.len()];
-    let form_axes: Vec<Axis> = all_axes(&form.shape, 0);
     for term in &form.terms {
-        let values = source(term.source, tensors, params);
-        let sums = all_axes(&term.sums, form.shape.len());
-        let inner = gather_matrix(&term.map, values, &form_axes, &sums);
-        let width = volume(&sums);
-        for (out, row) in out.iter_mut().zip(inner.chunks(width)) {
-            *out += term.coef * row.iter().sum::<i64>();
-        }
+        add_term(form, term, source(term.source, tensors, params), &mut out);
     }
     for product in &form.products {
-        add_product(form, product, tensors, params, &mut out);
+        let sides = [product.left.source, product.right.source].map(|s| source(s, tensors, params));
+        add_product(form, product, sides.into(), &mut out);
     }
     out
-}
-
-/// Axes numbered from `first`.
-fn all_axes(sizes: &[u32], first: usize) -> Vec<Axis> {
-    sizes
-        .iter()
-        .enumerate()
-        .map(|(i, size)| Axis { id: u8::try_from(first + i).unwrap_or(u8::MAX), size: *size })
-        .collect()
-}
-
-/// The matrix `values[map(outer, inner)]`, row-major with `inner` fastest; zero outside.
-fn gather_matrix(map: &IndexMap, values: IntegerSlice<'_>, outer: &[Axis], inner: &[Axis]) -> Vec<i64> {
-    let axes: Vec<Axis> = outer.iter().chain(inner).copied().collect();
-    let ids: Vec<u8> = axes.iter().map(|a| a.id).collect();
-    let sizes: Vec<u32> = axes.iter().map(|a| a.size).collect();
-    let addresses = map.addresses(&ids, &sizes);
-    with_integer_slice!(values, values => gather(addresses, values, map.base))
-}
-
-fn gather<T: Copy + Into<i64>>(addresses: Vec<Option<u32>>, values: &[T], base: u32) -> Vec<i64> {
-    addresses.into_iter().map(|address| address.map_or(0, |a| values[(base + a) as usize].into())).collect()
-}
-
-/// One side as a matrix over (batch, own outer axes) × summed axes, its own sums added up.
-fn operand_matrix(
-    form: &Form,
-    product: &Product,
-    operand: &Operand,
-    axes: (&[Axis], &[Axis], &[Axis]),
-    values: IntegerSlice<'_>,
-) -> Vec<i64> {
-    let (batch, outer, summed) = axes;
-    let outer: Vec<Axis> = batch.iter().chain(outer).chain(summed).copied().collect();
-    let sums = ProductAxes::own_sums(form, product, operand);
-    let matrix = gather_matrix(&operand.map, values, &outer, &sums);
-    let width = volume(&sums);
-    if width == 1 {
-        matrix
-    } else {
-        matrix.chunks(width).map(|row| row.iter().sum()).collect()
-    }
-}
-
-fn add_product(form: &Form, product: &Product, tensors: &[Vec<i64>], params: &[Integers], out: &mut [i64]) {
-    let axes = ProductAxes::new(form, product);
-    let left = source(product.left.source, tensors, params);
-    let right = source(product.right.source, tensors, params);
-    let left = operand_matrix(form, product, &product.left, (&axes.batch, &axes.rows, &axes.summed), left);
-    let right = operand_matrix(form, product, &product.right, (&axes.batch, &axes.cols, &axes.summed), right);
-    let (batch, rows, cols) = (volume(&axes.batch), volume(&axes.rows), volume(&axes.cols));
-    let inner = volume(&axes.summed);
-    let mut strides = vec![1_usize; form.shape.len()];
-    for d in (0..form.shape.len().saturating_sub(1)).rev() {
-        strides[d] = strides[d + 1] * form.shape[d + 1] as usize;
-    }
-    let offsets = |list: &[Axis]| {
-        let mut offsets = vec![0_usize];
-        for axis in list {
-            offsets = offsets
-                .iter()
-                .flat_map(|o| (0..axis.size as usize).map(move |i| (o, i)))
-                .map(|(o, i)| o + i * strides[usize::from(axis.id)])
-                .collect();
-        }
-        offsets
-    };
-    let (at_batch, at_row) = (offsets(&axes.batch), offsets(&axes.rows));
-    let (at_col, at_free) = (offsets(&axes.cols), offsets(&axes.free));
-    let narrow = |m: &[i64]| m.iter().map(|v| i32::try_from(*v).ok()).collect::<Option<Vec<i32>>>();
-    let (narrow_left, narrow_right) = (narrow(&left), narrow(&right));
-    for b in 0..batch {
-        for r in 0..rows {
-            let l = (b * rows + r) * inner..(b * rows + r + 1) * inner;
-            for c in 0..cols {
-                let k = (b * cols + c) * inner..(b * cols + c + 1) * inner;
-                let sum: i64 = match (&narrow_left, &narrow_right) {
-                    (Some(left), Some(right)) => {
-                        left[l.clone()].iter().zip(&right[k]).map(|(x, y)| i64::from(*x) * i64::from(*y)).sum()
-                    }
-                    _ => left[l.clone()].iter().zip(&right[k]).map(|(x, y)| x * y).sum(),
-                };
-                for free in &at_free {
-                    out[at_batch[b] + at_row[r] + at_col[c] + free] += product.coef * sum;
-                }
-            }
-        }
-    }
 }

@@ -165,6 +165,12 @@ pub enum Op {
         /// The denominator.
         denominator: Form,
     },
+    /// One-hot vectors: `y[e, j] = 1` if `q[e] = j` or `q[e] = j − size`, else 0, for `j` of one more, last axis. The form's bounds lie
+    /// within `−size` and `size − 1`, so every vector has exactly one 1; the shift is 0.
+    OneHot {
+        /// The size of the last axis.
+        size: u32,
+    },
 }
 
 /// One node.
@@ -185,11 +191,14 @@ pub struct Node {
 impl Node {
     /// The shape of the output.
     #[must_use]
-    pub fn output_shape(&self) -> &[u32] {
+    pub fn output_shape(&self) -> Vec<u32> {
+        let mut shape = self.form.shape.clone();
         match &self.op {
-            Op::Max { axes, .. } => &self.form.shape[..self.form.shape.len().saturating_sub(usize::from(*axes))],
-            _ => &self.form.shape,
+            Op::Max { axes, .. } => shape.truncate(shape.len().saturating_sub(usize::from(*axes))),
+            Op::OneHot { size } => shape.push(*size),
+            Op::Clamp { .. } | Op::Table { .. } | Op::Div { .. } => {}
         }
+        shape
     }
     /// How many tensors it defines: one, or two.
     #[must_use]
@@ -278,6 +287,8 @@ pub struct TensorInfo {
     pub bounds: Interval,
     /// Unit.
     pub scale: Scale,
+    /// Whether every vector along the last axis is a one-hot vector ([`Op::OneHot`]).
+    pub one_hot: bool,
 }
 
 impl TensorInfo {
@@ -310,7 +321,7 @@ impl Graph {
         let mut infos: Vec<TensorInfo> = self
             .inputs
             .iter()
-            .map(|i| TensorInfo { shape: i.shape.clone(), bounds: i.bounds, scale: i.scale })
+            .map(|i| TensorInfo { shape: i.shape.clone(), bounds: i.bounds, scale: i.scale, one_hot: false })
             .collect();
         for node in &self.nodes {
             let q = node.quantised_bounds();
@@ -328,12 +339,14 @@ impl Graph {
                         q.hi.div_euclid(if q.hi < 0 { dh } else { dl }),
                     )
                 }
+                Op::OneHot { .. } => Interval::new(0, 1),
             };
-            let shape = node.output_shape().to_vec();
-            infos.push(TensorInfo { shape: shape.clone(), bounds, scale: node.scale });
+            let shape = node.output_shape();
+            let one_hot = matches!(node.op, Op::OneHot { .. });
+            infos.push(TensorInfo { shape: shape.clone(), bounds, scale: node.scale, one_hot });
             if let Op::Clamp { lo: Some(lo), under: true, .. } = &node.op {
                 let bounds = Interval::new((lo - q.hi).max(0), (lo - q.lo).max(0));
-                infos.push(TensorInfo { shape, bounds, scale: node.scale });
+                infos.push(TensorInfo { shape, bounds, scale: node.scale, one_hot: false });
             }
         }
         infos

@@ -156,27 +156,106 @@ impl IndexMap {
     /// Factors that mix axes inside and outside of `axes` must not exist.
     #[must_use]
     pub fn addresses(&self, axes: &[u8], sizes: &[u32]) -> Vec<Option<u32>> {
-        let count: usize = sizes.iter().map(|s| *s as usize).product();
-        let mut addresses = vec![Some(0_u32); count];
-        // The number of points over which one step of an axis extends.
-        let mut steps = vec![1_usize; axes.len()];
-        for a in (0..axes.len().saturating_sub(1)).rev() {
-            steps[a] = steps[a + 1] * sizes[a + 1] as usize;
+        /// A factor's addresses over its own axes, with the distance of neighbours along each axis of the subspace.
+        struct Part {
+            addresses: Vec<Option<u32>>,
+            steps: Vec<usize>,
         }
+        let count: usize = sizes.iter().map(|s| *s as usize).product();
+        // Axes that count, the last one apart: along it addresses are made run by run.
+        let long: Vec<usize> = (0..sizes.len()).filter(|a| sizes[*a] != 1).collect();
+        let (last, outer) = match long.split_last() {
+            Some((last, outer)) => (Some(*last), outer),
+            None => (None, &[][..]),
+        };
+        let mut parts = Vec::new();
         for factor in self.factors.iter().filter(|f| f.axes.iter().all(|a| axes.contains(a))) {
             let own: Vec<usize> = factor.axes.iter().filter_map(|a| axes.iter().position(|b| a == b)).collect();
             let own_sizes: Vec<u32> = own.iter().map(|a| sizes[*a]).collect();
-            let mut coordinates = Vec::new();
-            factor.for_each(&own_sizes, |_, x| coordinates.push(x));
-            for (point, address) in addresses.iter_mut().enumerate() {
-                let position =
-                    own.iter().fold(0, |p, a| p * sizes[*a] as usize + point / steps[*a] % sizes[*a] as usize);
-                *address = match (*address, coordinates[position]) {
-                    (Some(address), Some(x)) => Some(address + x * factor.stride),
-                    _ => None,
-                };
+            let mut addresses = Vec::new();
+            factor.for_each(&own_sizes, |_, x| addresses.push(x.map(|x| x * factor.stride)));
+            let mut steps = vec![0; axes.len()];
+            let mut step = 1;
+            for (axis, size) in own.iter().zip(&own_sizes).rev() {
+                steps[*axis] = step;
+                step *= *size as usize;
+            }
+            parts.push(Part { addresses, steps });
+        }
+        let (along, across): (Vec<&Part>, Vec<&Part>) =
+            parts.iter().partition(|p| last.is_some_and(|last| p.steps[last] != 0));
+        let mut addresses = Vec::with_capacity(count);
+        let mut index = vec![0_usize; outer.len()];
+        let length = last.map_or(1, |last| sizes[last] as usize);
+        while addresses.len() < count {
+            let at = |part: &Part| outer.iter().zip(&index).map(|(axis, i)| i * part.steps[*axis]).sum::<usize>();
+            let start = across.iter().try_fold(0, |address, part| Some(address + part.addresses[at(part)]?));
+            match (start, along.as_slice(), last) {
+                (None, _, _) => addresses.extend(std::iter::repeat_n(None, length)),
+                (start, [], _) => addresses.extend(std::iter::repeat_n(start, length)),
+                (Some(start), [part], Some(last)) => {
+                    let run = part.addresses[at(part)..].iter().step_by(part.steps[last]).take(length);
+                    addresses.extend(run.map(|address| address.map(|a| start + a)));
+                }
+                // No two factors share an axis.
+                _ => addresses.extend(std::iter::repeat_n(None, length)),
+            }
+            for (i, axis) in index.iter_mut().zip(outer).rev() {
+                *i += 1;
+                if *i < sizes[*axis] as usize {
+                    break;
+                }
+                *i = 0;
             }
         }
         addresses
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The address of a point, by the definition.
+    fn address(map: &IndexMap, axes: &[u8], point: &[u32]) -> Option<u32> {
+        map.factors.iter().filter(|f| f.axes.iter().all(|a| axes.contains(a))).try_fold(0, |sum, factor| {
+            let at = |axis: &u8| axes.iter().position(|a| a == axis).map_or(0, |p| i64::from(point[p]));
+            let x = match &factor.coordinate {
+                Coordinate::Affine { coefs, offset } => {
+                    i64::from(*offset) + factor.axes.iter().zip(coefs).map(|(a, c)| at(a) * i64::from(*c)).sum::<i64>()
+                }
+                Coordinate::Table(entries) => usize::try_from(at(&factor.axes[0])).map_or(-1, |i| entries[i].into()),
+            };
+            let x = u32::try_from(x).ok().filter(|x| *x < factor.size)?;
+            Some(sum + x * factor.stride)
+        })
+    }
+
+    #[test]
+    fn addresses_are_those_of_the_definition_in_any_order_of_axes() {
+        let map = IndexMap {
+            base: 7,
+            factors: vec![
+                Factor::affine(&[(0, 2), (3, -1)], 1, 5, 100),
+                Factor::table(1, vec![2, -1, 0], 3, 20),
+                Factor::plain(4, 4, 3),
+                Factor::affine(&[(5, -1)], 2, 3, 1),
+            ],
+        };
+        for axes in [vec![0, 1, 2, 3, 4, 5], vec![5, 3, 0, 2], vec![1], vec![4, 2], vec![2], vec![3, 1, 0], vec![]] {
+            let all = [3_u32, 3, 2, 4, 4, 3];
+            let sizes: Vec<u32> = axes.iter().map(|a| all[usize::from(*a)]).collect();
+            let count: u32 = sizes.iter().product();
+            let expected: Vec<Option<u32>> = (0..count)
+                .map(|mut i| {
+                    let mut point = vec![0; sizes.len()];
+                    for (p, size) in point.iter_mut().zip(&sizes).rev() {
+                        (*p, i) = (i % size, i / size);
+                    }
+                    address(&map, &axes, &point)
+                })
+                .collect();
+            assert_eq!(map.addresses(&axes, &sizes), expected, "{axes:?}");
+        }
     }
 }

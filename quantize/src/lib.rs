@@ -11,23 +11,35 @@ pub mod curve;
 #[cfg(feature = "onnx")]
 pub mod data;
 pub mod eval;
+#[cfg(feature = "onnx")]
+mod fineness;
 pub mod graph;
 #[cfg(feature = "onnx")]
 mod grid;
 mod group;
+#[cfg(feature = "onnx")]
+mod half;
 pub mod index;
 pub mod integers;
+mod kernels;
 #[cfg(feature = "onnx")]
 mod lower;
+#[cfg(feature = "onnx")]
+mod masks;
 pub mod model;
+pub mod one_hot;
 #[cfg(feature = "onnx")]
 pub mod onnx;
+#[cfg(feature = "onnx")]
+pub mod progress;
 #[cfg(feature = "onnx")]
 pub mod quantize;
 #[cfg(feature = "onnx")]
 pub mod recipe;
 #[cfg(feature = "onnx")]
 pub mod report;
+#[cfg(feature = "onnx")]
+mod roles;
 pub mod scale;
 pub mod table;
 pub mod validate;

@@ -1,14 +1,18 @@
 //! From a float model to a quantised model.
 
 use crate::{
-    calibrate::{calibrate, Range},
+    calibrate::{calibrate_masked, Range},
     data::{DataError, InputSpec, NamedTensor, Samples},
+    fineness::needed_unit,
     graph::{Input, Interval},
     grid,
     lower::{channels::channel_ranges, curve::TableNote, dims, LowerError, Lowering},
+    masks,
     model::{Gates, LayoutChoice, QuantizedModel, WeightPrivacy},
-    onnx::{graph::ValueId, ImportError, OnnxModel},
+    onnx::{graph::ValueId, inspect::macs, FloatGraph, ImportError, OnnxModel},
+    progress::Stage,
     recipe::{Recipe, RecipeError},
+    roles::{roles, Role},
     scale::Scale,
     validate::{validate_graph, validate_weights, ModelError},
 };
@@ -77,8 +81,22 @@ pub enum QuantizeError {
     Invalid(#[from] ModelError),
 }
 
-/// How many made-up samples stand in for missing ones.
+/// No file makes an input wider than so many bits.
+const MAX_INPUT_BITS: i32 = 34;
+
+/// How many made-up samples stand in for missing ones, where they cost little.
 const MADE_UP: usize = 32;
+/// Multiply-accumulates of all made-up samples together; but there are two at least.
+const MADE_UP_MACS: u64 = 1 << 34;
+
+/// How many made-up samples a model gets: its inputs are not like theirs anyway.
+fn num_made_up(float: &FloatGraph) -> usize {
+    let macs = float.nodes.iter().fold(1, |sum: u64, node| sum.saturating_add(macs(float, node)));
+    usize::try_from(MADE_UP_MACS / macs).unwrap_or(MADE_UP).clamp(2, MADE_UP)
+}
+
+/// Inputs that integers are made of have at most so many bits.
+const MOST_INPUT_BITS: u8 = 24;
 
 /// Quantises a float model.
 ///
@@ -94,12 +112,38 @@ pub fn quantize(
     recipe: &Recipe,
 ) -> Result<(QuantizedModel, QuantizeNotes), QuantizeError> {
     recipe.check()?;
-    let float = model.graph();
+    let mut recipe = recipe.clone();
+    let asked = recipe.input_bits;
+    loop {
+        match attempt(model, samples, &recipe) {
+            // Integers are made of inputs that are too coarse for them.
+            Err(QuantizeError::Node { source: LowerError::Inexact, .. }) if recipe.input_bits < MOST_INPUT_BITS => {
+                recipe.input_bits = (recipe.input_bits + 4).min(MOST_INPUT_BITS);
+            }
+            Ok((quantised, mut notes)) if recipe.input_bits > asked => {
+                let bits = recipe.input_bits;
+                notes.warnings.push(format!("inputs have {bits} bits, not {asked}: integers are made of them"));
+                return Ok((quantised, notes));
+            }
+            done => return done,
+        }
+    }
+}
+
+/// [`quantize`] with the widths of a recipe that has been checked.
+fn attempt(
+    model: &OnnxModel,
+    samples: Option<&Samples>,
+    recipe: &Recipe,
+) -> Result<(QuantizedModel, QuantizeNotes), QuantizeError> {
+    let (float, masked) = masks::tamed(model.graph());
+    let float = float.as_ref();
     let specs = model.inputs();
     if let Some(name) = recipe.inputs.keys().find(|name| !specs.iter().any(|s| s.name == **name)) {
         return Err(QuantizeError::UnknownInput(name.clone()));
     }
     let mut notes = QuantizeNotes { warnings: float.notes.clone(), ..QuantizeNotes::default() };
+    let roles = roles(float, &masked);
     let made_up;
     let samples = match samples {
         Some(samples) if samples.is_empty() => return Err(QuantizeError::NoSamples),
@@ -121,28 +165,35 @@ pub fn quantize(
                 "no calibration samples: inputs are declared on {} to {} and tensor ranges come from random inputs",
                 range.0, range.1
             ));
-            let integer: Vec<bool> = float.inputs.iter().map(|id| float.values[id.0].integer).collect();
-            made_up = random_samples(&specs, &integer, range)?;
+            let kinds: Vec<(bool, Role)> =
+                float.inputs.iter().zip(&roles).map(|(id, role)| (float.values[id.0].integer, *role)).collect();
+            made_up = random_samples(&specs, &kinds, range, num_made_up(float))?;
             &made_up
         }
     };
-    let mut ranges = calibrate(float, samples, recipe.calibration, recipe.bits)?;
+    let mut ranges = calibrate_masked(float, samples, (recipe.calibration, recipe.bits), &masked)?;
     for (id, range) in ranges.iter_mut().enumerate() {
         if !float.inputs.contains(&ValueId(id)) && !float.values[id].integer {
             *range = range.with_headroom(recipe.headroom);
         }
     }
     let mut lowering = Lowering::new(float, &ranges, recipe);
+    lowering.masked = masked;
     if recipe.per_channel {
         lowering.channels = channel_ranges(float, samples)?;
     }
     let dyadic = float.nodes.iter().any(|n| n.op.is_discontinuous());
     for (i, id) in float.inputs.iter().enumerate() {
-        let kind = InputKind { made_up: notes.calibration_samples == 0, integer: float.values[id.0].integer, dyadic };
+        let (made_up, integer) = (notes.calibration_samples == 0, float.values[id.0].integer);
+        let kind = InputKind { made_up, integer, dyadic };
         let values = samples.values(i);
         let on = |scale, bounds| Input { name: specs[i].name.clone(), shape: dims(&specs[i].shape), bounds, scale };
         if let Some(declared) = recipe.inputs.get(&specs[i].name) {
             lowering.input(*id, on(declared.scale, declared.bounds));
+            continue;
+        }
+        if let Some(bounds) = role_bounds(roles[i], values) {
+            lowering.input(*id, on(Scale::ONE, bounds));
             continue;
         }
         if let Some((scale, bounds)) = grid::of_trees(float, *id, values, recipe) {
@@ -154,7 +205,12 @@ pub fn quantize(
         let is_table = !kind.made_up && readers.peek().is_some() && readers.all(|n| is_tabular(&n.op_type));
         let table = grid::of_table(&specs[i].shape, kind.integer, values, recipe).filter(|_| is_table);
         let Some((scale, bounds, columns)) = table else {
-            lowering.input(*id, declare(&specs[i], values, recipe, kind)?);
+            let mut input = declare(&specs[i], values, recipe, kind, None)?;
+            let needed = needed_unit(float, *id, input.scale.to_f64(), recipe.private_weights);
+            if let Some(unit) = needed.filter(|_| input.scale != Scale::ONE) {
+                input = declare(&specs[i], values, recipe, kind, Some(unit))?;
+            }
+            lowering.input(*id, input);
             continue;
         };
         lowering.input(*id, on(scale, bounds));
@@ -164,7 +220,9 @@ pub fn quantize(
             source,
         })?;
     }
+    let stage = Stage::new("quantising", float.nodes.len());
     for node in &float.nodes {
+        stage.step();
         lowering.node(node).map_err(|source| QuantizeError::Node {
             name: node.name.clone(),
             op: node.op_type.clone(),
@@ -195,8 +253,14 @@ struct InputKind {
     dyadic: bool,
 }
 
-/// Declares an input: its unit and interval.
-fn declare(spec: &InputSpec, values: &[f64], recipe: &Recipe, kind: InputKind) -> Result<Input, QuantizeError> {
+/// Declares an input: its unit, at most `finest` if there is such, and interval.
+fn declare(
+    spec: &InputSpec,
+    values: &[f64],
+    recipe: &Recipe,
+    kind: InputKind,
+    finest: Option<f64>,
+) -> Result<Input, QuantizeError> {
     let InputKind { made_up, integer, dyadic } = kind;
     let input = |lo: i64, hi: i64, scale: Scale| Input {
         name: spec.name.clone(),
@@ -256,6 +320,8 @@ fn declare(spec: &InputSpec, values: &[f64], recipe: &Recipe, kind: InputKind) -
         }
     };
     let unit = (range.hi - range.lo) / levels;
+    let least = (range.hi - range.lo) * libm::ldexp(1.0, -MAX_INPUT_BITS);
+    let unit = finest.map_or(unit, |finest| unit.min(finest).max(least));
     if dyadic {
         let exponent = libm::floor(libm::log2(unit));
         #[allow(clippy::cast_possible_truncation)] // an exponent
@@ -305,9 +371,28 @@ pub(crate) fn cheap_width(lo: i64, hi: i64) -> u64 {
     }
 }
 
-/// Uniform pseudo-random inputs, the same everywhere.
-#[allow(clippy::cast_precision_loss)] // 53 bits
-fn random_samples(specs: &[InputSpec], integer: &[bool], (lo, hi): (f64, f64)) -> Result<Samples, DataError> {
+/// The interval of an input of ids or of a mask, which the samples need not reach the ends of.
+fn role_bounds(role: Role, values: &[f64]) -> Option<Interval> {
+    let whole = values.iter().all(|v| *v == libm::floor(*v) && v.abs() < f64::from(i32::MAX));
+    #[allow(clippy::cast_possible_truncation)] // checked
+    let (lo, hi) = values.iter().fold((0, 0), |(lo, hi): (i64, i64), v| (lo.min(*v as i64), hi.max(*v as i64)));
+    match role {
+        Role::Ids { rows } | Role::Positions { rows } if whole => {
+            Some(Interval::new(lo, hi.max(i64::from(rows) - 1).max(lo + 1)))
+        }
+        Role::Mask if whole && lo == 0 && hi <= 1 => Some(Interval::new(0, 1)),
+        _ => None,
+    }
+}
+
+/// Uniform pseudo-random inputs, the same everywhere; ids within their tables, positions in order, masks of ones.
+#[allow(clippy::cast_precision_loss)] // 53 bits, and indices
+fn random_samples(
+    specs: &[InputSpec],
+    kinds: &[(bool, Role)],
+    (lo, hi): (f64, f64),
+    count: usize,
+) -> Result<Samples, DataError> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
         // xorshift64*
@@ -318,21 +403,21 @@ fn random_samples(specs: &[InputSpec], integer: &[bool], (lo, hi): (f64, f64)) -
     };
     let arrays = specs
         .iter()
-        .zip(integer)
-        .map(|(s, integer)| {
-            let mut value = |_| {
-                let value = lo + (hi - lo) * next();
+        .zip(kinds)
+        .map(|(s, (integer, role))| {
+            let length = s.shape.last().copied().unwrap_or(1).max(1);
+            let mut value = |i: usize| match role {
+                Role::Ids { rows } => libm::floor(next() * f64::from(*rows)),
+                Role::Positions { rows } => ((i % length) as f64).min(f64::from(*rows) - 1.0),
+                Role::Mask => 1.0,
                 // Integers, both ends included.
-                if *integer {
-                    libm::round(value)
-                } else {
-                    value
-                }
+                Role::Plain if *integer => libm::round(lo + (hi - lo) * next()),
+                Role::Plain => lo + (hi - lo) * next(),
             };
             NamedTensor {
                 name: s.name.clone(),
-                shape: [&[MADE_UP], s.shape.as_slice()].concat(),
-                data: (0..MADE_UP * s.shape.iter().product::<usize>()).map(&mut value).collect(),
+                shape: [&[count], s.shape.as_slice()].concat(),
+                data: (0..count * s.shape.iter().product::<usize>()).map(&mut value).collect(),
             }
         })
         .collect();

@@ -12,6 +12,7 @@ use crate::{
     graph::TensorId,
     model::QuantizedModel,
     onnx::{graph::ValueId, tensor::Tensor, ImportError, OnnxModel},
+    progress::Stage,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -128,9 +129,10 @@ pub fn accuracy(float: &OnnxModel, model: &QuantizedModel, samples: &Samples) ->
         return Err(ReportError::OtherModel);
     }
     let matched = match_nodes(float, model);
+    let stage = Stage::new("measuring accuracy", samples.len());
     let tallies = (0..samples.len())
         .into_par_iter()
-        .map(|s| one_sample(float, model, samples, s, &matched))
+        .map(|s| one_sample(float, model, samples, s, &matched).inspect(|_| stage.step()))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(summarise(float, model, &tallies, &matched))
 }

@@ -1,10 +1,12 @@
 //! What makes a graph valid. Everything later relies on these checks, whoever made the graph.
 
 use crate::{
-    bounds::{conservative_bounds, parameter_free_bounds, tight_bounds, FORM_LIMIT},
+    bounds::{conservative_bounds, may_read_outside, parameter_free_bounds, tight_bounds, FORM_LIMIT},
+    contraction::ProductAxes,
     graph::{Form, Graph, Interval, Node, Op, Operand, Source, TensorInfo},
     index::{Coordinate, IndexMap},
     integers::Integers,
+    scale::Scale,
     with_integers,
 };
 
@@ -15,9 +17,10 @@ pub struct Limits;
 impl Limits {
     /// Elements of one tensor, form or parameter.
     pub const ELEMENTS: usize = 1 << 26;
-    /// Points that one operand of a product enumerates; a term enumerates no more than [`Limits::ELEMENTS`].
-    pub const VISITS: usize = 1 << 30;
-    /// Points of all factors of all maps of a graph.
+    /// Points of the form's axes and of those summed over, for a term or an operand of a product: multiply-accumulates of
+    /// whoever evaluates. No verifier enumerates them, so this only keeps counts far below 64 bits.
+    pub const VISITS: u64 = 1 << 40;
+    /// What checking a graph enumerates: points of all factors of all maps, and elements whose bounds differ.
     pub const WORK: usize = 1 << 28;
     /// Axes of an index space, all kinds together.
     pub const AXES: usize = 24;
@@ -31,8 +34,8 @@ impl Limits {
     pub const TABLE: usize = 1 << 20;
     /// Largest shift.
     pub const SHIFT: u8 = 40;
-    /// Largest window of a maximum.
-    pub const WINDOW: usize = 1 << 14;
+    /// Largest window of a maximum. Its elements are elements of a form, and cost what those cost.
+    pub const WINDOW: usize = 1 << 20;
 }
 
 /// Why a graph is invalid.
@@ -240,27 +243,24 @@ fn validate_scalars(node: &Node) -> Result<(), Problem> {
             [lo, hi].into_iter().flatten().try_for_each(|bound| interval(Interval::new(*bound, *bound)))
         }
         Op::Div { denominator } => interval(denominator.bounds),
-        Op::Table { .. } => Ok(()),
+        Op::Table { .. } | Op::OneHot { .. } => Ok(()),
     }
 }
 
-/// Points that all terms and the factors of all maps enumerate, and coordinates that they span.
+/// What checking enumerates: points and coordinates of the factors of all maps, and the elements of [`bounds_work`].
 fn graph_work(graph: &Graph) -> usize {
     let map_work = |map: &IndexMap, axes: &[u32]| {
         map.factors.iter().fold(map.num_points(axes), |work, f| work.saturating_add(f.size as usize))
     };
     let form_work = |form: &Form| {
-        let terms = form.terms.iter().map(|t| {
-            let axes: Vec<u32> = form.shape.iter().chain(&t.sums).copied().collect();
-            let visits = axes.iter().fold(1_usize, |v, s| v.saturating_mul(*s as usize));
-            visits.saturating_add(map_work(&t.map, &axes))
-        });
+        let terms =
+            form.terms.iter().map(|t| map_work(&t.map, &form.shape.iter().chain(&t.sums).copied().collect::<Vec<_>>()));
         let products = form.products.iter().flat_map(|p| {
             [&p.left, &p.right].map(|o| {
                 map_work(&o.map, &form.shape.iter().chain(&p.summed).chain(&o.sums).copied().collect::<Vec<_>>())
             })
         });
-        terms.chain(products).fold(0, usize::saturating_add)
+        terms.chain(products).fold(bounds_work(form), usize::saturating_add)
     };
     let nodes = graph.nodes.iter().map(|node| {
         let denominator = match &node.op {
@@ -270,6 +270,24 @@ fn graph_work(graph: &Graph) -> usize {
         form_work(&node.form).saturating_add(denominator)
     });
     nodes.chain(graph.outputs.iter().map(|o| form_work(&o.form))).fold(0, usize::saturating_add)
+}
+
+/// What the bounds of a form enumerate: where terms read parameters, or may read outside, elements differ along the axes
+/// that these terms read, and the summed axes are counted at each.
+fn bounds_work(form: &Form) -> usize {
+    let deciding: Vec<_> = form
+        .terms
+        .iter()
+        .filter(|t| {
+            let sizes: Vec<u32> = form.shape.iter().chain(&t.sums).copied().collect();
+            matches!(t.source, Source::Param(_)) || may_read_outside(&t.map, &sizes)
+        })
+        .collect();
+    let decides = |axis: usize| deciding.iter().any(|t| t.map.uses(axis));
+    let sizes = form.shape.iter().enumerate().filter(|(axis, _)| decides(*axis));
+    let elements = sizes.fold(1_usize, |n, (_, size)| n.saturating_mul(*size as usize));
+    let counts = deciding.iter().map(|t| t.sums.iter().fold(elements, |n, size| n.saturating_mul(*size as usize)));
+    counts.fold(0, usize::saturating_add)
 }
 
 fn validate_node(graph: &Graph, node: &Node, tensors: &[TensorInfo]) -> Result<(), Problem> {
@@ -317,6 +335,17 @@ fn validate_node(graph: &Graph, node: &Node, tensors: &[TensorInfo]) -> Result<(
             }
             Ok(())
         }
+        Op::OneHot { size } => {
+            volume(&node.output_shape())?;
+            let (lo, hi) = (-i64::from(*size), i64::from(*size) - 1);
+            if node.form.bounds.lo < lo || node.form.bounds.hi > hi {
+                return Err(Problem::Rule("an index of a one-hot vector may be outside of it"));
+            }
+            if node.shift != 0 || node.scale != Scale::ONE {
+                return Err(Problem::Rule("one-hot vectors have no shift, and the unit one"));
+            }
+            Ok(())
+        }
     }
 }
 
@@ -328,7 +357,7 @@ fn validate_form(graph: &Graph, form: &Form, tensors: &[TensorInfo]) -> Result<(
     let mut axes;
     for term in &form.terms {
         axes = form.shape.iter().chain(&term.sums).copied().collect::<Vec<_>>();
-        validate_map(&term.map, &axes, source_len(graph, tensors, term.source)?, Limits::ELEMENTS)?;
+        validate_map(&term.map, &axes, source_len(graph, tensors, term.source)?)?;
         for sum in form.shape.len()..axes.len() {
             if !term.map.uses(sum) && term.sums[sum - form.shape.len()] != 1 {
                 return Err(Problem::Map("a summed axis that the map does not read"));
@@ -339,9 +368,13 @@ fn validate_form(graph: &Graph, form: &Form, tensors: &[TensorInfo]) -> Result<(
         if matches!(product.right.source, Source::Param(_)) {
             return Err(Problem::Product("a parameter stands on the left"));
         }
+        // What a sumcheck runs over, and what one side adds up.
+        let inner = ProductAxes::new(form, product).inner();
+        volume(&inner.iter().map(|a| a.size).collect::<Vec<_>>())?;
         for operand in [&product.left, &product.right] {
+            volume(&operand.sums)?;
             axes = form.shape.iter().chain(&product.summed).chain(&operand.sums).copied().collect();
-            validate_map(&operand.map, &axes, source_len(graph, tensors, operand.source)?, Limits::VISITS)?;
+            validate_map(&operand.map, &axes, source_len(graph, tensors, operand.source)?)?;
             for (axis, size) in axes.iter().enumerate().skip(form.shape.len()) {
                 if !operand.map.uses(axis) && *size != 1 {
                     return Err(Problem::Product("a side does not read a summed axis"));
@@ -401,13 +434,17 @@ fn source_len(graph: &Graph, tensors: &[TensorInfo], source: Source) -> Result<u
     .ok_or_else(|| Problem::Undefined(format!("{source:?}")))
 }
 
-fn validate_map(map: &IndexMap, axes: &[u32], length: usize, most_visits: usize) -> Result<(), Problem> {
+fn validate_map(map: &IndexMap, axes: &[u32], length: usize) -> Result<(), Problem> {
     cap("the number of axes", axes.len(), Limits::AXES)?;
     if axes.contains(&0) {
         return Err(Problem::EmptyAxis);
     }
-    let visits = axes.iter().fold(1_usize, |v, s| v.saturating_mul(*s as usize));
-    cap("the number of reads", visits, most_visits)?;
+    let visits = axes.iter().fold(1_u64, |v, s| v.saturating_mul((*s).into()));
+    if visits > Limits::VISITS {
+        let clipped = |v: u64| usize::try_from(v).unwrap_or(usize::MAX);
+        let (actual, limit) = (clipped(visits), clipped(Limits::VISITS));
+        return Err(Problem::TooLarge { what: "the number of reads", actual, limit });
+    }
     let mut seen = vec![false; axes.len()];
     for factor in &map.factors {
         if factor.axes.is_empty() {

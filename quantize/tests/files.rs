@@ -83,6 +83,47 @@ fn writes_what_it_reads() {
 }
 
 #[test]
+fn integers_that_would_change_are_refused_with_their_place() {
+    let dir = Dir::new("inexact");
+    let place = |path: PathBuf| match read_samples(&path, &one()).unwrap_err() {
+        DataError::Inexact { place, value: 9_007_199_254_740_993, .. } => place,
+        other => panic!("{other}"),
+    };
+    assert_eq!(place(dir.file("a.json", r#"{"a": [[1, 2], [9007199254740993, 4]]}"#)), "element 2");
+    assert_eq!(place(dir.file("a.csv", "1,2\n3,9007199254740993\n")), "line 2, column 2");
+    let header = "{'descr': '<i8', 'fortran_order': False, 'shape': (1, 2), }";
+    let numbers: Vec<u8> = [1_i64, (1 << 53) + 1].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+    let npy = [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), &numbers].concat();
+    let path = dir.0.join("a.npy");
+    std::fs::write(&path, &npy).unwrap();
+    assert_eq!(place(path), "element 1");
+    // 2^53 and its multiples are what they are.
+    let even = dir.file("b.json", r#"{"a": [9007199254740992, -18014398509481984]}"#);
+    assert_eq!(read_samples(&even, &one()).unwrap().values(0), [9_007_199_254_740_992.0, -18_014_398_509_481_984.0]);
+}
+
+#[test]
+fn an_archive_of_numpy_is_read_whatever_its_types() {
+    // Written by numpy and ml_dtypes (tests/models/make_cli_cases.py): int64, float16, bfloat16, bool, uint64 and an array in Fortran's order.
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/cli/types.npz");
+    let arrays = read_npz(&path).unwrap();
+    let values: Vec<(&str, &[usize], &[f64])> =
+        arrays.iter().map(|a| (a.name.as_str(), a.shape.as_slice(), a.data.as_slice())).collect();
+    assert_eq!(
+        values,
+        [
+            ("ids", &[1, 3][..], &[101.0, 30_521.0, -1.0][..]),
+            ("half", &[2], &[0.333_251_953_125, -65504.0]),
+            ("brain", &[2], &[0.333_984_375, -2.5]),
+            ("mask", &[2, 2], &[1.0, 0.0, 0.0, 1.0]),
+            ("large", &[1], &[9_223_372_036_854_775_808.0]),
+            ("columns", &[2, 3], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]),
+        ]
+    );
+}
+
+#[test]
 fn refuses_what_does_not_fit_with_its_place() {
     let dir = Dir::new("refused");
     let read = |text: &str| read_samples(&dir.file("a.json", text), &specs());

@@ -1,9 +1,13 @@
 //! Files that are no models, models that are not supported, and dimensions that need a value.
 #![allow(clippy::unwrap_used)]
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::PathBuf,
+};
 use zkonnx_quantize::{
-    onnx::{inspect::inspect, ImportOptions},
+    data::{NamedTensor, Samples},
+    onnx::{graph::ValueId, inspect::inspect, ImportOptions},
     ImportError, OnnxModel,
 };
 
@@ -72,6 +76,54 @@ fn binds_symbolic_dimensions() {
     let file = path("ops/misc/symbolic_batch.onnx");
     let model = OnnxModel::from_path(&file, &BTreeMap::new()).unwrap();
     assert_eq!(model.inputs()[0].shape[0], 1);
+    // A batch of none has no output, and is no reason to panic.
+    let none = OnnxModel::from_path(&file, &BTreeMap::from([(symbol(&file), 0)]));
+    assert!(none.is_err());
+}
+
+/// The symbol of the first axis.
+fn symbol(file: &std::path::Path) -> String {
+    let unknown = OnnxModel::from_path(file, &BTreeMap::from([("nothing".into(), 1)])).unwrap_err();
+    let ImportError::UnknownDim { known, .. } = unknown else { panic!("{unknown}") };
+    known.into_iter().find(|name| !name.contains(':')).unwrap()
+}
+
+#[test]
+fn an_input_without_elements_is_no_input() {
+    let model = OnnxModel::from_path(&path("variants/files/empty_past.onnx"), &BTreeMap::new()).unwrap();
+    assert_eq!(model.inputs().len(), 1);
+    assert!(model.graph().notes.iter().any(|n| n.contains("'past' of shape [1, 0, 4] has no elements")));
+    // An array of none for it is no array too many.
+    let samples = |rows: usize| {
+        let x = NamedTensor { name: "x".into(), shape: vec![1, 3, 4], data: vec![0.5; 12] };
+        let past = NamedTensor { name: "past".into(), shape: vec![1, rows, 4], data: vec![0.0; 4 * rows] };
+        Samples::new(&model.inputs(), vec![x, past])
+    };
+    assert_eq!(samples(0).unwrap().len(), 1);
+    assert!(samples(1).is_err());
+}
+
+#[test]
+fn infinities_behind_a_softmax_are_noted() {
+    let model = OnnxModel::from_path(&path("variants/files/is_nan.onnx"), &BTreeMap::new()).unwrap();
+    assert_eq!(model.graph().notes.len(), 1);
+    assert!(model.graph().notes[0].contains("masked altogether"));
+}
+
+#[test]
+fn constants_that_only_went_into_others_are_not_kept() {
+    let mut files = 0;
+    for entry in std::fs::read_dir(path("ops/misc")).unwrap() {
+        let file = entry.unwrap().path();
+        let Ok(model) = OnnxModel::from_path(&file, &BTreeMap::new()) else { continue };
+        let graph = model.graph();
+        let outputs = graph.outputs.iter().map(|(_, id)| *id);
+        let read: HashSet<_> = graph.nodes.iter().flat_map(|n| n.inputs.clone()).chain(outputs).collect();
+        let kept = (0..graph.values.len()).filter(|i| graph.values[*i].constant.is_some());
+        assert_eq!(kept.filter(|i| !read.contains(&ValueId(*i))).count(), 0, "{}", file.display());
+        files += 1;
+    }
+    assert!(files > 10);
 }
 
 /// What the error of a file in `tests/refused` says.
@@ -83,11 +135,15 @@ const REFUSED: &[(&str, &str)] = &[
     ("function_with_a_default", "default values"),
     ("functions_that_double", "too many nodes"),
     ("if_of_other_shapes", "branches of different shapes"),
+    ("integers_found_as_it_runs", "the file finds the range of as it runs, other than in products"),
     ("lengths_of_inputs", "input 4 must be a constant"),
     ("loop_of_large_constants", "too many nodes or constants"),
     ("loop_of_unknown_length", "input 0 must be a constant"),
     ("loop_without_end", "16384 iterations"),
     ("loops_in_loops", "too many nodes"),
+    ("nodes_in_a_circle", "which nothing before it computes"),
+    ("past_without_entries", "no elements"),
+    ("scale_found_as_it_runs", "as an output"),
     ("too_many_activation_parameters", "more activation parameters"),
 ];
 

@@ -9,6 +9,7 @@ use zkonnx_quantize::{
     data::{dequantise_output, quantise_input, read_npz, NamedTensor, Samples},
     eval::evaluate,
     model::QuantizedModel,
+    onnx::{inspect::inspect, ImportOptions},
     quantize, OnnxModel, Recipe,
 };
 
@@ -21,6 +22,8 @@ struct Case {
     samples: Samples,
     /// Per output: name and all samples' values.
     expected: Vec<NamedTensor>,
+    /// What ONNX Runtime gives, where the file rounds as it runs and `expected` is what it rounds.
+    file: Vec<NamedTensor>,
 }
 
 fn load(path: &Path) -> Result<Case, String> {
@@ -31,7 +34,7 @@ fn load(path: &Path) -> Result<Case, String> {
         own.map(|(name, a)| NamedTensor { name, ..a.clone() }).collect()
     };
     let samples = Samples::new(&model.inputs(), part("in_")).map_err(|e| e.to_string())?;
-    Ok(Case { model, samples, expected: part("out_") })
+    Ok(Case { model, samples, expected: part("out_"), file: part("file_") })
 }
 
 fn expected<'a>(case: &'a Case, name: &str, sample: usize) -> &'a [f64] {
@@ -115,8 +118,11 @@ fn all_cases(folder: &str) -> Vec<PathBuf> {
 }
 
 fn run_all(folder: &str, recipe: &Recipe, tolerance: f64, float: bool) {
+    run_cases(folder, all_cases(folder), recipe, tolerance, float);
+}
+
+fn run_cases(folder: &str, cases: Vec<PathBuf>, recipe: &Recipe, tolerance: f64, float: bool) {
     let mut failures = Vec::new();
-    let cases = all_cases(folder);
     assert!(cases.len() >= 50, "only {} operator cases", cases.len());
     for path in cases {
         let name = path.strip_prefix(root(folder)).unwrap().display().to_string();
@@ -161,4 +167,115 @@ fn every_variant_agrees_with_onnx_runtime() {
     let recipe =
         Recipe { bits: 14, input_bits: 14, table_bits: 13, shift: 14, max_range_bits: 18, ..Recipe::default() };
     run_all("variants", &recipe, 0.005, true);
+}
+
+/// What a file rounds to 16 bits it rounds so at any width of the recipe: inputs follow the file.
+#[test]
+fn activations_of_sixteen_bits_are_those_of_the_file_at_any_width() {
+    for name in ["qdq_int16_13", "qdq_int16_21", "qdq_uint16_13", "qdq_uint16_21"] {
+        let case = load(&root("variants").join(format!("quantised/{name}.onnx"))).unwrap();
+        for bits in [6, 10, 16] {
+            let worst = check_integer(&case, &Recipe::of_bits(bits), 1e-4);
+            println!("{name} {bits}: {:.4} %", 100.0 * worst.unwrap_or_else(|e| panic!("{name}, {bits} bits: {e}")));
+        }
+    }
+}
+
+/// Files that quantise activations as they run are imported without that rounding: which their owner is told.
+#[test]
+fn what_is_imported_is_near_what_files_give_that_quantise_as_they_run() {
+    let recipe = Recipe::of_bits(12);
+    let mut found = 0;
+    for path in all_cases("variants") {
+        let mut case = load(&path).unwrap();
+        if case.file.is_empty() {
+            continue;
+        }
+        found += 1;
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        case.expected = std::mem::take(&mut case.file);
+        let worst = check_integer(&case, &recipe, 0.03).unwrap_or_else(|e| panic!("{name}: {e}"));
+        println!("{name}: {:.3} %", 100.0 * worst);
+        let inspection = inspect(&path, &ImportOptions::default()).unwrap();
+        assert_eq!(inspection.notes.len(), 1, "{name}: {:?}", inspection.notes);
+        let (_, notes) = quantize(&case.model, Some(&case.samples), &recipe).unwrap();
+        for said in [&inspection.notes, &notes.warnings] {
+            assert!(said.iter().any(|n| n.contains("run-time rounding is not reproduced")), "{name}: {said:?}");
+        }
+        assert!(inspection.to_string().contains(&inspection.notes[0]), "{name}");
+    }
+    assert!(found >= 17, "{found} such files");
+}
+
+/// The cases of masks, pooling and whole transformers.
+fn transformers() -> Vec<PathBuf> {
+    let families = ["masks", "pooling", "transformers"].map(|f| root("variants").join(f));
+    all_cases("variants").into_iter().filter(|path| families.iter().any(|f| path.starts_with(f))).collect()
+}
+
+#[test]
+fn transformers_agree_at_every_width() {
+    for (bits, tolerance) in [(8, 0.1), (10, 0.03), (12, 0.01), (16, 0.001), (20, 0.0005), (24, 0.0005)] {
+        run_cases("variants", transformers(), &Recipe::of_bits(bits), tolerance, false);
+    }
+}
+
+#[test]
+fn transformers_agree_with_private_weights() {
+    // One-hot vectors times embeddings have no factor but the weights.
+    let (declared_weight_bits, declared_bias_bits) = (28, 48);
+    let recipe = Recipe { private_weights: true, declared_weight_bits, declared_bias_bits, ..Recipe::of_bits(12) };
+    run_cases("variants", transformers(), &recipe, 0.02, false);
+}
+
+#[test]
+fn masks_set_no_scale() {
+    // The same scores and values with and without a mask in calibration: hidden scores leave the others as fine as they are.
+    let recipe = Recipe::default();
+    for case in ["constant_min", "product_min", "where_min", "filled_65504", "both_1e9", "gpt2", "with_bias"] {
+        let case = load(&root("variants/masks").join(format!("{case}.onnx"))).unwrap();
+        let (model, _) = quantize(&case.model, Some(&case.samples), &recipe).unwrap();
+        let scores = model.graph.nodes.iter().find(|n| n.name.ends_with("/scores")).unwrap();
+        // Scores lie within ±6, or ±5 and a bias: ten bits of that.
+        assert!(scores.scale.to_f64() <= 12.0 / 1023.0, "{}", scores.scale.to_f64());
+    }
+}
+
+#[test]
+fn a_mask_of_ones_in_calibration_says_nothing_of_zeros() {
+    let case = load(&root("variants/pooling/mean.onnx")).unwrap();
+    let count = case.samples.len();
+    let arrays = case.samples.specs().iter().enumerate().map(|(i, spec)| NamedTensor {
+        name: spec.name.clone(),
+        shape: [&[count], spec.shape.as_slice()].concat(),
+        data: if spec.name == "mask" { vec![1.0; count * 8] } else { case.samples.values(i).to_vec() },
+    });
+    let samples = Samples::new(&case.model.inputs(), arrays.collect()).unwrap();
+    let (model, _) = quantize(&case.model, Some(&samples), &Recipe::default()).unwrap();
+    for s in 0..count {
+        let quantised = |(i, v)| quantise_input(i, v).unwrap();
+        let inputs: Vec<_> = model.graph.inputs.iter().zip(case.samples.sample(s)).map(quantised).collect();
+        assert!(inputs.iter().all(|i| i.clamped == 0));
+        let inputs: Vec<Vec<i64>> = inputs.into_iter().map(|i| i.values).collect();
+        let trace = evaluate(&model, &inputs).unwrap();
+        let actual = dequantise_output(&model.graph.outputs[0], &trace.outputs[0]).data;
+        for (a, w) in actual.iter().zip(expected(&case, "y", s)) {
+            assert!((a - w).abs() < 0.01, "sample {s}: {a}, ORT {w}");
+        }
+    }
+}
+
+#[test]
+fn models_of_text_quantise_without_samples() {
+    for case in ["transformers/bert", "transformers/sentence", "transformers/gpt", "transformers/llama"] {
+        let case = load(&root("variants").join(format!("{case}.onnx"))).unwrap();
+        for bits in [8, 10, 12, 16, 24] {
+            let (model, _) = quantize(&case.model, None, &Recipe::of_bits(bits)).unwrap();
+            let ids = &model.graph.inputs[0];
+            assert_eq!((ids.bounds.lo, ids.bounds.hi, ids.scale.to_f64()), (0, 23, 1.0));
+            if let Some(mask) = model.graph.inputs.get(1) {
+                assert_eq!((mask.bounds.lo, mask.bounds.hi, mask.scale.to_f64()), (0, 1, 1.0));
+            }
+        }
+    }
 }

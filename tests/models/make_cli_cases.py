@@ -5,12 +5,14 @@
 
 `dims` leaves sizes open in every way a file can; `refused` holds nodes that are not supported, for several reasons;
 `pixels` takes normalised images, and its .npz raw ones (`raw` uint8) with ONNX Runtime's outputs for
-`(raw / 255 - mean) / std` (MEAN and STD below); `label` gives a label and scores, `regressor` one number. Samples are
-named as the models' inputs.
+`(raw / 255 - mean) / std` (MEAN and STD below); `label` gives a label and scores, `regressor` one number. `external` is
+`regressor` with its weights in external.onnx.data; types.npz has arrays of several types. Samples are named as the
+models' inputs.
 """
 
 import pathlib
 
+import ml_dtypes
 import numpy as np
 import onnx
 import onnxruntime
@@ -116,6 +118,20 @@ def regressor():
     np.savez_compressed(ROOT / "regressor_samples.npz", x=rng.normal(size=(60, 1, 5)).astype(np.float32))
 
 
+def external():
+    """After `regressor`."""
+    (ROOT / "external.onnx.data").unlink(missing_ok=True)
+    model = onnx.load(ROOT / "regressor.onnx")
+    onnx.save(model, ROOT / "external.onnx", save_as_external_data=True, location="external.onnx.data", size_threshold=0)
+
+
+def types():
+    np.savez_compressed(
+        ROOT / "types.npz", ids=np.array([[101, 30521, -1]]), half=np.array([1 / 3, -65504], np.float16),
+        brain=np.array([1 / 3, -2.5]).astype(ml_dtypes.bfloat16), mask=np.array([[True, False], [False, True]]),
+        large=np.array([2**63], np.uint64), columns=np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3)))
+
+
 def scorer():
     """Takes the score of `regressor`."""
     f = TensorProto.FLOAT
@@ -128,5 +144,5 @@ def scorer():
 
 if __name__ == "__main__":
     ROOT.mkdir(exist_ok=True)
-    for make in (dims, refused, pixels, label, regressor, scorer):
+    for make in (dims, refused, pixels, label, regressor, external, types, scorer):
         make()

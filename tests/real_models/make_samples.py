@@ -3,9 +3,9 @@
     pip install -r requirements.txt
     python make_samples.py --models MODELS SAMPLES [--model NAME]
 
-For each model M of the directory MODELS: SAMPLES/M_calibration.npz (48 samples, 192 for small models) and
-SAMPLES/M_heldout.npz (64), arrays by input name with a leading axis of samples, and SAMPLES/M_expected.npz, ONNX Runtime's outputs on the held-out ones.
-Nothing is fetched. What is real and what is synthetic:
+For each model M of the directory MODELS: SAMPLES/M_calibration.npz (48 samples, 192 for small models, 12 for large ones) and
+SAMPLES/M_heldout.npz (64 or 12), arrays by input name with a leading axis of samples, and SAMPLES/M_expected.npz, ONNX Runtime's outputs on the held-out ones.
+Nothing is fetched (fetch.py and make_architectures.py do that, and make the rest). What is real and what is synthetic:
 
 * mtcnn_rnet: crops of photographs (the CIFAR-10 test images of this repository), scaled as MTCNN does. Hardly a face.
 * ppocr_cls: lines of letters drawn over such photographs and plain grounds, half of them upside down.
@@ -14,6 +14,11 @@ Nothing is fetched. What is real and what is synthetic:
 * alexa, hey_livekit: embeddings that speech_embedding gives for such audio. No wake word is among them, so every
   second sample is moved, by random search in the space of embeddings, until the score passes a random threshold.
 * magika: the tokens of real files: this repository's and those of the Python that runs this.
+* nanogpt: pieces of this repository's README. Its weights are random, and so are those of the other made architectures.
+* minilm_l3, minilm_l6_int8, bert_mini, gpt2_*, slovorez: random tokens, frequent ones more often, in sentences of several lengths.
+* resnet18_96*, mobilenetv2_96*, vit_s_focus: synthetic pictures of waves, ellipses and boxes; for MobileNetV2, variants of its classes.
+* ppocr_det, ppocr_rec: lines of letters over such pictures.
+* basic_pitch: synthetic notes. spindle_eeg: synthetic sleep. voicefilter: synthetic audio with the state that the model had there.
 
 Synthetic audio: voiced syllables by formants, tones, chirps, coloured noise, clicks, silence, and mixtures. Seeds
 are fixed, and calibration and held-out samples have seeds (or files) of their own.
@@ -26,12 +31,21 @@ import sys
 import numpy as np
 import onnxruntime
 
+import pictures
+from make_architectures import CLASSES
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 RATE = 16_000
 COUNTS = {"calibration": 48, "heldout": 64}
 # Small models, that many samples take no time with.
 SMALL = {"calibration": 192, "heldout": 64}
+# Large ones, that a sample takes a second or so with.
+LARGE = {"calibration": 12, "heldout": 12}
+SIZES = {
+    **dict.fromkeys(("alexa", "hey_livekit", "silero_vad_v6", "mtcnn_rnet"), SMALL),
+    **dict.fromkeys(("gpt2_small_last", "gpt2_small_all", "vit_s_focus", "basic_pitch", "spindle_eeg"), LARGE),
+}
 SEEDS = {"calibration": 20_261_121, "heldout": 20_261_122}
 
 
@@ -264,7 +278,198 @@ def magika(rng, count, _):
     return {"bytes": np.array([[tokens(c)] for c in contents], np.int32)}
 
 
-MODELS = [alexa, hey_livekit, silero_vad_v6, mtcnn_rnet, ppocr_cls, speech_embedding, magika]
+# Models of texts.
+
+
+def pieces(rng, count, length, vocabulary):
+    """Ids and masks of `count` sentences: [CLS] words [SEP], and padding in two thirds of them; frequent ids are small, as in BERT's table."""
+    ids, masks = np.zeros((count, 1, length), np.int64), np.zeros((count, 1, length), np.int64)
+    for i in range(count):
+        n = length - 2 if i % 3 == 0 else int(rng.integers(2, length - 2))
+        words = 1996 + np.minimum(np.floor(np.exp(rng.uniform(0, np.log(vocabulary - 1996), n))), vocabulary - 1997)
+        ids[i, 0, : n + 2] = [101, *words, 102]
+        masks[i, 0, : n + 2] = 1
+    return ids, masks
+
+
+def minilm_l3(rng, count, _):
+    ids, masks = pieces(rng, count, 16, 30_522)
+    return {"input_ids": ids, "attention_mask": masks}
+
+
+def minilm_l6_int8(rng, count, _):
+    ids, masks = pieces(rng, count, 16, 30_522)
+    return {"input_ids": ids, "attention_mask": masks, "token_type_ids": np.zeros_like(ids)}
+
+
+def bert_mini(rng, count, _):
+    """Pairs of sentences: the types of the second half are 1."""
+    ids, masks = pieces(rng, count, 16, 30_522)
+    return {"input_ids": ids, "attention_mask": masks, "token_type_ids": masks * (np.arange(16) >= 8)}
+
+
+def gpt2_small_last(rng, count, _):
+    """Frequent ids are small, as in byte-pair tables."""
+    return {"input_ids": np.floor(np.exp(rng.uniform(0, np.log(50_257), (count, 1, 16)))).astype(np.int64)}
+
+
+def gpt2_small_all(rng, count, _):
+    return gpt2_small_last(rng, count, _)
+
+
+def nanogpt(rng, count, _):
+    """Pieces of this repository's README in an alphabet of 65 characters."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    alphabet = "\n !$&',-.3:;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    ids = np.array([alphabet.index(c) for c in text if c in alphabet])
+    half = len(ids) // 2
+    part = ids[:half] if rng.part == "calibration" else ids[half:]
+    return {"idx": np.stack([part[None, at : at + 64] for at in rng.integers(0, len(part) - 64, count)])}
+
+
+def slovorez(rng, count, _):
+    """Words: letters 2 to 34, padded with zeros to 24."""
+    ids = np.zeros((count, 1, 24), np.int32)
+    for word in ids:
+        n = int(rng.integers(3, 20))
+        word[0, :n] = rng.integers(2, 35, n)
+    return {"input_layer": ids}
+
+
+# Models of pictures.
+
+
+def scenes(rng, count, size):
+    """Synthetic pictures [count, size, size, 3], bytes."""
+    first = 10_000 if rng.part == "calibration" else 20_000
+    return np.stack([pictures.picture(first + i, size, size) for i in range(count)])
+
+
+def resnet18_96(rng, count, _):
+    return {"input": pictures.normalised(scenes(rng, count, 96))[:, None]}
+
+
+def resnet18_96_bn(rng, count, _):
+    return resnet18_96(rng, count, _)
+
+
+def mobilenetv2_96(rng, count, _):
+    """Variants of the pictures that its classes were made of."""
+    chosen = [CLASSES[i] for i in rng.integers(0, len(CLASSES), count)]
+    images = np.stack([pictures.varied(rng, pictures.picture(seed, 96, 96)) for seed in chosen])
+    return {"input": pictures.normalised(images)[:, None]}
+
+
+def mobilenetv2_96_bn(rng, count, _):
+    return mobilenetv2_96(rng, count, _)
+
+
+def vit_s_focus(rng, count, _):
+    return {"input_image": pictures.normalised(scenes(rng, count, 224))[:, None]}
+
+
+def text_over(rng, image, lines):
+    """Draws lines of letters over a picture of bytes."""
+    image = image.astype(np.float64)
+    height, width = image.shape[:2]
+    for _ in range(lines):
+        ink = letters(rng)
+        y, x = int(rng.integers(0, max(height - 48, 0) + 1)), int(rng.integers(0, 20))
+        part = image[y : y + 48, x : x + 192]
+        ink = ink[: part.shape[0], : part.shape[1], None]
+        colour = np.full(3, 255.0 * (part.mean() < 128)) + rng.uniform(-40, 40, 3)
+        part[:] = part * (1 - ink) + colour * ink
+    return np.round(np.clip(image, 0, 255))
+
+
+def ppocr_det(rng, count, _):
+    """One to three lines of letters over synthetic pictures, blue first, as PaddleOCR scales them."""
+    images = [text_over(rng, image, rng.integers(0, 4)) for image in scenes(rng, count, 160)]
+    return {"x": pictures.normalised(np.stack(images)[..., ::-1])[:, None]}
+
+
+def ppocr_rec(rng, count, _):
+    """One line of letters over a piece of a synthetic picture."""
+    images = [text_over(rng, image[:48], 1) for image in scenes(rng, count, 192)]
+    return {"x": ((np.stack(images)[..., ::-1] / 255 - 0.5) / 0.5).astype(np.float32).transpose(0, 3, 1, 2)[:, None]}
+
+
+# Models of signals.
+
+
+def basic_pitch(rng, count, _):
+    """Two seconds of notes: harmonics that decay, at 22,050 Hz."""
+    t = np.arange(43_844) / 22_050
+    out = []
+    for _ in range(count):
+        clip = 1e-4 * rng.standard_normal(len(t))
+        for _ in range(rng.integers(1, 9)):
+            pitch, start = 440 * 2 ** (rng.integers(-24, 25) / 12), rng.uniform(0, 1.8)
+            since = np.maximum(t - start, 0)
+            envelope = (t >= start) * np.minimum(since / 0.01, 1) * np.exp(-since / rng.uniform(0.1, 1))
+            harmonics = sum(np.sin(2 * np.pi * h * pitch * since) / h ** rng.uniform(1, 2) for h in range(1, 7))
+            clip += rng.uniform(0.05, 0.4) * envelope * harmonics
+        out.append(np.clip(clip, -1, 1).astype(np.float32)[None, :, None])
+    return {"serving_default_input_2:0": np.stack(out)}
+
+
+def spindle_eeg(rng, count, _):
+    """30 s of synthetic sleep at 250 Hz: noise that falls with the frequency, slow waves, and bursts of 12 to 15 Hz; with
+    the magnitudes of its bands between 12 and 24 Hz, the Shannon wavelet's, 3 to 13 of its centre wide. Both normalised."""
+    n, rate = 7500, 250
+    t, frequencies = np.arange(n) / rate, np.fft.fftfreq(n, 1 / rate)
+    raw, bands = [], []
+    for _ in range(count):
+        spectrum = np.fft.rfft(rng.standard_normal(n))
+        spectrum /= np.maximum(np.arange(len(spectrum)), 8)
+        x = np.fft.irfft(spectrum, n)
+        x /= x.std()
+        for _ in range(rng.integers(0, 7)):
+            burst = np.exp(-(((t - rng.uniform(1, 29)) / rng.uniform(0.3, 0.8)) ** 2))
+            x += rng.uniform(0.5, 2) * burst * np.sin(2 * np.pi * rng.uniform(12, 15) * t)
+        parts = np.fft.fft(x)
+        lines = []
+        for scale in np.geomspace(135, 270, 15):
+            inside = np.abs(frequencies - 13 * rate / scale) < 3 * rate / scale
+            lines.append(np.sqrt(scale) * np.abs(np.fft.ifft(parts * inside)))
+        z = lambda a: ((a - a.mean(-1, keepdims=True)) / a.std(-1, keepdims=True)).astype(np.float32)
+        raw.append(z(x)[None, None])
+        bands.append(z(np.stack(lines))[None])
+    return {"raw_signal": np.stack(raw), "spectrogram": np.stack(bands)}
+
+
+def voicefilter(rng, count, models):
+    """Four steps of 128 log-mel bands of synthetic audio, stacked by four, with a random voice and the state before them."""
+    session = load(models, "voicefilter")
+    size, hop, bands = 1200, 160, 128
+    mel = lambda f: 2595 * np.log10(1 + f / 700)
+    edges = 700 * (10 ** (np.linspace(mel(20), mel(7600), bands + 2) / 2595) - 1)
+    f = np.arange(size // 2 + 1) * RATE / size
+    rise = (f - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    fall = (edges[2:, None] - f) / (edges[2:] - edges[1:-1])[:, None]
+    filters = np.maximum(0, np.minimum(rise, fall)).T
+    samples = []
+    for i in range(count):
+        frames = np.lib.stride_tricks.sliding_window_view(audio(rng, 0.6, i), size)[::hop]
+        power = np.abs(np.fft.rfft(frames * np.hanning(size + 1)[:-1])) ** 2
+        logs = np.log(power @ filters + 1e-6)
+        stacked = np.concatenate([logs[j : len(logs) - 3 + j] for j in range(4)], 1).astype(np.float32)[None]
+        voice = rng.standard_normal((1, 256))
+        voice = (voice / np.linalg.norm(voice)).astype(np.float32)
+        h, c = np.zeros((3, 1, 512), np.float32), np.zeros((3, 1, 512), np.float32)
+        for _ in range(int(rng.integers(0, 6))):
+            *_, h, c = session.run(None, {"stacked_logmel": stacked[:, :4], "dvec": voice, "h0": h, "c0": c})
+            stacked = stacked[:, 4:]
+        samples.append((stacked[:, :4], voice, h, c))
+    return {name: np.stack(a) for name, a in zip(("stacked_logmel", "dvec", "h0", "c0"), zip(*samples))}
+
+
+MODELS = [
+    *(alexa, hey_livekit, silero_vad_v6, mtcnn_rnet, ppocr_cls, speech_embedding, magika),
+    *(nanogpt, minilm_l3, minilm_l6_int8, bert_mini, gpt2_small_last, gpt2_small_all),
+    *(resnet18_96, resnet18_96_bn, mobilenetv2_96, mobilenetv2_96_bn, ppocr_det, ppocr_rec, vit_s_focus),
+    *(basic_pitch, spindle_eeg, voicefilter, slovorez),
+]
 
 
 def load(models, name):
@@ -282,7 +487,7 @@ class Random(np.random.Generator):
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("samples", type=pathlib.Path)
     parser.add_argument("--models", type=pathlib.Path, required=True)
     parser.add_argument("--model")
@@ -292,8 +497,10 @@ def main():
         name = make.__name__
         if arguments.model not in (None, name):
             continue
-        small = name in ("alexa", "hey_livekit", "silero_vad_v6", "mtcnn_rnet")
-        for part, count in (SMALL if small else COUNTS).items():
+        if not (arguments.models / f"{name}.onnx").exists():
+            print(f"{name:18} is not in {arguments.models}")
+            continue
+        for part, count in SIZES.get(name, COUNTS).items():
             arrays = make(Random(part), count, arguments.models)
             np.savez_compressed(arguments.samples / f"{name}_{part}.npz", **arrays)
         session = load(arguments.models, name)

@@ -12,7 +12,7 @@ use zkonnx_circuits::{
     words::{CellKind, Lane},
 };
 use zkonnx_quantize::{
-    graph::{Form, Operand, Source},
+    graph::{Form, Node, Op, Operand, Source},
     index::{Coordinate, IndexMap},
     integers::Integers,
 };
@@ -184,6 +184,11 @@ impl Witness<'_> {
     fn tensor(&self, cells: &TensorCells) -> Vec<i128> {
         match *cells {
             TensorCells::Public(input) => self.inputs[input].iter().map(|v| i128::from(*v)).collect(),
+            TensorCells::OneHot { input, node } => {
+                let node = &self.model.graph.nodes[node];
+                let len = node.output_shape().iter().product::<u32>() as usize;
+                (0..len).map(|at| one_hot_element(node, &self.inputs[input], at).into()).collect()
+            }
             TensorCells::Word { offset, coef, word } => (0..self.model.placement.words[word.0].len)
                 .map(|e| i128::from(offset) + i128::from(coef) * self.cells.read(self.model, word, e))
                 .collect(),
@@ -297,4 +302,17 @@ pub fn address(map: &IndexMap, point: &[u32]) -> Option<usize> {
         let coordinate = u32::try_from(coordinate).ok().filter(|x| *x < factor.size)?;
         Some(address + coordinate as usize * factor.stride as usize)
     })
+}
+
+/// An element of the one-hot vectors of a public input, from the semantics alone.
+///
+/// # Panics
+/// When the node is none of such vectors.
+#[must_use]
+pub fn one_hot_element(node: &Node, input: &[i64], at: usize) -> i64 {
+    let Op::OneHot { size } = node.op else { panic!("one-hot vectors") };
+    let (row, place) = (at / size as usize, i64::try_from(at % size as usize).expect("a place"));
+    let point = points(&node.form.shape).nth(row).expect("a row");
+    let index = address(&node.form.terms[0].map, &point).map_or(0, |address| input[address]);
+    i64::from(index == place || index + i64::from(size) == place)
 }

@@ -2,7 +2,7 @@
 //! random. Nothing is honest here, so no term can hide behind another.
 
 use crate::{
-    debug_verifier::{address, points},
+    debug_verifier::{address, one_hot_element, points},
     lies::param_cell,
     weak_verifier::functionals,
 };
@@ -114,6 +114,9 @@ impl<'a> Random<'a> {
             }
             Source::Tensor(id) => match self.model.lowered.tensors[id.0 as usize] {
                 TensorCells::Public(input) => from_i64(self.inputs[input][at]),
+                TensorCells::OneHot { input, node } => {
+                    from_i64(one_hot_element(&self.model.graph.nodes[node], &self.inputs[input], at))
+                }
                 TensorCells::Word { offset, coef, word } => {
                     from_i64(offset) + from_i64(coef) * self.element(word.0, at, self.model.shape.num_active_rows())
                 }

@@ -311,6 +311,47 @@ pub fn attention_like(k: u8, limb_bits: u8, seed: u64) -> QuantizedModel {
     b.finish(k, limb_bits)
 }
 
+/// Rows of a table and of a tensor, picked by five indices into seven, some of which count from the end; and two of the vectors themselves.
+#[must_use]
+pub fn gather_like(k: u8, limb_bits: u8, seed: u64) -> QuantizedModel {
+    const SIZE: u32 = 7;
+    let mut b = GraphBuilder::new(seed);
+    let ids = b.input(&[5], -7, 6);
+    let x = b.input(&[SIZE, 2], -9, 9);
+    let table = b.param(3, SIZE, 12);
+    let mut index = form(&[5]);
+    index.terms.push(read(1, ids, &[5]));
+    let hot = b.node(index, 0, Op::OneHot { size: SIZE });
+    let vectors = Operand {
+        source: Source::Tensor(hot),
+        sums: Vec::new(),
+        map: IndexMap { base: 0, factors: vec![Factor::plain(0, 5, SIZE), Factor::plain(2, SIZE, 1)] },
+    };
+    let pick = |source: Source, factors: [Factor; 2]| Product {
+        coef: 1,
+        summed: vec![SIZE],
+        left: Operand { source, sums: Vec::new(), map: IndexMap { base: 0, factors: factors.to_vec() } },
+        right: vectors.clone(),
+    };
+    let mut rows = form(&[5, 3]);
+    rows.products.push(pick(Source::Param(table), [Factor::plain(1, 3, SIZE), Factor::plain(2, SIZE, 1)]));
+    let rows = b.node(rows, 0, relu(Some(10)));
+    let mut copy = form(&[SIZE, 2]);
+    copy.terms.push(read(1, x, &[SIZE, 2]));
+    let copy = b.node(copy, 0, relu(None));
+    let mut picked = form(&[5, 2]);
+    picked.products.push(pick(Source::Tensor(copy), [Factor::plain(1, 2, 1), Factor::plain(2, SIZE, 2)]));
+    b.output(picked);
+    let mut out = form(&[5, 3]);
+    out.terms.push(read(1, rows, &[5, 3]));
+    b.output(out);
+    let mut whole = form(&[2, SIZE]);
+    let map = IndexMap { base: SIZE, factors: vec![Factor::plain(0, 2, 2 * SIZE), Factor::plain(1, SIZE, 1)] };
+    whole.terms.push(Term { coef: 3, source: Source::Tensor(hot), sums: Vec::new(), map });
+    b.output(whole);
+    b.finish(k, limb_bits)
+}
+
 /// A chosen parameter's value changed by `by`; the graph stays the same.
 #[must_use]
 pub fn with_weight(model: &QuantizedModel, param: usize, index: usize, by: i64) -> QuantizedModel {

@@ -2,7 +2,7 @@
 //! index, cell by cell. What challenges make of them is the script's affair.
 
 use crate::{
-    debug_verifier::{address, points},
+    debug_verifier::{address, one_hot_element, points},
     graphs::{dense, form, read, GraphBuilder},
     lies::param_cell,
 };
@@ -143,6 +143,9 @@ impl Facts<'_> {
             }
             Source::Tensor(id) => match self.model.lowered.tensors[id.0 as usize] {
                 TensorCells::Public(input) => Affine::constant(self.inputs[input][at]),
+                TensorCells::OneHot { input, node } => {
+                    Affine::constant(one_hot_element(&self.model.graph.nodes[node], &self.inputs[input], at))
+                }
                 TensorCells::Word { offset, coef, word } => {
                     let mut value = Affine::constant(offset);
                     value.add(coef, &self.word(word.0, at));

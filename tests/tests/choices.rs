@@ -192,7 +192,7 @@ fn floors_are_exact_on_the_grid() {
 
 #[test]
 fn one_hot_vectors_have_their_one_in_place_or_nowhere() {
-    let case = case(&[(&[5], vec![0.0, 2.0, 4.0, 1.0, 7.0])], true, FloatOp::OneHot(5));
+    let case = case(&[(&[5], vec![0.0, 2.0, 4.0, 1.0, 7.0])], true, FloatOp::OneHot { depth: 5, wrap: false });
     let mut expected = vec![0.0; 25];
     for (row, at) in [(0, 0), (1, 2), (2, 4), (3, 1)] {
         expected[row * 5 + at] = 1.0;

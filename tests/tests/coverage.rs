@@ -34,6 +34,7 @@ fn models() -> Vec<QuantizedModel> {
         graphs::lenet_like(7, 6, 5),
         graphs::softmax_like(7, 5, 7),
         graphs::attention_like(6, 4, 9),
+        graphs::gather_like(6, 4, 10),
     ]
 }
 
@@ -180,7 +181,7 @@ fn complements(model: &CompiledModel) -> BTreeSet<WordId> {
     let nodes = model.lowered.nodes.iter().filter_map(|node| match node {
         NodeWords::Clamp(words) => of(&words.clamp),
         NodeWords::Max(words) => of(&words.clamp),
-        NodeWords::Table(_) | NodeWords::Division(_) => None,
+        NodeWords::Table(_) | NodeWords::Division(_) | NodeWords::OneHot(_) => None,
     });
     nodes.chain(model.lowered.inputs.iter().flatten().filter_map(|words| words.complement)).collect()
 }
@@ -210,7 +211,9 @@ fn every_form_is_defined_once() {
                     let resolved = form.resolve(&model.graph).expect("a form");
                     assert_eq!(resolved.shape, relation.shape, "{}", relation.name);
                     assert!(terms.iter().all(|term| term.coef != 0 && node(own).contains(&term.word.0)));
-                    assert!(terms.iter().any(|term| is_whole(relation, &term.map)), "{}", relation.name);
+                    let is_one_hot = matches!(model.graph.nodes[own].op, Op::OneHot { .. });
+                    // Of places the bits of their numbers are read (`gadgets::one_hot`).
+                    assert!(is_one_hot || terms.iter().any(|term| is_whole(relation, &term.map)), "{}", relation.name);
                     defined.push(*form);
                 }
                 (RelationKind::Constrain, Right::Words(right, 1)) => {
@@ -219,22 +222,30 @@ fn every_form_is_defined_once() {
                     assert!(right.is_empty() && term.coef == 1 && term.map == IndexMap::identity(&whole, 0));
                     let owner = model.lowered.nodes.iter().position(|node| match node {
                         NodeWords::Max(words) => words.selector == term.word,
+                        NodeWords::OneHot(words) => words.is_some_and(|words| words.hot == term.word),
                         _ => false,
                     });
-                    assert_eq!(whole, model.graph.nodes[owner.expect("a maximum")].form.shape, "the whole window");
+                    let owner = &model.graph.nodes[owner.expect("a maximum, or one-hot vectors")];
+                    let expected = match owner.op {
+                        Op::OneHot { .. } => owner.output_shape(),
+                        _ => owner.form.shape.clone(),
+                    };
+                    assert_eq!(whole, expected, "the whole window");
                 }
                 other => panic!("{}: {other:?}", relation.name),
             }
         }
-        let nodes = model.graph.nodes.iter().enumerate().flat_map(|(i, node)| {
+        // Vectors of a public input have no words, and nothing to define.
+        let is_public = |i: &usize| matches!(model.lowered.nodes[*i], NodeWords::OneHot(None));
+        let nodes = model.graph.nodes.iter().enumerate().filter(|(i, _)| !is_public(i)).flat_map(|(i, node)| {
             let denominator = matches!(node.op, Op::Div { .. }).then_some(FormRef::Denominator(i));
             [Some(FormRef::Node(i)), denominator].into_iter().flatten()
         });
         let expected: Vec<FormRef> = nodes.chain((0..model.graph.outputs.len()).map(FormRef::Output)).collect();
         assert_eq!(defined, expected, "each once, in the order of the graph");
         let constraints = model.lowered.relations.len() - defined.len();
-        let maxima = model.graph.nodes.iter().filter(|node| matches!(node.op, Op::Max { .. })).count();
-        assert_eq!(constraints, maxima);
+        let is_constrained = |node: &&NodeWords| matches!(node, NodeWords::Max(_) | NodeWords::OneHot(Some(_)));
+        assert_eq!(constraints, model.lowered.nodes.iter().filter(is_constrained).count());
     });
 }
 

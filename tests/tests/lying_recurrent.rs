@@ -139,7 +139,7 @@ fn rejects_states_of_two_steps_exchanged() {
     let case = case();
     let word = |step: u32| match case.model().lowered.tensors[step as usize + 1] {
         TensorCells::Word { word, .. } => word,
-        TensorCells::Public(_) => panic!("a state is hidden"),
+        TensorCells::Public(_) | TensorCells::OneHot { .. } => panic!("a state is hidden"),
     };
     for step in 0..STEPS - 1 {
         let (a, b) = (word(step), word(step + 1));

@@ -147,7 +147,7 @@ impl Grower {
                 let last = self.choose(2) == 1;
                 self.add(FloatOp::ArgMax { axis, last }, &[x]);
                 let index = self.values[self.values.len() - 1];
-                self.add(FloatOp::OneHot(shape[axis]), &[index]);
+                self.add(FloatOp::OneHot { depth: shape[axis], wrap: false }, &[index]);
             }
             30 => {
                 let (k, indices) = (1 + self.choose(shape[axis].min(3)), self.choose(2) == 1);

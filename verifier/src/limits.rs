@@ -60,8 +60,8 @@ impl Limits {
     pub const AXES: usize = validate::Limits::AXES;
     /// Elements of a tensor, form or parameter.
     pub const ELEMENTS: usize = validate::Limits::ELEMENTS;
-    /// Points that one operand of a product enumerates.
-    pub const VISITS: usize = validate::Limits::VISITS;
+    /// Points of the axes of a form and of those summed over: multiply-accumulates of whoever evaluates, which no verifier does.
+    pub const VISITS: u64 = validate::Limits::VISITS;
     /// Integers of a graph, and all parts of a form together, stay below this in absolute value.
     pub const INTEGERS: i128 = bounds::FORM_LIMIT;
     /// Bits of a requantisation.
@@ -72,7 +72,7 @@ impl Limits {
     pub const TERMS: usize = validate::Limits::TERMS;
     /// Entries of a table.
     pub const TABLE: usize = validate::Limits::TABLE;
-    /// Points that reading all maps of a graph visits.
+    /// Points that checking a graph enumerates.
     pub const GRAPH_WORK: usize = validate::Limits::WORK;
 
     /// Rows (the sum of `2^k`) of the proofs of a batch that are held in memory at once, 32 bytes each; larger batches are

@@ -9,6 +9,7 @@ pub mod clamp;
 pub mod division;
 pub mod interval;
 pub mod max;
+pub mod one_hot;
 pub mod requantise;
 pub mod table;
 

@@ -1,6 +1,6 @@
 //! `zkonnx batch`.
 
-use super::{context, files, progress::Progress, Failure, Outcome};
+use super::{context, files, progress::Progress, stages, Failure, Outcome};
 use crate::batch::{
     available_memory, largest_group, plan, predict_group, BatchError, KeysBySize, OutputFolder, Run, Source, Status,
     Summary, SUMMARY,
@@ -59,7 +59,7 @@ impl Batch {
         }
         let source = Source::open(&self.inputs, files::input_specs(&model.graph)).map_err(|e| self.failure(&e))?;
         let output = OutputFolder::open(&self.output).map_err(|e| self.failure(&e))?;
-        let bar = files::spinner("keys");
+        let bar = stages::start("keys", self.json);
         let params = files::params(model.layout.k.into()).map_err(|e| Failure::at(&self.model, e.message))?;
         let group = self.group_size(&model, source.len())?;
         if let Some(name) = (0..source.len()).map(|i| source.name(i)).find(|n| group > 1 && is_group_name(n)) {
@@ -83,7 +83,7 @@ impl Batch {
             strict_range: self.strict_range,
             plan,
         };
-        let progress = Progress::new(source.len());
+        let progress = Progress::new(source.len(), self.json);
         let summary = run.run(&|item| {
             progress.ended(item.status);
             if self.json {

@@ -3,13 +3,11 @@
 use super::Failure;
 use crate::params_cache::{self, ParamsOrigin};
 use halo2_proofs::poly::commitment::Params;
-use indicatif::{ProgressBar, ProgressStyle};
 use pasta_curves::EqAffine;
 use std::{
-    io::IsTerminal,
     path::Path,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 use zkonnx_circuits::cost::Cost;
 use zkonnx_quantize::{
@@ -135,20 +133,6 @@ pub(super) fn quantise(
         inputs.push(quantised.values);
     }
     Ok(inputs)
-}
-
-/// A spinner that vanishes; nothing when standard error is no terminal.
-pub(super) fn spinner(message: &str) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
-        bar.set_style(style);
-    }
-    bar.set_message(message.to_owned());
-    bar.enable_steady_tick(Duration::from_millis(80));
-    bar
 }
 
 /// A number of bytes for people.

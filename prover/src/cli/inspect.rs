@@ -1,11 +1,10 @@
 //! `zkonnx inspect`.
 
 use super::{
-    files,
     gates::GatesOption,
     node_table::{self, Rows},
     recipe::{dim_arguments, RecipeOptions},
-    Failure, Outcome,
+    stages, Failure, Outcome,
 };
 use clap::Args;
 use serde_json::Value;
@@ -42,9 +41,9 @@ enum Prediction {
 impl Inspect {
     pub(super) fn run(&self) -> Result<Outcome, Failure> {
         let options = self.recipe.import_options()?;
-        let bar = files::spinner("importing");
+        let bar = stages::start("importing", self.json);
         let inspection = inspect(&self.model, &options).map_err(|e| Failure::at(&self.model, e))?;
-        bar.set_message("predicting");
+        stages::show(&bar, "predicting", None);
         let prediction = if inspection.model.is_some() { Some(self.predict(&inspection)?) } else { None };
         bar.finish_and_clear();
         if self.json {

@@ -40,6 +40,7 @@ mod report;
 mod run;
 #[cfg(feature = "service")]
 mod serve;
+mod stages;
 #[cfg(feature = "jobs")]
 mod store;
 #[cfg(feature = "jobs")]
@@ -59,6 +60,9 @@ use std::{io::Write, process::ExitCode};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Show no progress, on a terminal either
+    #[arg(short, long, global = true)]
+    quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -156,6 +160,9 @@ impl Failure {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if cli.quiet {
+        stages::be_quiet();
+    }
     let result = match &cli.command {
         Command::Inspect(command) => command.run(),
         Command::Quantize(command) => command.run(),

@@ -1,9 +1,9 @@
-//! A bar for many proofs, with rate and time left; nothing when standard error is no terminal.
+//! A bar for many proofs, with rate and time left; nothing where progress is not shown.
 
+use super::stages;
 use crate::batch::Status;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use std::{
-    io::IsTerminal,
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
@@ -18,8 +18,8 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(items: usize) -> Self {
-        let bar = if std::io::stderr().is_terminal() {
+    pub(super) fn new(items: usize, json: bool) -> Self {
+        let bar = if stages::are_shown(json) {
             ProgressBar::new(items.try_into().unwrap_or(u64::MAX))
         } else {
             ProgressBar::hidden()

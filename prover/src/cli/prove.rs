@@ -3,7 +3,7 @@
 use super::{
     context, files,
     opening::{self, OpeningFile},
-    output, Failure, Outcome,
+    output, stages, Failure, Outcome,
 };
 use crate::{
     keys::ProverModel,
@@ -70,17 +70,17 @@ impl Prove {
         let written = opening_paths(&self.output, &model.graph, &modes);
         output::check(&written.iter().map(Some).collect::<Vec<_>>(), &read)?;
         let started = Instant::now();
-        let bar = files::spinner("parameters");
+        let bar = stages::start("parameters", self.json);
         let params = files::params(model.layout.k.into()).map_err(|e| Failure::at(&self.model, e.message))?;
-        bar.set_message("keys");
+        stages::show(&bar, "keys", None);
         let prover = ProverModel::new(model, modes, params).map_err(|e| Failure::at(&self.model, e))?;
         let prepared = started.elapsed();
-        bar.set_message("proving");
+        stages::show(&bar, "proving", None);
         let started = Instant::now();
         let Proven { statement, proof, openings } =
             prove_committed(&prover, &inputs, &known, context).map_err(Failure::new)?;
         let proven = started.elapsed();
-        bar.set_message("verifying");
+        stages::show(&bar, "verifying", None);
         // Never hand out a proof that does not verify.
         let handle = prover.register().map_err(Failure::new)?;
         verify(&handle, &statement, &proof, None).map_err(|e| Failure::new(format!("own proof refused: {e}")))?;

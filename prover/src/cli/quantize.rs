@@ -8,7 +8,7 @@ use super::{
     output,
     recipe::RecipeOptions,
     register::{verifier_file, VerifierFile},
-    Failure, Outcome,
+    stages, Failure, Outcome,
 };
 use crate::proven_by::cells;
 use clap::Args;
@@ -137,16 +137,16 @@ impl Quantize {
     pub(super) fn run(&self) -> Result<Outcome, Failure> {
         let started = Instant::now();
         let zkv = self.check_files()?;
-        let bar = files::spinner("importing");
+        let bar = stages::start("importing", self.json);
         let onnx = self.recipe.import(&self.model)?;
         let (calibration, held_out) = self.samples(&onnx)?;
         let bits = if self.auto { Some(Bits::Auto) } else { self.bits };
         self.limits.check_use(bits == Some(Bits::Auto), held_out.is_some())?;
         self.limits.check_outputs(&onnx)?;
-        bar.set_message("quantising");
+        stages::show(&bar, "quantising", None);
         let (bits, search) = match (bits, &held_out) {
             (Some(Bits::Auto), Some(samples)) => {
-                bar.set_message("trying widths");
+                stages::show(&bar, "trying widths", None);
                 let search = self.search(&onnx, calibration.as_ref(), samples, &bar)?;
                 (search.bits(), Some(search))
             }
@@ -155,11 +155,11 @@ impl Quantize {
         };
         let recipe = self.recipe_of(bits);
         let (model, notes) = quantize(&onnx, calibration.as_ref(), &recipe).map_err(|e| Failure::at(&self.model, e))?;
-        bar.set_message("committing");
+        stages::show(&bar, "committing", None);
         let built = build(model, self.private_weights, (self.gates.into(), self.k, self.limb_bits))
             .map_err(|e| e.of_file(&self.model))?;
         let seconds = started.elapsed().as_secs_f64();
-        bar.set_message("measuring accuracy");
+        stages::show(&bar, "measuring accuracy", None);
         let report = match &held_out {
             Some(samples) => Some(accuracy(&onnx, &built.model, samples).map_err(Failure::new)?),
             None => None,

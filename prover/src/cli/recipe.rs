@@ -130,8 +130,8 @@ impl OnnxOptions {
 
     /// Imports the model.
     pub(super) fn import(&self, path: &Path) -> Result<OnnxModel, Failure> {
-        let bytes = files::read(path).map_err(|failure| failure.hint("an ONNX file is needed"))?;
-        OnnxModel::from_bytes_with(&bytes, &self.import_options()?).map_err(|error| match &error {
+        OnnxModel::from_path_with(path, &self.import_options()?).map_err(|error| match &error {
+            ImportError::Io { .. } => Failure::at(path, error).hint("an ONNX file is needed"),
             ImportError::Unbound(dims) => {
                 let names: Vec<String> = dims.iter().map(zkonnx_quantize::onnx::UnboundDim::key).collect();
                 let hint = format!("give {}", dim_arguments(names.iter().map(String::as_str)));

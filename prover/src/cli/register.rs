@@ -1,6 +1,6 @@
 //! `zkonnx register`, and the verifier's file of a model.
 
-use super::{files, output, Failure, Outcome};
+use super::{files, output, stages, Failure, Outcome};
 use crate::{
     generators::Generators,
     keys::{verifier_model, ParamColumns},
@@ -60,7 +60,7 @@ impl Register {
         }
         output::check(&[Some(&target)], &[Some(&self.model)])?;
         let model = files::read_model(&self.model)?;
-        let bar = files::spinner("committing");
+        let bar = stages::start("committing", self.json);
         let file = verifier_file(&model).map_err(|e| e.of_file(&self.model))?;
         bar.finish_and_clear();
         output::write(&[(&target, &file.bytes)])?;

@@ -1,6 +1,6 @@
 //! `zkonnx report`.
 
-use super::{files, output, recipe::OnnxOptions, Failure, Outcome};
+use super::{files, output, recipe::OnnxOptions, stages, Failure, Outcome};
 use crate::{
     bench::Setup,
     report::{accuracy, measured, Rasteriser, Report as Numbers},
@@ -106,7 +106,7 @@ impl Report {
                 inputs.push(files::quantise(&model.graph, (path, samples), sample, false)?);
             }
         }
-        let bar = files::spinner("proving");
+        let bar = stages::start("proving", self.json);
         let setup = Setup {
             name: name.to_owned(),
             model: model.clone(),

@@ -1,6 +1,6 @@
 //! `zkonnx run`.
 
-use super::{files, output, Failure, Outcome};
+use super::{files, output, stages, Failure, Outcome};
 use clap::Args;
 use std::path::PathBuf;
 use zkonnx_quantize::{
@@ -32,8 +32,12 @@ impl Run {
         let model = files::read_model(&self.model)?;
         let samples = files::samples(&self.input, &files::input_specs(&model.graph))?;
         let mut results: Vec<NamedTensor> = Vec::new();
+        let bar = stages::start("evaluating", false);
+        stages::show(&bar, "evaluating", u64::try_from(samples.len()).ok());
         for sample in 0..samples.len() {
-            let inputs = files::quantise(&model.graph, (&self.input, &samples), sample, self.strict_range)?;
+            let quantise = || files::quantise(&model.graph, (&self.input, &samples), sample, self.strict_range);
+            // What it warns of goes to standard error too.
+            let inputs = bar.suspend(quantise)?;
             let trace = evaluate(&model, &inputs).map_err(Failure::new)?;
             for (i, (output, integers)) in model.graph.outputs.iter().zip(&trace.outputs).enumerate() {
                 let mut tensor = dequantise_output(output, integers);
@@ -47,7 +51,9 @@ impl Run {
                     None => results.push(tensor),
                 }
             }
+            bar.inc(1);
         }
+        bar.finish_and_clear();
         let Some(path) = &self.output else {
             if samples.len() != 1 {
                 results.iter_mut().for_each(|result| result.shape.insert(0, samples.len()));

@@ -137,7 +137,7 @@ fn at_bounds(graph: &Graph, trace: &Trace, node: usize, values: &[i64]) -> (u64,
             let mut arguments = forms.map(|a| round_shift(*a, node_of.shift));
             count(&mut arguments, Some(table.lo - 1), Some(table.hi() + 1))
         }
-        Op::Div { .. } => (0, 0),
+        Op::Div { .. } | Op::OneHot { .. } => (0, 0),
     }
 }
 

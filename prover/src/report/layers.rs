@@ -136,7 +136,7 @@ pub fn layers(compiled: &CompiledModel) -> Vec<Layer> {
             lookups: counts.lookups,
             columns: counts.columns,
             lane_rows: counts.lane_rows,
-            ..layer(Kind::Node, &node.name, &gadget(graph, node), node.output_shape(), cost)
+            ..layer(Kind::Node, &node.name, &gadget(graph, node), &node.output_shape(), cost)
         };
         layers.push(add(&forms, &tensors, own));
         tensors.extend((0..node.num_outputs()).map(|_| num_inputs + i));

@@ -54,6 +54,22 @@ fn a_file_that_is_missing_or_a_directory_is_named() {
 }
 
 #[test]
+fn weights_beside_the_model_make_the_same_model() {
+    let dir = Dir::new("external");
+    let (samples, out) = (fixture("cli/regressor_samples.npz"), dir.path("m.zkq"));
+    let id = |onnx: &str| {
+        let json = zkonnx(&["quantize", onnx, "-o", &out, "--calibrate", &samples, "--json"]).json();
+        json["model_id"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(id(&fixture("cli/external.onnx")), id(&fixture("cli/regressor.onnx")));
+    // Without its weights.
+    let alone = dir.file("alone.onnx", std::fs::read(fixture("cli/external.onnx")).unwrap());
+    let missing = dir.path("external.onnx.data");
+    zkonnx(&["quantize", &alone, "-o", &out]).refused(&[&alone, &missing, "'w0'", "beside the model"]);
+    zkonnx(&["inspect", &alone]).refused(&[&alone, &missing]);
+}
+
+#[test]
 fn a_bad_onnx_file_is_refused() {
     let dir = Dir::new("onnx");
     for (what, bytes) in bad(&fixture("models/mlp.onnx")) {

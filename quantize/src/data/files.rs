@@ -1,14 +1,18 @@
 //! Reading and writing data files.
 
-use super::{DataError, InputSpec, NamedTensor, Samples};
-use ndarray::{ArrayD, IxDyn, OwnedRepr};
-use ndarray_npy::{NpzReader, NpzWriter, ReadNpyExt, ReadableElement, WriteNpyExt};
+use super::{
+    npy::{self, Array, NpyError},
+    DataError, InputSpec, NamedTensor, Samples,
+};
+use ndarray::ArrayD;
+use ndarray_npy::{NpzWriter, WriteNpyExt};
 use serde_json::Value;
 use std::{
     fs::File,
-    io::{BufReader, Cursor, Read, Seek},
+    io::{BufReader, Read, Seek},
     path::Path,
 };
+use zip::ZipArchive;
 
 fn io(path: &Path) -> impl Fn(std::io::Error) -> DataError + '_ {
     move |source| DataError::Io { path: path.into(), source }
@@ -58,79 +62,32 @@ pub fn read_arrays(path: &Path, specs: &[InputSpec]) -> Result<Vec<NamedTensor>,
     }
 }
 
-type Numbers = (Vec<usize>, Vec<f64>);
-
-/// Tries the element types of numpy one after the other.
-fn any_type<E: std::fmt::Display>(
-    path: &Path,
-    mut read: impl FnMut(&'static str) -> Result<Numbers, E>,
-) -> Result<Numbers, DataError> {
-    let mut first = None;
-    for kind in ["f4", "f8", "u1", "i8", "i4", "i2", "i1", "u2", "u4", "u8", "b1"] {
-        match read(kind) {
-            Ok(numbers) => return Ok(numbers),
-            Err(e) => {
-                first.get_or_insert(e);
-            }
+/// What is wrong with an array, as an error of the file.
+fn refused(path: &Path, name: &str, error: NpyError) -> DataError {
+    match error {
+        NpyError::Io(source) => DataError::Io { path: path.into(), source },
+        NpyError::Inexact { element, value } => {
+            DataError::Inexact { path: path.into(), name: name.into(), place: format!("element {element}"), value }
         }
+        error if name.is_empty() => malformed(path)(error),
+        error => malformed(path)(format!("'{name}': {error}")),
     }
-    Err(first.map_or(DataError::Format(path.into()), malformed(path)))
 }
 
-/// Dispatches a type's name to a generic function.
-macro_rules! by_kind {
-    ($kind:expr, $read:ident, $($argument:expr),*) => {
-        match $kind {
-            "f4" => $read::<f32, _>($($argument,)* |v| f64::from(*v)),
-            "f8" => $read::<f64, _>($($argument,)* |v| *v),
-            "u1" => $read::<u8, _>($($argument,)* |v| f64::from(*v)),
-            "i1" => $read::<i8, _>($($argument,)* |v| f64::from(*v)),
-            "u2" => $read::<u16, _>($($argument,)* |v| f64::from(*v)),
-            "i2" => $read::<i16, _>($($argument,)* |v| f64::from(*v)),
-            "u4" => $read::<u32, _>($($argument,)* |v| f64::from(*v)),
-            "i4" => $read::<i32, _>($($argument,)* |v| f64::from(*v)),
-            "i8" => $read::<i64, _>($($argument,)* |v| *v as f64),
-            "u8" => $read::<u64, _>($($argument,)* |v| *v as f64),
-            _ => $read::<bool, _>($($argument,)* |v| f64::from(u8::from(*v))),
-        }
-    };
-}
-
-fn numbers<T>(array: &ArrayD<T>, convert: impl Fn(&T) -> f64) -> Numbers {
-    (array.shape().to_vec(), array.iter().map(convert).collect())
-}
-
-fn npy_as<T: ReadableElement, F: Fn(&T) -> f64>(
-    bytes: &[u8],
-    convert: F,
-) -> Result<Numbers, ndarray_npy::ReadNpyError> {
-    Ok(numbers(&ArrayD::<T>::read_npy(Cursor::new(bytes))?, convert))
-}
-
-fn npz_as<T: ReadableElement, F: Fn(&T) -> f64>(
-    npz: &mut NpzReader<impl Read + Seek>,
-    name: &str,
-    convert: F,
-) -> Result<Numbers, ndarray_npy::ReadNpzError> {
-    Ok(numbers(&npz.by_name::<OwnedRepr<T>, IxDyn>(name)?.into_dyn(), convert))
-}
-
-/// Reads a `.npy` file.
+/// Reads a `.npy` file: booleans, integers and floats of every width, bfloat16 too.
 ///
 /// # Errors
-/// [`DataError`] when it cannot be read.
-#[allow(clippy::cast_precision_loss)] // integers beyond 2^53 are no measurements
+/// [`DataError`] when it cannot be read, or holds integers that no `f64` is.
 pub fn read_array(path: &Path) -> Result<NamedTensor, DataError> {
-    let bytes = std::fs::read(path).map_err(io(path))?;
-    let (shape, data) = any_type(path, |kind| by_kind!(kind, npy_as, &bytes))?;
+    let file = BufReader::new(File::open(path).map_err(io(path))?);
+    let Array { shape, data } = npy::read(file).map_err(|e| refused(path, "", e))?;
     Ok(NamedTensor { name: String::new(), shape, data })
 }
 
-/// Reads all arrays of a `.npz` file, in the order of the file.
+/// Reads all arrays of a `.npz` file, in the order of the file; see [`read_array`].
 ///
 /// # Errors
 /// [`DataError`] when it cannot be read.
-#[allow(clippy::cast_precision_loss)] // integers beyond 2^53 are no measurements
 pub fn read_npz(path: &Path) -> Result<Vec<NamedTensor>, DataError> {
     read_npz_from(path, BufReader::new(File::open(path).map_err(io(path))?))
 }
@@ -140,21 +97,39 @@ pub fn read_npz(path: &Path) -> Result<Vec<NamedTensor>, DataError> {
 /// # Errors
 /// [`DataError`] when the bytes are malformed.
 pub fn read_npz_from(path: &Path, reader: impl Read + Seek) -> Result<Vec<NamedTensor>, DataError> {
-    let mut npz = NpzReader::new(reader).map_err(malformed(path))?;
-    let names = npz.names().map_err(malformed(path))?;
-    let mut arrays = Vec::with_capacity(names.len());
-    for name in names {
-        let (shape, data) = any_type(path, |kind| by_kind!(kind, npz_as, &mut npz, &name))?;
+    let mut archive = ZipArchive::new(reader).map_err(malformed(path))?;
+    let mut arrays = Vec::new();
+    for i in 0..archive.len() {
+        let entry = archive.by_index(i).map_err(malformed(path))?;
+        let name = entry.name().strip_suffix(".npy").unwrap_or(entry.name()).to_owned();
+        let Array { shape, data } = npy::read(entry).map_err(|e| refused(path, &name, e))?;
         arrays.push(NamedTensor { name, shape, data });
     }
     Ok(arrays)
 }
 
+/// What is wrong with a list of numbers.
+enum ListError {
+    Malformed(String),
+    /// An integer that no float of 64 bits is.
+    Inexact {
+        element: usize,
+        value: i128,
+    },
+}
+
 /// A nested list of numbers with its shape; all lists of a level have the same length.
-fn nested(value: &Value, shape: &mut Vec<usize>, depth: usize, data: &mut Vec<f64>) -> Result<(), String> {
+fn nested(value: &Value, shape: &mut Vec<usize>, depth: usize, data: &mut Vec<f64>) -> Result<(), ListError> {
+    let wrong = |message: String| Err(ListError::Malformed(message));
     match value {
         Value::Number(n) if depth == shape.len() || data.is_empty() => {
-            data.push(n.as_f64().ok_or("a number is out of range")?);
+            if let Some(value) = n.as_i128().filter(|value| !npy::is_exact(*value)) {
+                return Err(ListError::Inexact { element: data.len(), value });
+            }
+            match n.as_f64() {
+                Some(value) => data.push(value),
+                None => return wrong("a number is out of range".into()),
+            }
             Ok(())
         }
         Value::Bool(b) if depth == shape.len() || data.is_empty() => {
@@ -165,17 +140,22 @@ fn nested(value: &Value, shape: &mut Vec<usize>, depth: usize, data: &mut Vec<f6
             if data.is_empty() && shape.len() == depth {
                 shape.push(list.len());
             } else if shape.get(depth) != Some(&list.len()) {
-                return Err(format!("lists of level {depth} have different lengths"));
+                return wrong(format!("lists of level {depth} have different lengths"));
             }
             list.iter().try_for_each(|v| nested(v, shape, depth + 1, data))
         }
-        other => Err(format!("level {depth} holds {other}, which is no number")),
+        other => wrong(format!("level {depth} holds {other}, which is no number")),
     }
 }
 
 fn json_array(path: &Path, name: &str, value: &Value) -> Result<NamedTensor, DataError> {
     let (mut shape, mut data) = (Vec::new(), Vec::new());
-    nested(value, &mut shape, 0, &mut data).map_err(|e| malformed(path)(format!("'{name}': {e}")))?;
+    nested(value, &mut shape, 0, &mut data).map_err(|e| match e {
+        ListError::Malformed(message) => malformed(path)(format!("'{name}': {message}")),
+        ListError::Inexact { element, value } => {
+            DataError::Inexact { path: path.into(), name: name.into(), place: format!("element {element}"), value }
+        }
+    })?;
     Ok(NamedTensor { name: name.into(), shape, data })
 }
 
@@ -227,6 +207,11 @@ fn read_csv(path: &Path, specs: &[InputSpec]) -> Result<Vec<NamedTensor>, DataEr
     let mut rows = 0;
     for (line, record) in reader.records().enumerate() {
         let record = record.map_err(malformed(path))?;
+        let integers = record.iter().enumerate().filter_map(|(c, field)| Some((c, field.parse::<i128>().ok()?)));
+        if let Some((column, value)) = integers.into_iter().find(|(_, value)| !npy::is_exact(*value)) {
+            let place = format!("line {}, column {}", line + 1, column + 1);
+            return Err(DataError::Inexact { path: path.into(), name: String::new(), place, value });
+        }
         let row: Result<Vec<f64>, usize> =
             record.iter().enumerate().map(|(c, field)| field.parse::<f64>().map_err(|_| c)).collect();
         let row = match row {

@@ -162,7 +162,18 @@ impl Lowering<'_> {
     fn halves(&mut self, node: &FloatNode) -> Result<(Expr, Expr), LowerError> {
         let input = node.inputs[0];
         let expr = self.fetch(input)?;
-        let expr = self.compacted(expr, &[]);
+        let target = self.target(Range { lo: 0.0, hi: self.ranges[input.0].magnitude() }, (0.0, f64::INFINITY));
+        let name = clip_name(&format!("{}/halves", node.name));
+        let positive = self.fitting(&expr, &[], target, &name, &|this, expr| this.positive_half(node, expr))?;
+        let negative = TensorId(positive.0 + 1);
+        let shape = dims(self.float.shape(node.output));
+        Ok((self.read(positive, &shape), self.read(negative, &shape)))
+    }
+
+    /// The first of the tensors of [`Lowering::halves`].
+    fn positive_half(&mut self, node: &FloatNode, expr: &Expr) -> Result<TensorId, LowerError> {
+        let input = node.inputs[0];
+        let expr = self.compacted(expr.clone(), &[]);
         let order = expr.axes();
         let range = self.ranges[input.0];
         let magnitude = Range { lo: 0.0, hi: range.magnitude() };
@@ -174,9 +185,7 @@ impl Lowering<'_> {
         let op = Op::Clamp { lo: Some(0), hi, under: true };
         let name = clip_name(&format!("{}/halves", node.name));
         let shape = dims(self.float.shape(node.output));
-        let positive = self.push_node(Node { name, form, shift: chosen.shift, op, scale: unit }, &shape)?;
-        let negative = TensorId(positive.0 + 1);
-        Ok((self.read(positive, &shape), self.read(negative, &shape)))
+        self.push_node(Node { name, form, shift: chosen.shift, op, scale: unit }, &shape)
     }
 
     pub(super) fn prelu(&mut self, node: &FloatNode) -> Result<Lazy, LowerError> {
@@ -241,11 +250,28 @@ impl Lowering<'_> {
         name: &str,
         shape: &[u32],
     ) -> Result<TensorId, LowerError> {
+        let unit = self.fine_unit(&numerator);
+        self.quotient_in((numerator, unit), denominator, target, plus_one, name, shape)
+    }
+
+    /// [`Lowering::quotient`] of a numerator in a unit of its own.
+    pub(super) fn quotient_in(
+        &mut self,
+        (numerator, top_unit): (Expr, f64),
+        denominator: Expr,
+        target: f64,
+        plus_one: bool,
+        name: &str,
+        shape: &[u32],
+    ) -> Result<TensorId, LowerError> {
         let (mut top, mut bottom) = (numerator, denominator);
         top.align(&mut self.axes, &mut bottom).map_err(|Blocked| LowerError::NotSeparable)?;
-        let (top_unit, bottom_unit) = (self.fine_unit(&top), self.fine_unit(&bottom));
+        let bottom_unit = self.fine_unit(&bottom);
         // y = N · u_n / (D · u_d), so with an integer m the unit of floor(m N / D) is u_n / (u_d · m).
         let multiple = libm::ceil(top_unit / (bottom_unit * target)).max(1.0);
+        // A numerator much finer than the result is divided by more.
+        let spare = libm::floor(libm::log2(bottom_unit * target / top_unit)) - QUOTIENT_BITS;
+        let more = if spare >= 1.0 && !plus_one { libm::exp2(spare.min(40.0)) } else { 1.0 };
         let order = top.axes();
         let params = self.weights.len();
         let probe = self.commit(&bottom, &order, bottom_unit, name)?.bounds;
@@ -259,8 +285,8 @@ impl Lowering<'_> {
                 return Err(LowerError::Denominator { lo: lo as f64 * bottom_unit, hi: hi as f64 * bottom_unit });
             }
         };
-        let half = bottom.clone().scaled(sign / bottom_unit);
-        let mut divisor = bottom.scaled(2.0 * sign / bottom_unit);
+        let half = bottom.clone().scaled(more * sign / bottom_unit);
+        let mut divisor = bottom.scaled(more * 2.0 * sign / bottom_unit);
         if plus_one {
             divisor.atoms.push(Atom { coef: 1.0, dense: None, reads: vec![], summed: vec![] });
         }
@@ -268,35 +294,14 @@ impl Lowering<'_> {
         form_expr.atoms.extend(half.atoms);
         let form = self.commit(&form_expr, &order, 1.0, name)?;
         let denominator = self.commit(&divisor, &order, 1.0, name)?;
-        let unit = scale(top_unit / (bottom_unit * multiple))?;
+        let unit = scale(top_unit * more / (bottom_unit * multiple))?;
         let op = Op::Div { denominator };
         self.push_node(Node { name: clip_name(name), form, shift: 0, op, scale: unit }, shape)
     }
-
-    pub(super) fn divide(&mut self, node: &FloatNode, a: ValueId, b: ValueId) -> Result<Lazy, LowerError> {
-        for id in [a, b] {
-            let heavy = self.values[id.0].as_ref().is_some_and(|l| {
-                l.expr.atoms.iter().any(|a| a.dense.is_some() && !a.reads.is_empty()) || l.expr.atoms.len() > 3
-            });
-            if heavy {
-                self.tensor(id)?;
-            }
-        }
-        let (numerator, denominator) = (self.fetch(a)?, self.fetch(b)?);
-        let target = self.target(self.ranges[node.output.0], (f64::NEG_INFINITY, f64::INFINITY));
-        let shape = dims(self.float.shape(node.output));
-        let operands = (numerator.clone(), denominator);
-        let tensor = match self.quotient(operands, target, false, &node.name, &shape) {
-            Err(LowerError::Denominator { lo, hi }) => {
-                let denominator = self.away_from_zero(b)?.ok_or(LowerError::Denominator { lo, hi })?;
-                self.quotient((numerator, denominator), target, false, &node.name, &shape)?
-            }
-            other => other?,
-        };
-        Ok(self.lazy_tensor(node, tensor))
-    }
 }
 
+/// A quotient has a unit finer than it needs by up to so many bits.
+const QUOTIENT_BITS: f64 = 3.0;
 /// Coefficients of summands are precise to so many bits of the largest one.
 const SUMMAND_BITS: i32 = 12;
 

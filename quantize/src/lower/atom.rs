@@ -14,7 +14,7 @@ pub(crate) type AxisId = u32;
 pub(crate) struct Blocked;
 
 /// No constant array of an expression may have more elements.
-const MAX_CONSTANT: usize = 1 << 24;
+const MAX_CONSTANT: usize = 1 << 26;
 /// No table of coordinates may have more entries.
 const MAX_TABLE: usize = 1 << 20;
 

@@ -25,6 +25,10 @@ use crate::{
 const FEWEST_SEGMENTS: u8 = 4;
 /// A curve that grows without bound towards zero is cut where its argument has grown by this factor.
 const PART: f64 = 32.0;
+/// Inverses that differ by more than this are as fine as the smallest ones need.
+const APART: f64 = 32.0;
+/// Inverses have at most so many bits.
+const INVERSE_BITS: i32 = 26;
 /// At most so many parts.
 const MAX_PARTS: usize = 8;
 
@@ -64,6 +68,11 @@ fn is_singular(curve: Curve) -> bool {
         Curve::Pow(e) => e.get() < 0.0,
         _ => false,
     }
+}
+
+/// Whether a curve is what something is multiplied by instead of being divided.
+fn is_inverse(curve: Curve) -> bool {
+    is_singular(curve) && curve != Curve::Log
 }
 
 /// Whether a curve is steep at zero and exists for no negative argument.
@@ -143,16 +152,30 @@ impl Lowering<'_> {
     /// `f(x)` for a calibrated argument.
     pub(super) fn curve(&mut self, node: &FloatNode, curve: Curve) -> Result<Lazy, LowerError> {
         let input = node.inputs[0];
+        if curve == Curve::Reciprocal {
+            if let Some(lazy) = self.reciprocal_of_count(node)? {
+                return Ok(lazy);
+            }
+        }
         let output = self.ranges[node.output.0];
-        let expr = self.curve_of(input, curve, output, &node.name)?;
+        let span = libm::ldexp(1.0, self.recipe.bits.into()) - 1.0;
+        if is_inverse(curve) && output.lo > 0.0 && output.hi > APART * output.lo {
+            // Factors that differ this much: the smallest ones are those that count, of lines that are not constant.
+            let unit = (output.lo / span).max(libm::ldexp(output.hi, -INVERSE_BITS));
+            let expr = self.curve_of(input, curve, unit, &node.name)?;
+            let shape = dims(self.float.shape(node.output));
+            let range = Range { lo: output.lo / 2.0, hi: output.hi * 2.0 };
+            let tensor = self.fine_tensor(&expr, range, unit, &node.name, &shape)?;
+            return Ok(self.lazy_tensor(node, tensor));
+        }
+        let unit = (output.hi - output.lo).max(output.magnitude() * 1e-3) / span;
+        let expr = self.curve_of(input, curve, unit, &node.name)?;
         Ok(self.lazy(node, expr))
     }
 
-    /// The expression of `f(x)` with the recipe's precision on the range of the result.
-    fn curve_of(&mut self, input: ValueId, curve: Curve, output: Range, name: &str) -> Result<Expr, LowerError> {
+    /// The expression of `f(x)` in about this unit.
+    fn curve_of(&mut self, input: ValueId, curve: Curve, unit: f64, name: &str) -> Result<Expr, LowerError> {
         let domain = domain(curve, self.ranges[input.0], self.recipe.bits)?;
-        let span = libm::ldexp(1.0, self.recipe.bits.into()) - 1.0;
-        let unit = (output.hi - output.lo).max(output.magnitude() * 1e-3) / span;
         if unit.is_nan() || unit <= 0.0 || unit.is_infinite() {
             return Err(LowerError::Scale(unit));
         }
@@ -297,6 +320,8 @@ impl Lowering<'_> {
         let q = quantised(&form, chosen.shift);
         let ends = |v: f64| emit::integer(v / unit.to_f64());
         let (lo, hi) = (ends(domain.lo)?, ends(domain.hi)?);
+        // What is cut to positive reals stays positive.
+        let (lo, hi) = if domain.lo > 0.0 { (lo.max(1), hi.max(2)) } else { (lo, hi) };
         let (lo, hi) = (lo.min(hi - 1), hi);
         if let (true, Some(tensor)) = (lo <= q.lo && q.hi <= hi, self.is_whole(&expr, unit.to_f64())) {
             return Ok(tensor);
@@ -320,7 +345,13 @@ impl Lowering<'_> {
     }
 
     /// `round(x / 2^shift)` of a tensor.
-    fn rounded(&mut self, x: TensorId, shift: u8, name: &str, shape: &[u32]) -> Result<TensorId, LowerError> {
+    pub(super) fn rounded(
+        &mut self,
+        x: TensorId,
+        shift: u8,
+        name: &str,
+        shape: &[u32],
+    ) -> Result<TensorId, LowerError> {
         let unit = self.tensors[x.0 as usize].scale.to_f64();
         let expr = self.read(x, shape);
         let expr = self.compacted(expr, &[]);

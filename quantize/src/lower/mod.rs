@@ -9,11 +9,14 @@ mod activation;
 mod atom;
 pub(crate) mod channels;
 pub(crate) mod curve;
+mod divide;
 mod emit;
 mod expr;
 mod features;
 mod integers;
 mod linear;
+mod mask;
+mod normalised;
 mod order;
 mod pool;
 mod quotient;
@@ -26,26 +29,25 @@ mod trees;
 
 use crate::{
     calibrate::{is_infinite, Range},
-    graph::{Graph, Interval, ParamId, TensorId, TensorInfo},
+    graph::{Form, Graph, ParamId, TensorId, TensorInfo},
     integers::Integers,
     onnx::{
         graph::{FloatGraph, FloatNode, FloatOp, ValueId},
         ops::reduce::Reduction,
     },
     recipe::Recipe,
-    scale::Scale,
 };
 use curve::TableNote;
 use expr::{Axes, AxisId, Blocked, Expr, Origin};
 use requantise::{constant_magnitude, magnitudes, scale};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Why a node is not lowered.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LowerError {
     /// A value or coefficient leaves the 62 bits of exact forms.
-    #[error("its exact value may leave 62 bits; use fewer bits")]
+    #[error("its exact value may leave 62 bits, even with its parts rounded first")]
     TooWide,
     /// A private weight that does not fit its declared width.
     #[error("a weight of {value} does not fit the declared width of {bits} bits; declare more")]
@@ -63,9 +65,15 @@ pub enum LowerError {
         /// Largest value.
         hi: f64,
     },
-    /// Integers that activations are too narrow for.
-    #[error("its integers are not exact at this width; use more bits")]
+    /// Integers that inputs are too coarse for, whatever their width.
+    #[error("its integers do not follow exactly from the model's inputs")]
     Inexact,
+    /// A quotient of integers of which one may be no integer.
+    #[error("it divides integers that are not known to be whole")]
+    NotWhole,
+    /// A tensor of size zero.
+    #[error("it has no elements")]
+    Empty,
     /// A scale that is no positive number.
     #[error("its calibrated range gives no scale ({0})")]
     Scale(f64),
@@ -118,6 +126,20 @@ pub(crate) struct Lowering<'a> {
     ranges: &'a [Range],
     /// Ranges of channels, where scales per channel are wanted and free.
     pub(crate) channels: channels::Channels,
+    /// Values that hold masks; see [`crate::masks`].
+    pub(crate) masked: HashSet<ValueId>,
+    /// Values that have more bits than the recipe says; see [`normalised`].
+    finer: HashMap<ValueId, u8>,
+    /// How many more bits the tensor at hand has.
+    more_bits: u8,
+    /// By how many bits factors are coarser than they should be: a sum would not fit else.
+    coarser: u8,
+    /// By how many bits the unit of a sum is coarser than it should be.
+    coarser_unit: i32,
+    /// Values that are only divided by.
+    divisors: Vec<bool>,
+    /// Masks that are tensors.
+    shown: Vec<(Form, TensorId)>,
     recipe: &'a Recipe,
     readers: Vec<usize>,
     axes: Axes,
@@ -148,6 +170,13 @@ impl<'a> Lowering<'a> {
             float,
             ranges,
             channels: Vec::new(),
+            masked: HashSet::new(),
+            finer: normalised::finer(float, ranges),
+            more_bits: 0,
+            coarser: 0,
+            coarser_unit: 0,
+            divisors: divide::divisors(float),
+            shown: Vec::new(),
             recipe,
             readers: float.num_readers(),
             axes: Axes::default(),
@@ -167,7 +196,8 @@ impl<'a> Lowering<'a> {
 
     /// Declares an input.
     pub(crate) fn input(&mut self, id: ValueId, input: crate::graph::Input) {
-        let tensor = self.push_tensor(&input.shape, input.bounds, input.scale);
+        let (bounds, scale) = (input.bounds, input.scale);
+        let tensor = self.push_tensor(TensorInfo { shape: input.shape.clone(), bounds, scale, one_hot: false });
         let expr = Expr::tensor(&mut self.axes, tensor, &input.shape, input.scale.to_f64());
         let lazy =
             Lazy { expr, pending: None, range: self.ranges[id.0], name: input.name.clone(), tensor: Some(tensor) };
@@ -175,8 +205,8 @@ impl<'a> Lowering<'a> {
         self.graph.inputs.push(input);
     }
 
-    fn push_tensor(&mut self, shape: &[u32], bounds: Interval, scale: Scale) -> TensorId {
-        self.tensors.push(TensorInfo { shape: shape.to_vec(), bounds, scale });
+    fn push_tensor(&mut self, info: TensorInfo) -> TensorId {
+        self.tensors.push(info);
         TensorId(u32::try_from(self.tensors.len() - 1).unwrap_or(u32::MAX))
     }
 
@@ -200,7 +230,7 @@ impl<'a> Lowering<'a> {
             FloatOp::Where => self.choose_where(node)?,
             FloatOp::ArgMax { axis, last } => self.arg_max(node, *axis, *last)?,
             FloatOp::TopK { axis, k, indices } => self.top_k(node, *axis, *k, *indices)?,
-            FloatOp::OneHot(depth) => self.one_hot(node, *depth)?,
+            FloatOp::OneHot { depth, wrap } => self.one_hot(node, *depth, *wrap)?,
             FloatOp::Trees(ensemble) => self.trees(node, ensemble)?,
             _ => self.movement(node)?,
         };
@@ -209,7 +239,7 @@ impl<'a> Lowering<'a> {
         let outputs = self.float.outputs.iter().filter(|(_, id)| *id == node.output).count();
         let is_precise = self.float.values[node.output.0].precise && self.readers[node.output.0] > outputs;
         if is_precise || (self.readers[node.output.0] > 1 && self.is_heavy(node.output)) {
-            self.tensor(node.output)?;
+            self.settle(node.output)?;
         }
         Ok(())
     }
@@ -238,6 +268,9 @@ impl<'a> Lowering<'a> {
     }
 
     fn output(&mut self, id: ValueId, name: &str, shape: Vec<u32>) -> Result<crate::graph::Output, LowerError> {
+        if shape.contains(&0) {
+            return Err(LowerError::Empty);
+        }
         let expr = self.fetch(id)?;
         let expr = self.compacted(expr, &[]);
         let (scalars, weights) = magnitudes(&expr);
@@ -274,8 +307,17 @@ impl<'a> Lowering<'a> {
                     self.roll_back(params);
                     coarser += 2;
                 }
-                form => break (form?, scale),
+                form => break (form, scale),
             }
+        };
+        let form = match form {
+            // The sum as a tensor, which is then the output.
+            Err(LowerError::TooWide) if self.values[id.0].as_ref().is_some_and(|l| l.tensor.is_none()) => {
+                self.roll_back(params);
+                self.tensor(id)?;
+                return self.output(id, name, shape);
+            }
+            form => form?,
         };
         Ok(crate::graph::Output { name: name.into(), shape, form, scale })
     }
@@ -344,13 +386,23 @@ impl<'a> Lowering<'a> {
                 Some(Lazy { expr, pending: None, tensor: Some(tensor), range: lazy.range, name: lazy.name });
             return Ok(tensor);
         }
+        if let Some(tensor) = self.clipped_divisor(id)? {
+            let expr = self.read(tensor, &shape);
+            self.values[id.0] =
+                Some(Lazy { expr, pending: None, tensor: Some(tensor), range: lazy.range, name: lazy.name });
+            return Ok(tensor);
+        }
         let mut source = lazy.expr.clone();
         let factors = self.channel_factors(id, &source, &pending);
         if let Some((shape, factors)) = &factors {
             source = self.times_channels(source, shape, factors)?;
         }
         let clamp = (pending.lo, pending.hi);
-        let tensor = self.requantise(&source, &pending.window, clamp, lazy.range, &shape, &lazy.name)?;
+        let range = self.with_hidden(id, lazy.range);
+        self.more_bits = self.finer.get(&id).copied().unwrap_or(0);
+        let tensor = self.requantise(&source, &pending.window, clamp, range, &shape, &lazy.name);
+        self.more_bits = 0;
+        let tensor = tensor?;
         let mut expr = self.read(tensor, &shape);
         if let Some((shape, factors)) = &factors {
             let inverse: Vec<f64> = factors.iter().map(|f| 1.0 / f).collect();
@@ -391,7 +443,7 @@ impl<'a> Lowering<'a> {
                         })
                     };
                     let Some(id) = ids.iter().filter(open).max_by_key(weight).copied() else { break };
-                    self.tensor(id)?;
+                    self.settle(id)?;
                 }
             }
         }
@@ -455,7 +507,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::{calibrate::calibrate, graph::Input, onnx::OnnxModel, recipe::Method};
+    use crate::{
+        calibrate::calibrate,
+        graph::{Input, Interval},
+        onnx::OnnxModel,
+        recipe::Method,
+        scale::Scale,
+    };
     use std::{path::Path, sync::Arc};
 
     /// The integer graph of a float graph, with given ranges.

@@ -15,7 +15,7 @@ impl Lowering<'_> {
         self.light(b)?;
         let (mut top, mut bottom) = (self.fetch(a)?, self.fetch(b)?);
         if !Self::integral_unit(&top) || !Self::integral_unit(&bottom) {
-            return Err(LowerError::Inexact);
+            return Err(LowerError::NotWhole);
         }
         top.align(&mut self.axes, &mut bottom)?;
         let order = top.axes();

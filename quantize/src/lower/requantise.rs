@@ -83,6 +83,7 @@ impl Lowering<'_> {
 
     /// Scale and shift for a tensor whose scale should be `target`.
     pub(super) fn choose(&self, expr: &Expr, target: f64) -> Chosen {
+        let target = libm::ldexp(target, self.coarser_unit);
         let (scalars, weights) = magnitudes(expr);
         let power = |s: u8| libm::ldexp(1.0, i32::from(s));
         let mut shift = self.recipe.shift;
@@ -124,7 +125,7 @@ impl Lowering<'_> {
                 while shift < 40 && !enough(shift) {
                     shift += 1;
                 }
-                Chosen { scale: target, shift }
+                Chosen { scale: target, shift: shift.saturating_sub(self.coarser) }
             }
         }
     }
@@ -157,13 +158,17 @@ impl Lowering<'_> {
         let atoms: Vec<&Atom> = expr.atoms.iter().filter(|a| !a.reads.is_empty()).collect();
         let (_, reach) = libm::frexp(atoms.iter().map(|a| self.reach(a)).fold(1.0, f64::max));
         let params = self.weights.len();
-        let mut shift = u8::try_from(reach.clamp(0, 40)).unwrap_or(0);
+        let (mut shift, mut coarser) = (u8::try_from(reach.clamp(0, 40)).unwrap_or(0), 0);
         let (form, shift, unit) = loop {
-            let unit = scale(target)?;
+            let unit = scale(libm::ldexp(target, coarser))?;
             match self.commit(&expr, &order, libm::ldexp(unit.to_f64(), -i32::from(shift)), name) {
                 Err(LowerError::TooWide) if shift > 0 => {
                     self.roll_back(params);
                     shift -= 1;
+                }
+                Err(LowerError::TooWide) if coarser < PRECISE_BITS => {
+                    self.roll_back(params);
+                    coarser += 1;
                 }
                 form => break (form?, shift, unit),
             }
@@ -187,7 +192,7 @@ impl Lowering<'_> {
         let (low, high) = (range.lo.max(lo).min(0.0), range.hi.min(hi).max(0.0));
         let span = high - low;
         if span > 0.0 && span.is_finite() {
-            span / (libm::ldexp(1.0, self.recipe.bits.into()) - 1.0)
+            span / (libm::ldexp(1.0, (self.recipe.bits + self.more_bits).into()) - 1.0)
         } else {
             libm::ldexp(1.0, -i32::from(self.recipe.bits))
         }
@@ -244,15 +249,16 @@ impl Lowering<'_> {
         unit: f64,
         is_max: bool,
     ) -> Result<(Option<i64>, Option<i64>), LowerError> {
-        let bits = if is_max { self.recipe.bits.max(self.recipe.max_range_bits) } else { self.recipe.bits };
+        let room = self.recipe.bits + self.more_bits;
+        let bits = if is_max { room.max(self.recipe.max_range_bits) } else { room };
         let levels = (1_i64 << bits) - 1;
-        let real = |v: f64, open: i64| if v.is_finite() { emit::integer(v / unit) } else { Ok(open) };
-        let (mut low, mut high) = (real(lo, i64::MIN)?, real(hi, i64::MAX)?);
+        // A bound beyond all integers is none.
+        let real = |v: f64, open: i64| emit::integer(v / unit).unwrap_or(open);
+        let (mut low, mut high) = (real(lo, i64::MIN), real(hi, i64::MAX));
         if q.hi.min(high) - q.lo.max(low) > levels {
             // Saturate around what was seen.
             let seen = emit::integer(range.lo.max(lo).min(0.0) / unit)?;
             low = low.max(seen);
-            let room = self.recipe.bits;
             high = high.min(low.saturating_add((1_i64 << room) - 1));
         }
         if low >= high {
@@ -269,7 +275,7 @@ impl Lowering<'_> {
         let infos = Graph { nodes: vec![node], tables: self.graph.tables.clone(), ..graph }.tensors();
         let mut first = None;
         for info in infos {
-            let id = self.push_tensor(&info.shape, info.bounds, info.scale);
+            let id = self.push_tensor(info);
             first.get_or_insert(id);
         }
         let tensor = first.ok_or(LowerError::Internal("no tensor"))?;
@@ -279,6 +285,23 @@ impl Lowering<'_> {
 
     /// Emits a table lookup of a function, saturated to `domain` (in reals).
     pub(super) fn lookup(
+        &mut self,
+        expr: &Expr,
+        function: Function,
+        domain: Range,
+        output_scale: f64,
+        name: &str,
+        shape: &[u32],
+    ) -> Result<TensorId, LowerError> {
+        #[allow(clippy::cast_precision_loss)] // tables are small
+        let target = (domain.hi - domain.lo) / ((1_i64 << self.recipe.table_bits) - 1) as f64;
+        self.fitting(expr, &[], target, name, &|this, expr| {
+            this.lookup_sum(expr, function, domain, output_scale, name, shape)
+        })
+    }
+
+    /// [`Lowering::lookup`] of a sum that fits.
+    fn lookup_sum(
         &mut self,
         expr: &Expr,
         function: Function,

@@ -4,16 +4,17 @@ use super::{
     dims,
     expr::{Atom, Axes, Blocked, Dense, Expr},
     integers::blocked,
-    requantise::scale,
+    requantise::clip_name,
     round::Divisor,
     Lazy, LowerError, Lowering,
 };
 use crate::{
-    calibrate::Range,
+    graph::{Node, Op},
     onnx::{
         graph::{FloatNode, FloatOp, ValueId},
         ops::elementwise::Binary,
     },
+    scale::Scale,
 };
 use std::sync::Arc;
 
@@ -171,13 +172,48 @@ impl Lowering<'_> {
         Ok(self.lazy_tensor(node, tensor))
     }
 
-    /// `[x ≥ j] − [x ≥ j + 1]` for every `j`; steps that the interval of `x` decides are left out.
-    pub(super) fn one_hot(&mut self, node: &FloatNode, depth: usize) -> Result<Lazy, LowerError> {
+    /// One-hot vectors of integers that have a place in them for certain.
+    ///
+    /// An index that a tensor holds is read as it is: of a public input that costs nothing.
+    pub(super) fn one_hot(&mut self, node: &FloatNode, depth: usize, wrap: bool) -> Result<Lazy, LowerError> {
         let input = node.inputs[0];
-        let tensor = self.tensor(input)?;
+        let size = i64::try_from(depth).map_err(|_| LowerError::TooWide)?;
+        let is_read = |a: &Atom| a.coef == 1.0 && a.dense.is_none() && a.reads.len() == 1 && a.summed.is_empty();
+        let lazy = self.values[input.0].as_ref().filter(|lazy| lazy.pending.is_none());
+        if !lazy.is_some_and(|lazy| matches!(lazy.expr.atoms.as_slice(), [atom] if is_read(atom))) {
+            self.tensor(input)?;
+        }
+        let expr = self.fetch(input)?;
+        let expr = self.compacted(expr, &[]);
+        let order = expr.axes();
+        let form = self.commit(&expr, &order, 1.0, &node.name)?;
+        if form.bounds.lo < if wrap { -size } else { 0 } || form.bounds.hi >= size {
+            return self.one_hot_by_steps(node, depth, wrap);
+        }
+        let shape = dims(self.float.shape(node.output));
+        let op = Op::OneHot { size: u32::try_from(depth).map_err(|_| LowerError::TooWide)? };
+        let node_of = Node { name: clip_name(&node.name), form, shift: 0, op, scale: Scale::ONE };
+        let tensor = self.push_node(node_of, &shape)?;
+        Ok(self.lazy_tensor(node, tensor))
+    }
+
+    /// `[x ≥ j] − [x ≥ j + 1]` for every `j`; steps that the interval of `x` decides are left out. Nothing where an index has no place.
+    fn one_hot_by_steps(&mut self, node: &FloatNode, depth: usize, wrap: bool) -> Result<Lazy, LowerError> {
+        let input = node.inputs[0];
+        let mut tensor = self.tensor(input)?;
         let inner = dims(self.float.shape(input));
-        let bounds = self.tensors[tensor.0 as usize].bounds;
+        let mut bounds = self.tensors[tensor.0 as usize].bounds;
         let depth = i64::try_from(depth).map_err(|_| LowerError::TooWide)?;
+        if wrap && bounds.lo < 0 {
+            // Negative indices count from the end.
+            let x = self.integers(tensor, &inner);
+            let negative = self.step(&x.clone().scaled(-1.0), &format!("{}/negative", node.name), &inner)?;
+            #[allow(clippy::cast_precision_loss)] // a size
+            let shift = self.integers(negative, &inner).scaled(depth as f64);
+            let wrapped = x.plus(&mut self.axes, shift).map_err(blocked)?;
+            tensor = self.exact(&wrapped, 0, &format!("{}/wrapped", node.name), &inner)?;
+            bounds = self.tensors[tensor.0 as usize].bounds;
+        }
         let size = |v: i64| u32::try_from(v).map_err(|_| LowerError::TooWide);
         // Steps at j = first .. last, each "x ≥ j".
         let (first, last) = (if bounds.lo >= 0 { 1 } else { 0 }, if bounds.hi < depth { depth - 1 } else { depth });
@@ -237,29 +273,6 @@ impl Lowering<'_> {
             range = range.union(self.ranges[id.0]);
         }
         Some(2.0 * (range.hi - range.lo) + 1.0)
-    }
-
-    /// A denominator kept away from zero: cut to the calibrated range and a little more.
-    pub(super) fn away_from_zero(&mut self, id: ValueId) -> Result<Option<Expr>, LowerError> {
-        let range = self.ranges[id.0];
-        let nearest = range.lo.abs().min(range.hi.abs());
-        if range.lo <= 0.0 && range.hi >= 0.0 || !range.lo.is_finite() || !range.hi.is_finite() {
-            return Ok(None);
-        }
-        let slack = (range.hi - range.lo) / 8.0;
-        let domain = if range.lo > 0.0 {
-            Range { lo: (range.lo - slack).max(nearest / 2.0), hi: range.hi + slack }
-        } else {
-            Range { lo: range.lo - slack, hi: (range.hi + slack).min(-nearest / 2.0) }
-        };
-        let target = nearest * libm::ldexp(1.0, -i32::from(self.recipe.bits) - 1);
-        scale(target)?;
-        let expr = self.fetch(id)?;
-        let shape = dims(self.float.shape(id));
-        let name = self.values[id.0].as_ref().map_or(&self.float.values[id.0].name, |lazy| &lazy.name);
-        let name = format!("{name}/positive");
-        let tensor = self.fine_tensor(&expr, domain, target, &name, &shape)?;
-        Ok(Some(self.read(tensor, &shape)))
     }
 }
 

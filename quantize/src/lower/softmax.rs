@@ -1,18 +1,46 @@
 //! Softmax: maximum, table of exponentials, sum, quotient.
 
-use super::{dims, expr::Blocked, Lazy, LowerError, Lowering};
-use crate::{calibrate::Range, curve::Curve, onnx::graph::FloatNode, table::Function};
+use super::{dims, expr::Blocked, expr::Expr, mask::Masked, Lazy, LowerError, Lowering};
+use crate::{
+    calibrate::Range,
+    curve::Curve,
+    graph::TensorId,
+    onnx::graph::{FloatNode, ValueId},
+    table::Function,
+};
 
 /// The exponential of the maximum is `2^EXP_BITS`, or more where activations have more bits.
 const EXP_BITS: i32 = 14;
 
 impl Lowering<'_> {
-    /// `y_k = e^(x_k − m) / Σ_j e^(x_j − m)` with `m` the maximum over the axis.
+    /// The arguments of a softmax as a tensor, and ones where a mask shows them.
+    fn arguments(
+        &mut self,
+        node: &FloatNode,
+        range: Range,
+        shape: &[u32],
+    ) -> Result<(TensorId, Option<Expr>), LowerError> {
+        let input: ValueId = node.inputs[0];
+        match self.unmasked(input, &node.name)? {
+            Some(Masked { scores, shown }) => {
+                let open = (f64::NEG_INFINITY, f64::INFINITY);
+                let name = format!("{}/scores", node.name);
+                Ok((self.requantise(&scores, &[], open, range, shape, &name)?, Some(shown)))
+            }
+            None => Ok((self.tensor(input)?, None)),
+        }
+    }
+
+    /// `y_k = e^(x_k − m) / Σ_j e^(x_j − m)` with `m` the maximum over the axis. What a mask hides counts for nothing:
+    /// its exponentials are multiplied by zero.
     pub(super) fn softmax(&mut self, node: &FloatNode, axis: usize) -> Result<Lazy, LowerError> {
         let input = node.inputs[0];
         let shape = dims(self.float.shape(node.output));
-        let tensor = self.tensor(input)?;
-        let range = self.ranges[input.0];
+        let mut range = self.ranges[input.0];
+        let (tensor, shown) = self.arguments(node, range, &shape)?;
+        if shown.is_none() {
+            range = self.with_hidden(input, range);
+        }
         // 1. The maximum.
         let mut x = self.read(tensor, &shape);
         let window = std::mem::take(&mut x.dims[axis]);
@@ -37,14 +65,19 @@ impl Lowering<'_> {
             self.lookup(&difference, Function::Exp, domain, unit, &name("exp"), &shape)?
         };
         // 3. Each over their sum, which is at least one: so quotients are provably at most about one.
-        let top = self.read(exponential, &shape);
-        let sum =
-            self.read(exponential, &shape).sum(&self.axes, &[axis]).map_err(|Blocked| LowerError::NotSeparable)?;
+        let mut top = self.read(exponential, &shape);
+        if let Some(shown) = shown {
+            top = top.times(&mut self.axes, shown).map_err(|Blocked| LowerError::NotSeparable)?;
+        }
+        let sum = top.freshened(&mut self.axes).sum(&self.axes, &[axis]);
+        let sum = sum.map_err(|Blocked| LowerError::NotSeparable)?;
         let count = f64::from(shape[axis]);
         let sum = self.fine_tensor(&sum, Range { lo: 1.0, hi: count.max(2.0) }, unit, &name("sum"), &reduced)?;
         let sum = self.read(sum, &reduced);
         let target = libm::ldexp(1.0, -i32::from(self.recipe.bits) - 2);
-        let tensor = self.quotient((top, sum), target, false, &node.name, &shape)?;
+        // Products with zeros and ones are exponentials still.
+        let unit = self.tensors[exponential.0 as usize].scale.to_f64();
+        let tensor = self.quotient_in((top, unit), sum, target, false, &node.name, &shape)?;
         Ok(self.lazy_tensor(node, tensor))
     }
 }

@@ -204,7 +204,10 @@ impl Context<'_> {
         *parts.get_mut(axis).ok_or(NodeProblem::Attribute("axis"))? = (start, step, length);
         self.push(FloatOp::Slice(parts), &[x])
     }
+    /// Parts joined along an axis; empty ones take no part.
     pub(crate) fn concat(&mut self, parts: &[ValueId], axis: usize) -> Result<ValueId, NodeProblem> {
+        let filled: Vec<ValueId> = parts.iter().copied().filter(|v| !self.shape_of(*v).contains(&0)).collect();
+        let parts = if filled.is_empty() { parts } else { &filled };
         match parts {
             [one] => Ok(*one),
             parts => self.push(FloatOp::Concat(axis), parts),
@@ -213,6 +216,10 @@ impl Context<'_> {
     /// Asks for more than the recipe's bits for a value: what follows decides by it.
     pub(crate) fn make_precise(&mut self, id: ValueId) {
         self.importer.graph.values[id.0].precise = true;
+    }
+    /// Notes that the node quantises activations as the file runs.
+    pub(crate) fn note_dynamic(&mut self) {
+        self.importer.dynamic.insert(self.name.clone());
     }
     /// Makes a value share the calibrated range of another one.
     pub(crate) fn share_range(&mut self, leader: ValueId, value: ValueId) {

@@ -18,13 +18,17 @@ impl Element {
     pub(crate) const INT64: Self = Self(7);
     pub(crate) const STRING: Self = Self(8);
     pub(crate) const BOOL: Self = Self(9);
-    const FLOAT16: Self = Self(10);
+    pub(crate) const FLOAT16: Self = Self(10);
     pub(crate) const DOUBLE: Self = Self(11);
     const BFLOAT16: Self = Self(16);
+    /// What a file quantises as it runs: integers in the file, the reals that they stand for here. No number of ONNX.
+    pub(crate) const DYNAMIC: Self = Self(-1);
+    /// The scale of such integers: one here.
+    pub(crate) const DYNAMIC_SCALE: Self = Self(-2);
 
     /// Whether it is a float of 16 bits or more.
     pub(crate) fn is_float(self) -> bool {
-        matches!(self, Self::FLOAT | Self::FLOAT16 | Self::DOUBLE | Self::BFLOAT16)
+        matches!(self, Self::FLOAT | Self::FLOAT16 | Self::DOUBLE | Self::BFLOAT16 | Self::DYNAMIC_SCALE)
     }
 
     /// Bits of an integer type, and whether it is signed.
@@ -43,6 +47,17 @@ impl Element {
             25 => (2, false),
             26 => (2, true),
             _ => return None,
+        })
+    }
+
+    /// Bits of an element where tensors are bytes; none for strings and what is not known.
+    pub(crate) fn bits(self) -> Option<u64> {
+        Some(match self {
+            Self::FLOAT => 32,
+            Self::DOUBLE => 64,
+            Self::FLOAT16 | Self::BFLOAT16 => 16,
+            Self::BOOL => 8,
+            _ => u64::try_from(self.integer()?.0).ok()?,
         })
     }
 
@@ -83,6 +98,15 @@ impl Element {
         matches!(self.0, 12 | 13)
     }
 
+    /// The type of what is computed with a scale of this type.
+    fn known_scale(self) -> Self {
+        if self == Self::DYNAMIC_SCALE {
+            Self::FLOAT
+        } else {
+            self
+        }
+    }
+
     /// Whether every value of this type is one of the other type.
     pub(crate) fn fits(self, other: Self) -> bool {
         match (self.limits(), other.limits()) {
@@ -99,9 +123,10 @@ pub(crate) fn output(node: &NodeProto, i: usize, inputs: &[Element]) -> Element 
     let input = |i: usize| inputs.get(i).copied().unwrap_or_default();
     let given = |name: &str, default: Element| {
         let number = attributes.int(name).and_then(|v| i32::try_from(v).ok());
-        number.filter(|v| *v != 0).map_or(default, Element)
+        number.filter(|v| *v > 0).map_or(default, Element)
     };
     let or = |a: Element, b: Element| if a == Element::UNKNOWN { b } else { a };
+    let is_dynamic = inputs.contains(&Element::DYNAMIC);
     match node.op_type.as_str() {
         "And" | "Equal" | "Greater" | "GreaterOrEqual" | "IsInf" | "IsNaN" | "Less" | "LessOrEqual" | "Not" | "Or"
         | "Xor" => Element::BOOL,
@@ -109,6 +134,7 @@ pub(crate) fn output(node: &NodeProto, i: usize, inputs: &[Element]) -> Element 
         "Dropout" if i == 1 => Element::BOOL,
         "MaxPool" | "TopK" | "Unique" if i >= 1 => Element::INT64,
         "LayerNormalization" if i >= 1 => Element::FLOAT,
+        "Cast" if is_dynamic && given("to", Element::UNKNOWN).is_integer() => Element::DYNAMIC,
         "Cast" => given("to", Element::UNKNOWN),
         "CastLike" | "Where" => input(1),
         "OneHot" => input(2),
@@ -126,11 +152,23 @@ pub(crate) fn output(node: &NodeProto, i: usize, inputs: &[Element]) -> Element 
         }
         "Multinomial" => given("dtype", Element::INT32),
         "QuantizeLinear" => or(input(2), given("output_dtype", Element::UINT8)),
-        "DequantizeLinear" => given("output_dtype", or(input(1), Element::FLOAT)),
-        "DynamicQuantizeLinear" if i == 1 => Element::FLOAT,
-        "DynamicQuantizeLinear" => Element::UINT8,
+        "DequantizeLinear" => given("output_dtype", or(input(1).known_scale(), Element::FLOAT)),
+        "DynamicQuantizeLinear" if i == 1 => Element::DYNAMIC_SCALE,
+        "DynamicQuantizeLinear" => Element::DYNAMIC,
         "QLinearConv" | "QLinearMatMul" => input(7),
+        "QLinearAdd" | "QLinearMul" => or(input(7), input(0)),
+        "QLinearAveragePool"
+        | "QLinearGlobalAveragePool"
+        | "QLinearLeakyRelu"
+        | "QLinearSigmoid"
+        | "QLinearSoftmax" => or(input(4), input(0)),
+        "QLinearConcat" => or(input(1), input(2)),
+        "QLinearWhere" => or(input(8), input(1)),
+        "QGemm" if input(7) == Element::UNKNOWN => Element::FLOAT,
+        "QGemm" => or(input(8), input(0)),
+        "ConvInteger" | "MatMulInteger" if is_dynamic => Element::DYNAMIC,
         "ConvInteger" | "MatMulInteger" => Element::INT32,
+        "MatMulIntegerToFloat" => Element::FLOAT,
         "LinearClassifier" | "SVMClassifier" | "TreeEnsembleClassifier" if i == 0 => {
             match attributes.get("classlabels_strings").is_some_and(|a| !a.strings.is_empty()) {
                 true => Element::STRING,
@@ -153,6 +191,6 @@ pub(crate) fn output(node: &NodeProto, i: usize, inputs: &[Element]) -> Element 
             ("values_tensor", Some(t)) => Element(t.data_type),
             _ => other,
         }),
-        _ => input(0),
+        _ => input(0).known_scale(),
     }
 }

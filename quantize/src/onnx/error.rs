@@ -70,6 +70,14 @@ pub enum ImportError {
     /// A declared output that no node computes.
     #[error("output '{0}' is computed by no node")]
     MissingOutput(String),
+    /// A declared output without elements.
+    #[error("output '{name}' has the shape {shape:?} and so no elements: leave it out")]
+    EmptyOutput {
+        /// The output.
+        name: String,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
     /// Inputs for a run that are not what the model takes.
     #[error("input '{name}' of shape {expected:?} is needed, {}", actual.as_ref().map_or("none was given".into(), |a| format!("{a:?} was given")))]
     RunInput {
@@ -204,12 +212,65 @@ pub enum TensorProblem {
     /// A negative or enormous dimension.
     #[error("the shape {0:?} is not possible")]
     Shape(Vec<i64>),
-    /// Data in another file.
-    #[error("its data is in another file; save the model in one file")]
-    External,
+    /// Data in another file, of a model that is given as bytes.
+    #[error("its data is in another file, '{0}', which is found beside a model that is given by its path")]
+    External(String),
+    /// Data in another file that is not read.
+    #[error("its data is in '{location}': {problem}")]
+    ExternalData {
+        /// The file, from the model's folder.
+        location: String,
+        /// Why not.
+        problem: Box<ExternalProblem>,
+    },
     /// NaN or infinite.
     #[error("element {0} is not finite")]
     NotFinite(usize),
+}
+
+/// What is wrong with a file of weights beside the model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExternalProblem {
+    /// No file.
+    #[error("there is no '{}'; it belongs beside the model", .0.display())]
+    Missing(PathBuf),
+    /// A path that is absolute or goes up.
+    #[error("the path leaves the model's folder; weights are read from the folder only")]
+    Outside,
+    /// A symbolic link, which may lead anywhere.
+    #[error("'{}' is a symbolic link; put the file itself beside the model", .0.display())]
+    Link(PathBuf),
+    /// A folder or a device.
+    #[error("'{}' is no file", .0.display())]
+    NotAFile(PathBuf),
+    /// A field that is missing or no number.
+    #[error("the field '{0}' is missing or not valid")]
+    Field(&'static str),
+    /// Another length than shape and type have.
+    #[error("shape and type need {expected} bytes, the field 'length' says {actual}")]
+    Length {
+        /// The bytes of the shape.
+        expected: u64,
+        /// The bytes that the model declares.
+        actual: u64,
+    },
+    /// A file that ends before the data does.
+    #[error("{length} bytes from {offset} on are needed, the file has {size}; it is truncated, or another model's")]
+    Short {
+        /// Where the data begins.
+        offset: u64,
+        /// Its length.
+        length: u64,
+        /// The length of the file.
+        size: u64,
+    },
+    /// Far more data than the file has.
+    #[error("too many tensors share its bytes")]
+    Repeated,
+    /// What the operating system says.
+    #[error("{0}")]
+    Io(String),
 }
 
 /// What is wrong with a node.

@@ -116,13 +116,31 @@ pub enum FloatOp {
         /// The indices instead of the values.
         indices: bool,
     },
-    /// A new last axis of this size with a one at the index that an integer element gives, and zeros.
-    OneHot(usize),
+    /// A new last axis with a one at the index that an integer element gives, and zeros; all are zeros where there is no such place.
+    OneHot {
+        /// Its size.
+        depth: usize,
+        /// Whether negative indices count from the end.
+        wrap: bool,
+    },
     /// Rows of features to sums of the weights of decision trees.
     Trees(Arc<Ensemble>),
 }
 
 impl FloatOp {
+    /// Whether it has one input, whose elements it moves, repeats or leaves out.
+    pub(crate) fn moves(&self) -> bool {
+        matches!(
+            self,
+            Self::Reshape(_)
+                | Self::Transpose(_)
+                | Self::Expand(_)
+                | Self::Slice(_)
+                | Self::Gather { .. }
+                | Self::Pad(..)
+        )
+    }
+
     /// Whether the result jumps where the arguments change by little.
     #[must_use]
     pub fn is_discontinuous(&self) -> bool {

@@ -6,13 +6,19 @@ use super::{
     error::{ImportError, NodeProblem, UnsupportedNode},
     graph::{FloatGraph, FloatNode, FloatOp, Value, ValueId},
     inputs::{check_dims, input_type, InputKind},
+    legacy,
     normalize::Normalize,
-    ops,
+    ops::{self, elementwise::Binary},
+    order,
     proto::{self, Attributes},
     scope::{Functions, Scope},
     tensor::Tensor,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use crate::progress::Stage;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tract_onnx::pb::{type_proto::Value as TypeValue, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 
 /// The float graph under construction.
@@ -26,8 +32,12 @@ pub(crate) struct Importer {
     pub(crate) functions: Functions,
     /// Nodes imported so far, and iterations of loops.
     num_nodes: usize,
+    /// Who hears of them.
+    stage: Option<Stage>,
     /// Values that stand for strings, by their places in these lists.
     pub(crate) strings: BTreeMap<ValueId, Arc<Vec<String>>>,
+    /// Nodes that quantise activations as the file runs, by name: one in a loop is one.
+    pub(crate) dynamic: BTreeSet<String>,
 }
 
 /// No file may unroll to more nodes.
@@ -51,17 +61,18 @@ impl UnsupportedNode {
     }
 }
 
-/// Builds the float graph of a model with its dimensions bound.
-pub(crate) fn import(model: &ModelProto, options: &ImportOptions) -> Result<FloatGraph, ImportError> {
-    let graph = model.graph.as_ref().ok_or(ImportError::NotOnnx("it holds no graph"))?;
+/// Builds the float graph of a model with its dimensions bound. The model's initialisers are taken out of it: large ones
+/// stand in memory once.
+pub(crate) fn import(model: &mut ModelProto, options: &ImportOptions) -> Result<FloatGraph, ImportError> {
+    let functions = Functions::new(model);
+    let graph = model.graph.as_mut().ok_or(ImportError::NotOnnx("it holds no graph"))?;
     if model.ir_version == 0 && model.opset_import.is_empty() {
         return Err(ImportError::NotOnnx("it names no format version and no operator set"));
     }
     if graph.node.is_empty() && graph.output.is_empty() {
         return Err(ImportError::NotOnnx("its graph is empty"));
     }
-    let mut importer =
-        Importer { scope: Scope::new(&model.opset_import), functions: Functions::new(model), ..Importer::default() };
+    let mut importer = Importer { scope: Scope::new(&model.opset_import), functions, ..Importer::default() };
     importer.model(graph, options)?;
     let mut graph = importer.graph;
     drop_unused(&mut graph);
@@ -100,7 +111,7 @@ pub(crate) fn domain(name: &str) -> &str {
 }
 
 impl Importer {
-    fn model(&mut self, graph: &GraphProto, options: &ImportOptions) -> Result<(), ImportError> {
+    fn model(&mut self, graph: &mut GraphProto, options: &ImportOptions) -> Result<(), ImportError> {
         check_dims(graph, options)?;
         self.initializers(graph)?;
         for info in &graph.input {
@@ -115,6 +126,16 @@ impl Importer {
             }
             let fail = |problem| ImportError::Input { name: info.name.clone(), problem };
             let (shape, kind) = input_type(info, &options.dims).map_err(fail)?;
+            if shape.contains(&0) {
+                // Nothing can be given, and nothing read: an empty past.
+                let empty = Tensor { integer: kind != InputKind::Float, ..Tensor::zeros(&shape) };
+                let id = self.constant(&info.name, empty);
+                self.scope.set(&info.name, Some(id));
+                self.graph
+                    .notes
+                    .push(format!("input '{}' of shape {shape:?} has no elements: it is left out", info.name));
+                continue;
+            }
             let id = self.value(&info.name, shape, kind != InputKind::Float);
             self.graph.inputs.push(id);
             let id = match options.normalize.get(&info.name) {
@@ -124,15 +145,24 @@ impl Importer {
             self.scope.set(&info.name, Some(id));
         }
         self.check_normalized(options).map_err(ImportError::Normalize)?;
+        self.stage = Some(Stage::new("importing", graph.node.len()));
         self.nodes(&graph.node)?;
+        self.check_dynamic_outputs(graph);
         if !self.unsupported.is_empty() {
             return Err(ImportError::Unsupported(std::mem::take(&mut self.unsupported)));
         }
+        self.graph.notes.extend(ops::dynamic::note(self.dynamic.len()));
         for output in &graph.output {
             match self.scope.names.get(&output.name) {
                 Some(Some(id)) => {
                     if let Some(names) = self.strings.get(id) {
                         self.graph.notes.push(note_of_strings(&output.name, names));
+                    }
+                    if self.graph.shape(*id).contains(&0) {
+                        return Err(ImportError::EmptyOutput {
+                            name: output.name.clone(),
+                            shape: self.graph.shape(*id).to_vec(),
+                        });
                     }
                     self.graph.outputs.push((output.name.clone(), *id));
                 }
@@ -142,9 +172,25 @@ impl Importer {
         Ok(())
     }
 
-    fn initializers(&mut self, graph: &GraphProto) -> Result<(), ImportError> {
-        for proto in &graph.initializer {
-            let (id, element) = self.initializer(proto)?;
+    /// Lists outputs that are integers, or scales, which the file finds as it runs.
+    fn check_dynamic_outputs(&mut self, graph: &GraphProto) {
+        for output in &graph.output {
+            let found = self.scope.types.get(&output.name);
+            if found.is_some_and(|e| [Element::DYNAMIC, Element::DYNAMIC_SCALE].contains(e)) {
+                self.unsupported.push(UnsupportedNode {
+                    op: "DynamicQuantizeLinear".into(),
+                    name: output.name.clone(),
+                    opset: self.scope.opset(""),
+                    reason: Some("integers or a scale that the file finds as it runs, as an output".into()),
+                    not_constant: None,
+                });
+            }
+        }
+    }
+
+    fn initializers(&mut self, graph: &mut GraphProto) -> Result<(), ImportError> {
+        for proto in std::mem::take(&mut graph.initializer) {
+            let (id, element) = self.initializer(&proto)?;
             self.scope.set(&proto.name, Some(id));
             self.scope.set_type(&proto.name, element);
         }
@@ -170,14 +216,19 @@ impl Importer {
     /// Counts a node, or an iteration of a loop.
     pub(crate) fn count(&mut self) -> Result<(), NodeProblem> {
         self.num_nodes += 1;
+        self.stage.iter().for_each(Stage::step);
         if self.num_nodes > MAX_NODES {
             return Err(NodeProblem::Unrolled);
         }
         Ok(())
     }
 
+    /// Imports nodes, in an order in which each comes after those that it reads.
     pub(crate) fn nodes(&mut self, nodes: &[NodeProto]) -> Result<(), ImportError> {
-        nodes.iter().try_for_each(|proto| self.node(proto))
+        match order::sorted(nodes) {
+            None => nodes.iter().try_for_each(|proto| self.node(proto)),
+            Some(order) => order.into_iter().try_for_each(|i| self.node(&nodes[i])),
+        }
     }
 
     pub(crate) fn value(&mut self, name: &str, shape: Vec<usize>, integer: bool) -> ValueId {
@@ -251,9 +302,19 @@ impl Importer {
             refuse(self, Some("strings".into()), None);
             return Ok(());
         }
+        let is_own = self.functions.find(domain, &proto.op_type).is_some();
+        if let Some(reason) = ops::dynamic::misuse(proto, &types).filter(|_| !is_own) {
+            refuse(self, Some(reason.into()), None);
+            return Ok(());
+        }
+        let empty = inputs.first().copied().flatten().is_some_and(|id| self.graph.shape(id).contains(&0));
+        if empty && !is_own && !ops::takes_empty(&proto.op_type) {
+            refuse(self, Some("a tensor without elements".into()), None);
+            return Ok(());
+        }
         let texts = texts.filter(|_| ops::ml::MOVES_STRINGS.contains(&proto.op_type.as_str()));
         let mut context = Context { importer: self, node: proto, attributes, inputs, types, opset, name: name.clone() };
-        match import(&mut context) {
+        match legacy::broadcast(&mut context).and_then(|()| import(&mut context)) {
             Ok(outputs) => {
                 if let Some(texts) = texts {
                     self.strings.extend(outputs.first().map(|id| (*id, texts)));
@@ -288,19 +349,45 @@ impl Importer {
     }
 
     /// Whether a value is finite for all finite inputs, whatever they are.
-    pub(crate) fn always_finite(&self, id: ValueId) -> bool {
+    ///
+    /// What a softmax gives is finite, except where everything is masked with infinities: that such a mask is there is
+    /// noted.
+    pub(crate) fn always_finite(&mut self, id: ValueId) -> bool {
         let mut open = vec![false; self.graph.values.len()];
+        // Before a softmax only.
+        let mut behind = open.clone();
         open[id.0] = true;
         for node in self.graph.nodes.iter().rev().filter(|n| n.output.0 <= id.0) {
-            if open[node.output.0] {
-                if !ops::keeps_finite(&node.op) {
-                    return false;
-                }
-                node.inputs.iter().for_each(|i| open[i.0] = true);
+            let stops = matches!(node.op, FloatOp::Softmax(_));
+            if open[node.output.0] && !stops && !self.keeps_finite(node) {
+                return false;
+            }
+            let (reads, behind_reads) = (open[node.output.0], behind[node.output.0]);
+            for i in &node.inputs {
+                open[i.0] |= reads && !stops;
+                behind[i.0] |= (reads && stops) || behind_reads;
             }
         }
-        let finite = |t: &Arc<Tensor>| t.data.iter().all(|v| v.abs() < 1e30);
-        self.graph.values.iter().zip(open).all(|(v, open)| !open || v.constant.as_ref().is_none_or(finite))
+        let all = |of: &[bool], test: fn(&f64) -> bool| {
+            let values = self.graph.values.iter().zip(of);
+            values.filter(|(_, of)| **of).all(|(v, _)| v.constant.as_ref().is_none_or(|t| t.data.iter().all(test)))
+        };
+        let finite = all(&open, |v| v.abs() < 1e30);
+        if finite && !all(&behind, |v| v.is_finite()) {
+            let note =
+                "the file tests what a softmax gives: lines of it that are masked altogether are taken not to occur";
+            if !self.graph.notes.iter().any(|n| n == note) {
+                self.graph.notes.push(note.into());
+            }
+        }
+        finite
+    }
+
+    /// Whether finite inputs surely give finite results.
+    fn keeps_finite(&self, node: &FloatNode) -> bool {
+        let nonzero = |id: &ValueId| self.graph.constant(*id).is_some_and(|t| t.data.iter().all(|v| *v != 0.0));
+        let by_constant = node.op == FloatOp::Binary(Binary::Div) && node.inputs.get(1).is_some_and(nonzero);
+        by_constant || ops::keeps_finite(&node.op)
     }
 
     /// Adds a node, or its value if it is constant; an operator that changes nothing is skipped.
@@ -314,6 +401,12 @@ impl Importer {
         let shapes: Vec<&[usize]> = inputs.iter().map(|i| self.graph.shape(*i)).collect();
         let constants: Option<Vec<Arc<Tensor>>> = inputs.iter().map(|i| self.graph.constant(*i).cloned()).collect();
         let shape = ops::output_shape(&op, &shapes)?;
+        if let Some(empty) = ops::of_empty(&op, &shapes, &shape)? {
+            let kinds: Vec<bool> = inputs.iter().map(|i| self.graph.values[i.0].integer).collect();
+            let id = self.constant(name, Tensor { integer: ops::is_integer(&op, &kinds), ..empty });
+            self.graph.values[id.0].public = true;
+            return Ok(id);
+        }
         if let Some(constants) = constants {
             let constants: Vec<&Tensor> = constants.iter().map(AsRef::as_ref).collect();
             self.scope.spend(&shape)?;
@@ -322,9 +415,6 @@ impl Importer {
             let id = self.constant(name, tensor);
             self.graph.values[id.0].public = public;
             return Ok(id);
-        }
-        if shape.contains(&0) {
-            return Err(NodeProblem::Size(shape));
         }
         let unchanged = match &op {
             FloatOp::Reshape(_) | FloatOp::Expand(_) | FloatOp::Slice(_) | FloatOp::Pad(..) => {
@@ -355,12 +445,12 @@ fn note_of_strings(output: &str, names: &[String]) -> String {
 /// The element type that the file declares.
 pub(crate) fn declared_type(info: &ValueInfoProto) -> Element {
     match info.r#type.as_ref().and_then(|t| t.value.as_ref()) {
-        Some(TypeValue::TensorType(tensor)) => Element(tensor.elem_type),
+        Some(TypeValue::TensorType(tensor)) => Element(tensor.elem_type.max(0)),
         _ => Element::UNKNOWN,
     }
 }
 
-/// Removes nodes that no output depends on.
+/// Removes nodes that no output depends on, and constants that none reads: those that went into others.
 fn drop_unused(graph: &mut FloatGraph) {
     let mut needed = vec![false; graph.values.len()];
     for (_, id) in &graph.outputs {
@@ -374,4 +464,8 @@ fn drop_unused(graph: &mut FloatGraph) {
         }
     }
     graph.nodes.retain(|n| needed[n.output.0]);
+    // Weights of which only a transpose is read, and such.
+    for (value, _) in graph.values.iter_mut().zip(&needed).filter(|(_, needed)| !**needed) {
+        value.constant = None;
+    }
 }

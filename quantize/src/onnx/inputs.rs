@@ -120,6 +120,9 @@ pub(crate) fn input_type(
         }
     };
     let shape = sizes?;
+    if shape.contains(&0) {
+        return Ok((shape, kind));
+    }
     checked_volume(&shape).map(|_| (shape, kind)).ok_or(InputProblem::TooLarge)
 }
 
@@ -132,7 +135,8 @@ fn size(
 ) -> Result<usize, InputProblem> {
     let given = dims.get(&place(&info.name, axis)).copied();
     let size = match dim {
-        Some(Dim::DimValue(size)) if *size > 0 => match given {
+        // Behind the batch zero is a size: an empty past.
+        Some(Dim::DimValue(size)) if *size > 0 || (*size == 0 && axis > 0) => match given {
             Some(given) if i64::from(given) != *size => return Err(InputProblem::Fixed { axis, size: *size, given }),
             _ => *size,
         },
@@ -141,7 +145,7 @@ fn size(
         Some(Dim::DimParam(symbol)) => given.or_else(|| dims.get(symbol).copied()).map_or(1, i64::from),
         None => given.map_or(1, i64::from),
     };
-    usize::try_from(size).ok().filter(|s| *s > 0).ok_or(InputProblem::Size { axis, size })
+    usize::try_from(size).map_err(|_| InputProblem::Size { axis, size })
 }
 
 /// Whether a symbol of the first axis is what exporters call the batch.

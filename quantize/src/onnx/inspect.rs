@@ -3,9 +3,10 @@
 use super::{
     advice,
     error::{ImportError, UnboundDim, UnsupportedNode},
+    file,
     graph::{FloatGraph, FloatNode, FloatOp, ValueId},
     import::{self, ImportOptions},
-    parse, proto, OnnxModel,
+    proto, OnnxModel,
 };
 use crate::data::InputSpec;
 use serde::Serialize;
@@ -37,6 +38,8 @@ pub struct Inspection {
     pub folded: usize,
     /// Multiply-accumulates of all convolutions and matrix products.
     pub macs: u64,
+    /// What its owner should know: what the import does not reproduce, and what its outputs mean.
+    pub notes: Vec<String>,
     /// Why it cannot be imported.
     pub problem: Option<String>,
     /// Unsupported nodes, all of them.
@@ -106,7 +109,7 @@ pub struct Unbound {
 /// [`ImportError`] when the file cannot be read or is no ONNX model; that it cannot be imported is part of
 /// the answer.
 pub fn inspect(path: &Path, options: &ImportOptions) -> Result<Inspection, ImportError> {
-    let model = parse(&super::read(path)?)?;
+    let mut model = file::read(path)?;
     let graph = model.graph.as_ref().ok_or(ImportError::NotOnnx("it holds no graph"))?;
     let mut inspection = Inspection {
         producer: format!("{} {}", model.producer_name, model.producer_version).trim().into(),
@@ -118,13 +121,15 @@ pub fn inspect(path: &Path, options: &ImportOptions) -> Result<Inspection, Impor
     }
     let constants = graph.node.iter().filter(|n| n.op_type == "Constant").flat_map(|n| &n.attribute);
     let tensors = graph.initializer.iter().chain(constants.filter_map(|a| a.t.as_ref()));
-    let tensors = tensors.filter_map(|t| proto::tensor(t).ok());
-    inspection.weights = tensors.filter(|t| !t.integer).map(|t| t.data.len() as u64).sum();
-    match import::import(&model, options) {
+    inspection.weights = tensors.map(proto::num_floats).fold(0, u64::saturating_add);
+    let imported = import::import(&mut model, options);
+    let graph = model.graph.as_ref().ok_or(ImportError::NotOnnx("it holds no graph"))?;
+    match imported {
         Ok(imported) => {
             inspection.nodes = summarise(&imported);
             inspection.macs = inspection.nodes.iter().map(|n| n.macs).sum();
             inspection.folded = num_folded(graph, &imported);
+            inspection.notes.clone_from(&imported.notes);
             let imported = OnnxModel { graph: imported };
             (inspection.inputs, inspection.outputs) = (imported.inputs(), imported.outputs());
             inspection.model = Some(imported);
@@ -182,7 +187,8 @@ fn summarise(graph: &FloatGraph) -> Vec<NodeSummary> {
     nodes
 }
 
-fn macs(graph: &FloatGraph, node: &FloatNode) -> u64 {
+/// Multiply-accumulates of a node.
+pub(crate) fn macs(graph: &FloatGraph, node: &FloatNode) -> u64 {
     let shape = graph.shape(node.output);
     let input = |i: usize| graph.shape(node.inputs[i]);
     let elements = shape.iter().product::<usize>() as u64;
@@ -216,6 +222,9 @@ impl fmt::Display for Inspection {
         }
         let operators: Vec<String> = self.operators.iter().map(|(op, n)| format!("{op} x{n}")).collect();
         writeln!(f, "operators  {}", operators.join(", "))?;
+        for note in &self.notes {
+            writeln!(f, "note       {note}")?;
+        }
         let Some(problem) = &self.problem else { return Ok(()) };
         if self.unbound.is_empty() && self.unsupported.is_empty() {
             return writeln!(f, "cannot be imported: {problem}");

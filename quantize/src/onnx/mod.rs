@@ -1,6 +1,6 @@
 //! Import of ONNX models, and the float model that quantisation is measured against.
 //!
-//! tract parses the file; the nodes are read here, by their ONNX names, into a small float graph with
+//! tract knows the file's messages; the nodes are read here, by their ONNX names, into a small float graph with
 //! fixed shapes and folded constants ([`graph`]). Its evaluator ([`FloatGraph::run`]) is what
 //! calibration and the accuracy report use; tests compare it with ONNX Runtime.
 
@@ -9,12 +9,16 @@ pub mod build;
 mod context;
 mod element;
 pub mod error;
+mod external;
+mod file;
 pub mod graph;
 mod import;
 mod inputs;
 pub mod inspect;
+mod legacy;
 pub mod normalize;
 pub mod ops;
+mod order;
 mod proto;
 mod run;
 mod scope;
@@ -28,25 +32,11 @@ use crate::data::InputSpec;
 use ndarray::ArrayD;
 use std::{collections::BTreeMap, path::Path};
 use tensor::Tensor;
-use tract_onnx::{pb::ModelProto, prelude::Framework};
 
 /// A float model, imported from ONNX.
 #[derive(Clone, Debug)]
 pub struct OnnxModel {
     graph: FloatGraph,
-}
-
-/// Parses the protobuf.
-pub(crate) fn parse(mut bytes: &[u8]) -> Result<ModelProto, ImportError> {
-    if bytes.is_empty() {
-        return Err(ImportError::Malformed("the file is empty".into()));
-    }
-    tract_onnx::onnx().proto_model_for_read(&mut bytes).map_err(|e| ImportError::Malformed(e.to_string()))
-}
-
-/// Reads a file.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ImportError> {
-    std::fs::read(path).map_err(|source| ImportError::Io { path: path.into(), source })
 }
 
 impl OnnxModel {
@@ -55,10 +45,18 @@ impl OnnxModel {
     /// # Errors
     /// [`ImportError`]; unsupported nodes are listed all at once.
     pub fn from_path(path: &Path, dims: &BTreeMap<String, u32>) -> Result<Self, ImportError> {
-        Self::from_bytes(&read(path)?, dims)
+        Self::from_path_with(path, &ImportOptions { dims: dims.clone(), ..ImportOptions::default() })
     }
 
-    /// Imports the bytes of an ONNX file; see [`OnnxModel::from_path`].
+    /// Imports an ONNX file, with its weights from the files beside it if it keeps them there.
+    ///
+    /// # Errors
+    /// [`ImportError`]; unsupported nodes are listed all at once.
+    pub fn from_path_with(path: &Path, options: &ImportOptions) -> Result<Self, ImportError> {
+        Ok(Self { graph: import::import(&mut file::read(path)?, options)? })
+    }
+
+    /// Imports the bytes of an ONNX file that has its weights in it; see [`OnnxModel::from_path`].
     ///
     /// # Errors
     /// [`ImportError`]; unsupported nodes are listed all at once.
@@ -71,7 +69,7 @@ impl OnnxModel {
     /// # Errors
     /// [`ImportError`]; unsupported nodes are listed all at once.
     pub fn from_bytes_with(bytes: &[u8], options: &ImportOptions) -> Result<Self, ImportError> {
-        Ok(Self { graph: import::import(&parse(bytes)?, options)? })
+        Ok(Self { graph: import::import(&mut file::parse(bytes)?, options)? })
     }
 
     /// The float graph.

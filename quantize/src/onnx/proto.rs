@@ -2,16 +2,27 @@
 
 use super::{
     error::{NodeProblem, TensorProblem},
+    external,
     tensor::Tensor,
 };
+use crate::half::{bfloat_to_f64, half_to_f64};
 use tract_onnx::pb::{tensor_proto::DataType, AttributeProto, NodeProto, TensorProto};
 
-/// No tensor of a model may have more elements.
+/// No tensor that is computed may have more elements.
 pub(crate) const MAX_ELEMENTS: usize = 1 << 26;
 
 /// The volume of a shape, if it is neither empty nor too large.
 pub(crate) fn checked_volume(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1_usize, |v, s| v.checked_mul(*s)).filter(|v| (1..=MAX_ELEMENTS).contains(v))
+}
+
+/// How many floats a constant says it has; none if it holds other things.
+pub(crate) fn num_floats(proto: &TensorProto) -> u64 {
+    let kind = DataType::try_from(proto.data_type);
+    if !matches!(kind, Ok(DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16)) {
+        return 0;
+    }
+    proto.dims.iter().fold(1, |n, d| n.saturating_mul(u64::try_from(*d).unwrap_or(0)))
 }
 
 /// Reads a constant.
@@ -20,12 +31,10 @@ pub(crate) fn tensor(proto: &TensorProto) -> Result<Tensor, TensorProblem> {
     let bad_shape = || TensorProblem::Shape(proto.dims.clone());
     let shape: Vec<usize> =
         proto.dims.iter().map(|d| usize::try_from(*d)).collect::<Result<_, _>>().map_err(|_| bad_shape())?;
+    // As many as the file holds: tables of embeddings have more elements than any tensor that is computed.
     let expected = shape.iter().try_fold(1_usize, |v, s| v.checked_mul(*s)).ok_or_else(bad_shape)?;
-    if expected > MAX_ELEMENTS {
-        return Err(bad_shape());
-    }
-    if proto.data_location == Some(1) || !proto.external_data.is_empty() {
-        return Err(TensorProblem::External);
+    if let Some(location) = external::location(proto) {
+        return Err(TensorProblem::External(location.to_owned()));
     }
     let kind = DataType::try_from(proto.data_type).map_err(|_| TensorProblem::Type(proto.data_type))?;
     let raw = proto.raw_data.as_slice();
@@ -114,21 +123,6 @@ pub(crate) fn strings(proto: &TensorProto) -> Result<(Tensor, Vec<String>), Tens
         data.push(place as f64);
     }
     Ok((Tensor { shape, data, integer: true }, names))
-}
-
-fn bfloat_to_f64(bits: u16) -> f64 {
-    f64::from(f32::from_bits(u32::from(bits) << 16))
-}
-
-fn half_to_f64(bits: u16) -> f64 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
-    sign * match exponent {
-        0 => libm::ldexp(fraction, -24),
-        31 if fraction == 0.0 => f64::INFINITY,
-        31 => f64::NAN,
-        _ => libm::ldexp(fraction + 1024.0, exponent - 25),
-    }
 }
 
 /// The attributes of a node, by name.

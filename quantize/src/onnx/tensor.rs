@@ -83,20 +83,65 @@ pub fn broadcast_shapes(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
 /// Calls `visit(address)` for every index of `shape` in row-major order, where the address is
 /// `Σ index · stride`.
 pub(crate) fn for_each_address(shape: &[usize], strides: &[usize], mut visit: impl FnMut(usize)) {
-    let mut index = vec![0; shape.len()];
-    let mut address = 0;
-    for _ in 0..volume(shape) {
-        visit(address);
-        for d in (0..shape.len()).rev() {
-            index[d] += 1;
-            address += strides[d];
-            if index[d] < shape[d] {
-                break;
+    for_each_line(shape, [strides], |length, [(mut address, step)]| {
+        for _ in 0..length {
+            visit(address);
+            address += step;
+        }
+    });
+}
+
+/// Calls `visit` for every line along the last axis of `shape` in row-major order: with its length, and for each list of
+/// strides the first address and the distance of the next. Axes that lie in one line of all lists count as one.
+fn for_each_line<const N: usize>(
+    shape: &[usize],
+    strides: [&[usize]; N],
+    mut visit: impl FnMut(usize, [(usize, usize); N]),
+) {
+    let mut axes: Vec<(usize, [usize; N])> = Vec::with_capacity(shape.len());
+    for (d, size) in shape.iter().enumerate().filter(|(_, size)| **size != 1) {
+        let steps = strides.map(|s| s[d]);
+        match axes.last_mut() {
+            Some((length, outer)) if outer.iter().zip(&steps).all(|(o, s)| *o == s * size) => {
+                *length *= size;
+                *outer = steps;
             }
-            address -= strides[d] * shape[d];
-            index[d] = 0;
+            _ => axes.push((*size, steps)),
         }
     }
+    let (length, steps) = axes.pop().unwrap_or((1, [0; N]));
+    let lines: usize = axes.iter().map(|a| a.0).product();
+    let mut index = vec![0; axes.len()];
+    let mut start = [0; N];
+    for _ in 0..if length == 0 { 0 } else { lines } {
+        visit(length, std::array::from_fn(|i| (start[i], steps[i])));
+        for (i, (size, steps)) in index.iter_mut().zip(&axes).rev() {
+            *i += 1;
+            for (start, step) in start.iter_mut().zip(steps) {
+                *start += step;
+            }
+            if *i < *size {
+                break;
+            }
+            for (start, step) in start.iter_mut().zip(steps) {
+                *start -= step * size;
+            }
+            *i = 0;
+        }
+    }
+}
+
+/// `f(a, b)` for all elements of two tensors, broadcast to `shape`.
+pub(crate) fn zipped(a: &Tensor, b: &Tensor, shape: &[usize], f: impl Fn(f64, f64) -> f64) -> Vec<f64> {
+    let mut data = Vec::with_capacity(volume(shape));
+    let strides = [broadcast_strides(&a.shape, shape), broadcast_strides(&b.shape, shape)];
+    for_each_line(shape, [&strides[0], &strides[1]], |length, [(i, over_a), (j, over_b)]| match (over_a, over_b) {
+        (1, 1) => data.extend(a.data[i..i + length].iter().zip(&b.data[j..j + length]).map(|(x, y)| f(*x, *y))),
+        (1, 0) => data.extend(a.data[i..i + length].iter().map(|x| f(*x, b.data[j]))),
+        (0, 1) => data.extend(b.data[j..j + length].iter().map(|y| f(a.data[i], *y))),
+        _ => data.extend((0..length).map(|k| f(a.data[i + k * over_a], b.data[j + k * over_b]))),
+    });
+    data
 }
 
 /// Strides that read a tensor of shape `from` as if broadcast to `to`.
@@ -118,5 +163,52 @@ impl Tensor {
         let mut data = Vec::with_capacity(volume(shape));
         for_each_address(shape, &strides, |a| data.push(self.data.get(a).copied().unwrap_or(0.0)));
         Self { shape: shape.to_vec(), data, integer: self.integer }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_come_in_row_major_order() {
+        for (shape, strides) in [
+            (vec![2, 3, 4], vec![12, 4, 1]),
+            (vec![2, 3, 4], vec![1, 8, 2]),
+            (vec![3, 1, 2, 2], vec![4, 9, 2, 1]),
+            (vec![2, 2, 3], vec![0, 3, 1]),
+            (vec![2, 3, 2], vec![3, 1, 0]),
+            (vec![2, 0, 3], vec![0, 3, 1]),
+            (vec![], vec![]),
+        ] {
+            let mut expected = vec![0];
+            for (size, stride) in shape.iter().zip(&strides) {
+                expected = expected.iter().flat_map(|a| (0..*size).map(move |i| a + i * stride)).collect();
+            }
+            let mut visited = Vec::new();
+            for_each_address(&shape, &strides, |a| visited.push(a));
+            assert_eq!(visited, expected, "{shape:?} {strides:?}");
+        }
+    }
+
+    #[test]
+    fn pairs_are_broadcast() {
+        let tensor = |shape: &[usize], start: u32| {
+            Tensor::new(shape.to_vec(), (start..).take(volume(shape)).map(f64::from).collect())
+        };
+        for (a, b) in [
+            (vec![2, 3, 4], vec![2, 3, 4]),
+            (vec![2, 3, 4], vec![4]),
+            (vec![2, 3, 4], vec![3, 1]),
+            (vec![2, 1, 4], vec![1, 3, 1]),
+            (vec![], vec![2, 2]),
+            (vec![3, 1], vec![1, 3]),
+        ] {
+            let shape = broadcast_shapes(&a, &b).expect("they broadcast");
+            let (a, b) = (tensor(&a, 1), tensor(&b, 100));
+            let (x, y) = (a.broadcast_to(&shape), b.broadcast_to(&shape));
+            let expected: Vec<f64> = x.data.iter().zip(&y.data).map(|(x, y)| x * 1000.0 + y).collect();
+            assert_eq!(zipped(&a, &b, &shape, |x, y| x * 1000.0 + y), expected);
+        }
     }
 }

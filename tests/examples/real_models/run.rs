@@ -7,19 +7,21 @@ use crate::{
 use anyhow::{anyhow, Context as _};
 use halo2_proofs::poly::commitment::Params;
 use pasta_curves::EqAffine;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use zkonnx_circuits::{
     cost::{choose_layout, Cost},
     lower::Modes,
 };
 use zkonnx_prover::{keys::ProverModel, params_cache, prove::prove};
 use zkonnx_quantize::{
-    data::{quantise_input, read_npz, read_samples, NamedTensor, Samples},
+    data::{dequantise_output, quantise_input, read_npz, read_samples, InputSpec, NamedTensor, Samples},
+    eval::evaluate,
     model::QuantizedModel,
     onnx::{inspect::inspect, ImportOptions},
     quantize,
-    report::{accuracy, AccuracyReport},
+    report::{accuracy, argmax},
     OnnxModel, QuantizeNotes, Recipe,
 };
 use zkonnx_verifier::{registry::Registry, statement::Context, verify::verify};
@@ -36,6 +38,12 @@ const PROVEN: usize = 1;
 pub(crate) struct Outcome {
     pub(crate) weights: u64,
     pub(crate) macs: u64,
+    /// What importing the file takes, with what `inspect` counts.
+    pub(crate) import_seconds: f64,
+    /// What calibrating and quantising at the chosen width take.
+    pub(crate) quantise_seconds: f64,
+    /// Peak memory of all that comes before keys, with the widths that were tried.
+    pub(crate) prepare_memory: Option<u64>,
     /// The largest difference of our float model from ONNX Runtime, as a share of an output's range.
     pub(crate) float_error: f64,
     pub(crate) bits: u8,
@@ -55,7 +63,7 @@ pub(crate) struct Outcome {
     pub(crate) proof: Option<ProofLine>,
 }
 
-/// An output: integers against floats.
+/// An output: integers against ONNX Runtime's floats, on held-out samples.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct OutputLine {
     pub(crate) name: String,
@@ -63,6 +71,8 @@ pub(crate) struct OutputLine {
     /// The largest error as a share of the range.
     pub(crate) error: f64,
     pub(crate) top1: f64,
+    /// The smallest cosine of a vector along the last axis with its reference.
+    pub(crate) cosine: f64,
 }
 
 /// A proof.
@@ -86,11 +96,20 @@ impl Outcome {
         if !self.near {
             missed.push(format!("{:?} is not met at {} bits", model.near, self.bits));
         }
-        match &self.proof {
-            Some(proof) if proof.prove_seconds > model.seconds => {
-                missed.push(format!("proving takes {:.1} s, more than {} s", proof.prove_seconds, model.seconds));
-            }
-            _ => {}
+        let (Some(proof), reach) = (&self.proof, &model.reach) else { return missed };
+        if proof.prove_seconds > reach.seconds {
+            missed.push(format!("proving takes {:.2} s, more than {} s", proof.prove_seconds, reach.seconds));
+        }
+        let megabytes = proof.memory.map_or(0, |bytes| bytes.div_ceil(1_000_000));
+        if megabytes > reach.megabytes {
+            missed.push(format!("proving takes {megabytes} MB of memory, more than {}", reach.megabytes));
+        }
+        if proof.bytes > reach.bytes {
+            missed.push(format!("the proof has {} bytes, more than {}", proof.bytes, reach.bytes));
+        }
+        if proof.verify_seconds > reach.verify {
+            let (taken, limit) = (1e3 * proof.verify_seconds, 1e3 * reach.verify);
+            missed.push(format!("verifying takes {taken:.0} ms, more than {limit:.0} ms"));
         }
         missed
     }
@@ -101,7 +120,7 @@ struct Tried {
     model: QuantizedModel,
     notes: QuantizeNotes,
     cost: Cost,
-    report: AccuracyReport,
+    seconds: f64,
     outputs: Vec<OutputLine>,
     near: bool,
     recipe: Recipe,
@@ -112,19 +131,25 @@ pub(crate) fn run(model: &Model, arguments: &Arguments) -> anyhow::Result<Outcom
     let path = arguments.models.join(format!("{}.onnx", model.name));
     let data = |part: &str| arguments.samples.join(format!("{}_{part}.npz", model.name));
     let dims: BTreeMap<String, u32> = model.dims.iter().map(|(name, size)| ((*name).to_owned(), *size)).collect();
-    let inspection = inspect(&path, &ImportOptions { dims: dims.clone(), ..ImportOptions::default() })?;
-    let onnx = OnnxModel::from_path(&path, &dims)?;
+    let started = Instant::now();
+    let inspection = inspect(&path, &ImportOptions { dims, ..ImportOptions::default() })?;
+    let import_seconds = started.elapsed().as_secs_f64();
+    let problem = || anyhow!("not imported: {}", inspection.problem.clone().unwrap_or_default());
+    let onnx = inspection.model.as_ref().ok_or_else(problem)?;
     println!("{}: {} weights, {} multiply-accumulates", model.name, inspection.weights, inspection.macs);
+    println!("  imported in {import_seconds:.1} s");
     let calibration = read_samples(&data("calibration"), &onnx.inputs())?;
     let held_out = read_samples(&data("heldout"), &onnx.inputs())?;
-    let float_error = compare(&onnx, &held_out, &data("expected"))?;
+    let expected = read_npz(&data("expected"))?;
+    let float_error = compare(onnx, &held_out, &expected)?;
     println!("  float model against ONNX Runtime: {:.6} % of an output's range", 100.0 * float_error);
     if float_error > model.float {
         return Err(anyhow!("the float model differs from ONNX Runtime"));
     }
 
-    let chosen = choose(model, &onnx, (&calibration, &held_out), arguments)?;
-    println!("{}", chosen.report);
+    let chosen = choose(model, onnx, (&calibration, &held_out, &expected), arguments)?;
+    let report = accuracy(onnx, &chosen.model, &held_out)?;
+    println!("{report}");
     for table in chosen.notes.tables.iter().filter(|t| t.interpolated) {
         println!("  {} of '{}': {} segments, error {:e}", table.function, table.node, table.entries, table.max_error);
     }
@@ -135,6 +160,9 @@ pub(crate) fn run(model: &Model, arguments: &Arguments) -> anyhow::Result<Outcom
     let mut outcome = Outcome {
         weights: inspection.weights,
         macs: inspection.macs,
+        import_seconds,
+        quantise_seconds: chosen.seconds,
+        prepare_memory: peak(),
         float_error,
         bits: chosen.recipe.bits,
         per_channel: chosen.recipe.per_channel,
@@ -147,7 +175,7 @@ pub(crate) fn run(model: &Model, arguments: &Arguments) -> anyhow::Result<Outcom
         predicted_seconds: chosen.cost.seconds,
         outputs: chosen.outputs,
         near: chosen.near,
-        report: chosen.report.to_string(),
+        report: report.to_string(),
         proof: None,
     };
     if !arguments.no_prove {
@@ -160,25 +188,63 @@ pub(crate) fn run(model: &Model, arguments: &Arguments) -> anyhow::Result<Outcom
 }
 
 /// The largest difference of the float model from ONNX Runtime, as a share of an output's range.
-fn compare(onnx: &OnnxModel, samples: &Samples, expected: &Path) -> anyhow::Result<f64> {
-    let expected = read_npz(expected)?;
-    let mut worst = vec![0_f64; onnx.outputs().len()];
-    for s in 0..samples.len() {
+fn compare(onnx: &OnnxModel, samples: &Samples, expected: &[NamedTensor]) -> anyhow::Result<f64> {
+    let run = |s| {
         let outputs = onnx.graph().run(&samples.tensors(s), |_, _| ())?;
-        for ((spec, output), worst) in onnx.outputs().iter().zip(&outputs).zip(&mut worst) {
-            let reference = find(&expected, &spec.name)?;
-            let part =
-                reference.data.chunks(output.data.len()).nth(s).context("fewer expected outputs than samples")?;
-            let error = output.data.iter().zip(part).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-            *worst = worst.max(error);
-        }
-    }
-    let share = |(spec, worst): (zkonnx_quantize::data::InputSpec, f64)| {
-        let (lo, hi) = range(&find(&expected, &spec.name)?.data);
-        Ok(worst / (hi - lo))
+        Ok(outputs.iter().map(|tensor| tensor.data.clone()).collect())
     };
-    let shares = onnx.outputs().into_iter().zip(worst).map(share).collect::<anyhow::Result<Vec<f64>>>()?;
-    Ok(shares.into_iter().fold(0.0, f64::max))
+    Ok(against(&onnx.outputs(), samples.len(), expected, run)?.into_iter().map(|o| o.error).fold(0.0, f64::max))
+}
+
+/// Outputs of all samples, one list for each output, against ONNX Runtime's.
+fn against(
+    specs: &[InputSpec],
+    samples: usize,
+    expected: &[NamedTensor],
+    run: impl Fn(usize) -> anyhow::Result<Vec<Vec<f64>>> + Sync,
+) -> anyhow::Result<Vec<OutputLine>> {
+    let references: Vec<&NamedTensor> =
+        specs.iter().map(|spec| find(expected, &spec.name)).collect::<anyhow::Result<_>>()?;
+    // Of each sample and output: the largest error, whether the largest element is the same, the smallest cosine.
+    let compared = |s: usize| -> anyhow::Result<Vec<(f64, bool, f64)>> {
+        let outputs = run(s)?;
+        let lines = specs.iter().zip(&references).zip(&outputs).map(|((spec, reference), output)| {
+            let part = reference.data.chunks(output.len()).nth(s).context("fewer expected outputs than samples")?;
+            let error = output.iter().zip(part).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            let width = spec.shape.last().copied().unwrap_or(1).max(1);
+            let cosines = output.chunks(width).zip(part.chunks(width)).map(|(a, b)| cosine(a, b));
+            Ok((error, argmax(output) == argmax(part), cosines.fold(1.0, f64::min)))
+        });
+        lines.collect()
+    };
+    let all = (0..samples).into_par_iter().map(compared).collect::<anyhow::Result<Vec<_>>>()?;
+    let line = |(o, (spec, reference)): (usize, (&InputSpec, &&NamedTensor))| {
+        let of = || all.iter().filter_map(|outputs| outputs.get(o));
+        let worst = of().map(|line| line.0).fold(0.0, f64::max);
+        let (lo, hi) = range(&reference.data);
+        #[allow(clippy::cast_precision_loss)] // counts
+        let top1 = of().filter(|line| line.1).count() as f64 / all.len().max(1) as f64;
+        OutputLine {
+            name: spec.name.clone(),
+            elements: spec.shape.iter().product(),
+            // A constant output has no range.
+            error: if worst > 0.0 { worst / (hi - lo) } else { 0.0 },
+            top1,
+            cosine: of().map(|line| line.2).fold(1.0, f64::min),
+        }
+    };
+    Ok(specs.iter().zip(&references).enumerate().map(line).collect())
+}
+
+/// The cosine of the angle between two vectors; 1 where both are zero.
+fn cosine(a: &[f64], b: &[f64]) -> f64 {
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let lengths = (dot(a, a) * dot(b, b)).sqrt();
+    if lengths > 0.0 {
+        dot(a, b) / lengths
+    } else {
+        f64::from(u8::from(a == b))
+    }
 }
 
 fn find<'a>(arrays: &'a [NamedTensor], name: &str) -> anyhow::Result<&'a NamedTensor> {
@@ -194,7 +260,7 @@ fn range(values: &[f64]) -> (f64, f64) {
 fn choose(
     model: &Model,
     onnx: &OnnxModel,
-    samples: (&Samples, &Samples),
+    samples: (&Samples, &Samples, &[NamedTensor]),
     arguments: &Arguments,
 ) -> anyhow::Result<Tried> {
     let mut last = None;
@@ -220,24 +286,26 @@ fn choose(
 fn try_width(
     model: &Model,
     onnx: &OnnxModel,
-    (calibration, held_out): (&Samples, &Samples),
+    (calibration, held_out, expected): (&Samples, &Samples, &[NamedTensor]),
     recipe: Recipe,
 ) -> anyhow::Result<Tried> {
     let started = Instant::now();
     let (mut quantised, notes) = quantize(onnx, Some(calibration), &recipe)?;
+    let seconds = started.elapsed().as_secs_f64();
     let (layout, cost) = choose_layout(&Arc::new(quantised.graph.clone()), quantised.layout.gates, None, None)?;
     quantised.layout = layout;
-    let report = accuracy(onnx, &quantised, held_out)?;
-    let line = |(o, spec): (&zkonnx_quantize::report::OutputReport, zkonnx_quantize::data::InputSpec)| OutputLine {
-        name: o.name.clone(),
-        elements: spec.shape.iter().product(),
-        error: o.max_error / (o.float_hi - o.float_lo),
-        top1: o.top1_agreement,
+    let run = |s| {
+        let inputs = quantised.graph.inputs.iter().zip(held_out.sample(s));
+        let inputs = inputs.map(|(i, v)| Ok(quantise_input(i, v)?.values)).collect::<anyhow::Result<Vec<_>>>()?;
+        let trace = evaluate(&quantised, &inputs)?;
+        let outputs = quantised.graph.outputs.iter().zip(&trace.outputs);
+        Ok(outputs.map(|(output, integers)| dequantise_output(output, integers).data).collect())
     };
-    let outputs: Vec<OutputLine> = report.outputs.iter().zip(onnx.outputs()).map(line).collect();
+    let outputs = against(&onnx.outputs(), held_out.len(), expected, run)?;
     let near = match model.near {
         Near::Error(limit) => outputs.iter().all(|o| o.error <= limit),
         Near::Top1(name, share) => outputs.iter().any(|o| o.name == name && o.top1 >= share),
+        Near::Cosine(name, least) => outputs.iter().any(|o| o.name == name && o.cosine >= least),
     };
     let (bits, channels) = (recipe.bits, if recipe.per_channel { ", per channel" } else { "" });
     print!(
@@ -248,10 +316,11 @@ fn try_width(
     );
     print!("{} columns, {} lookups, predicted {:.1} s;", cost.columns, cost.lookups, cost.seconds);
     for o in &outputs {
-        print!(" {}: error {:.3} %, top-1 {:.1} %;", o.name, 100.0 * o.error, 100.0 * o.top1);
+        let (error, top1) = (100.0 * o.error, 100.0 * o.top1);
+        print!(" {}: error {error:.3} %, top-1 {top1:.1} %, cosine {:.6};", o.name, o.cosine);
     }
     println!(" {:.1} s", started.elapsed().as_secs_f64());
-    Ok(Tried { model: quantised, notes, cost, report, outputs, near, recipe })
+    Ok(Tried { model: quantised, notes, cost, seconds, outputs, near, recipe })
 }
 
 fn prove_once_or_thrice(model: QuantizedModel, inputs: &[Vec<i64>]) -> anyhow::Result<ProofLine> {

@@ -253,6 +253,7 @@ fn import_reason(error: &ImportError) -> String {
         ImportError::Input { problem: InputProblem::Type(_), .. } => "an input of a type that is not read".into(),
         ImportError::Input { problem, .. } => problem.to_string(),
         ImportError::MissingOutput(_) => "an output that is not computed".into(),
+        ImportError::EmptyOutput { .. } => "an output is empty".into(),
         error => error.to_string(),
     }
 }

@@ -5,9 +5,10 @@ use crate::{
     curve::Curve,
     onnx::{
         context::{Context, Outputs},
+        element::Element,
         error::NodeProblem,
         graph::{FloatOp, ValueId},
-        tensor::{broadcast_strides, for_each_address, volume, Tensor},
+        tensor::{volume, zipped, Tensor},
     },
 };
 
@@ -32,6 +33,9 @@ pub(crate) const OPS: &[&str] = &[
     "Sum",
     "Tanh",
 ];
+
+/// The largest float of 16 bits.
+const HALF_MAX: f64 = 65504.0;
 
 pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
     let attributes = c.attributes;
@@ -123,8 +127,9 @@ fn clip(c: &mut Context<'_>) -> Outputs {
     }
     let [lo, hi] = bounds;
     // The types' extremes stand for no bound.
-    let lo = if lo <= f64::from(f32::MIN) { f64::NEG_INFINITY } else { lo };
-    let hi = if hi >= f64::from(f32::MAX) { f64::INFINITY } else { hi };
+    let largest = if c.element(0) == Element::FLOAT16 { HALF_MAX } else { f64::from(f32::MAX) };
+    let lo = if lo <= -largest { f64::NEG_INFINITY } else { lo };
+    let hi = if hi >= largest { f64::INFINITY } else { hi };
     if lo.is_nan() || hi.is_nan() {
         return Err(NodeProblem::Attribute("min"));
     }
@@ -191,27 +196,20 @@ impl Binary {
     pub(crate) fn evaluate(self, a: &Tensor, b: &Tensor, shape: &[usize]) -> Tensor {
         let integer = (a.integer && b.integer) || self.is_whole();
         let truth = |t: bool| f64::from(u8::from(t));
-        let apply = |x: f64, y: f64| match self {
-            Self::Add => x + y,
-            Self::Sub => x - y,
-            Self::Mul => x * y,
-            Self::Max => x.max(y),
-            Self::Min => x.min(y),
-            Self::Greater => truth(x > y),
-            Self::GreaterOrEqual => truth(x >= y),
+        let data = match self {
+            Self::Add => zipped(a, b, shape, |x, y| x + y),
+            Self::Sub => zipped(a, b, shape, |x, y| x - y),
+            Self::Mul => zipped(a, b, shape, |x, y| x * y),
+            Self::Max => zipped(a, b, shape, f64::max),
+            Self::Min => zipped(a, b, shape, f64::min),
+            Self::Greater => zipped(a, b, shape, |x, y| truth(x > y)),
+            Self::GreaterOrEqual => zipped(a, b, shape, |x, y| truth(x >= y)),
             #[allow(clippy::float_cmp)] // what the operator says
-            Self::Equal => truth(x == y),
-            Self::FloorDiv => libm::floor(x / y),
-            Self::Div if integer => libm::trunc(x / y),
-            Self::Div => x / y,
+            Self::Equal => zipped(a, b, shape, |x, y| truth(x == y)),
+            Self::FloorDiv => zipped(a, b, shape, |x, y| libm::floor(x / y)),
+            Self::Div if integer => zipped(a, b, shape, |x, y| libm::trunc(x / y)),
+            Self::Div => zipped(a, b, shape, |x, y| x / y),
         };
-        let mut data = Vec::with_capacity(shape.iter().product());
-        let mut right = Vec::with_capacity(data.capacity());
-        for_each_address(shape, &broadcast_strides(&b.shape, shape), |i| right.push(b.data[i]));
-        let mut right = right.into_iter();
-        for_each_address(shape, &broadcast_strides(&a.shape, shape), |i| {
-            data.push(apply(a.data[i], right.next().unwrap_or(0.0)));
-        });
         Tensor { shape: shape.to_vec(), data, integer }
     }
 }

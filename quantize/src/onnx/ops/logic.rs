@@ -78,6 +78,9 @@ fn not(c: &mut Context<'_>, x: ValueId) -> Result<ValueId, NodeProblem> {
 
 fn cast(c: &mut Context<'_>, to: Element) -> Outputs {
     let (x, from) = (c.input(0)?, c.element(0));
+    if from == Element::DYNAMIC && (to.is_float() || to.is_integer()) {
+        return Ok(vec![x]); // the real that it stands for, whatever holds it
+    }
     if from != Element::UNKNOWN && !(from.is_float() || from.is_integer() || from == Element::BOOL) {
         return Err(NodeProblem::Variant("a cast from this type"));
     }

@@ -70,7 +70,7 @@ fn hardmax(c: &mut Context<'_>, x: ValueId, axis: usize) -> Result<ValueId, Node
     let depth = shape.remove(axis);
     let index = c.push(FloatOp::ArgMax { axis, last: false }, &[x])?;
     let index = c.reshape(index, shape)?;
-    let hot = c.push(FloatOp::OneHot(depth), &[index])?;
+    let hot = c.push(FloatOp::OneHot { depth, wrap: false }, &[index])?;
     let perm: Vec<usize> = (0..axis).chain([rank - 1]).chain(axis..rank - 1).collect();
     c.transpose(hot, &perm)
 }
@@ -98,7 +98,7 @@ fn negative_log_likelihood(c: &mut Context<'_>, scores: ValueId) -> Result<Value
     let reduction = c.attributes.string("reduction").unwrap_or("mean");
     let rank = shape.len();
     // An index beyond the classes, which may be one to ignore, has no one.
-    let hot = c.push(FloatOp::OneHot(*classes), &[target])?;
+    let hot = c.push(FloatOp::OneHot { depth: *classes, wrap: false }, &[target])?;
     let perm: Vec<usize> = [0, rank - 1].into_iter().chain(1..rank - 1).collect();
     let hot = c.transpose(hot, &perm)?;
     let mut spread = vec![1; rank - 1];

@@ -1,9 +1,16 @@
 //! Matrix products.
 
-use crate::onnx::{
-    context::{Context, Outputs},
-    graph::FloatOp,
-    tensor::{broadcast_shapes, broadcast_strides, for_each_address, Tensor},
+use crate::{
+    kernels::{
+        dots::dots,
+        float::{self, Sizes},
+        parallel,
+    },
+    onnx::{
+        context::{Context, Outputs},
+        graph::FloatOp,
+        tensor::{broadcast_shapes, broadcast_strides, for_each_address, Tensor},
+    },
 };
 
 pub(crate) const OPS: &[&str] = &["Gemm", "MatMul"];
@@ -70,17 +77,6 @@ pub(crate) fn as_matrix(shape: &[usize], left: bool) -> Vec<usize> {
     }
 }
 
-/// `y += a · b` for row-major matrices.
-fn multiply(a: &[f64], b: &[f64], y: &mut [f64], (k, n): (usize, usize)) {
-    for (row, y) in a.chunks_exact(k).zip(y.chunks_exact_mut(n)) {
-        for (value, b) in row.iter().zip(b.chunks_exact(n)) {
-            for (y, b) in y.iter_mut().zip(b) {
-                *y += value * b;
-            }
-        }
-    }
-}
-
 pub(crate) fn matmul(a: &Tensor, b: &Tensor, shape: &[usize]) -> Tensor {
     let (a2, b2) = (as_matrix(&a.shape, true), as_matrix(&b.shape, false));
     let (la, lb) = (&a2[..a2.len() - 2], &b2[..b2.len() - 2]);
@@ -92,9 +88,12 @@ pub(crate) fn matmul(a: &Tensor, b: &Tensor, shape: &[usize]) -> Tensor {
         offsets
     };
     let mut y = Tensor::zeros(shape);
-    for ((oa, ob), y) in offsets(la).into_iter().zip(offsets(lb)).zip(y.data.chunks_exact_mut(m * n)) {
-        multiply(&a.data[oa * m * k..][..m * k], &b.data[ob * k * n..][..k * n], y, (k, n));
-    }
+    let (at_a, at_b) = (offsets(la), offsets(lb));
+    let sizes = Sizes { rows: m, inner: k, cols: n };
+    parallel::for_each_chunk(&mut y.data, m * n, k, |member, y| {
+        let (a, b) = (&a.data[at_a[member] * m * k..][..m * k], &b.data[at_b[member] * k * n..][..k * n]);
+        float::multiply(a, b, y, sizes);
+    });
     y
 }
 
@@ -117,9 +116,7 @@ pub(crate) fn gemm(
     let a = flipped_a.as_ref().unwrap_or(a);
     let mut y = if trans_b {
         // Rows of both: dot products, without a transposed copy of the weights.
-        let k = a.shape[1];
-        let data = a.data.chunks_exact(k).flat_map(|x| b.data.chunks_exact(k).map(move |w| dot(x, w))).collect();
-        Tensor::new(shape.to_vec(), data)
+        Tensor::new(shape.to_vec(), dots(&a.data, &b.data, a.shape[1]))
     } else {
         matmul(a, b, shape)
     };
@@ -128,17 +125,4 @@ pub(crate) fn gemm(
         *y = alpha * *y + c.as_ref().map_or(0.0, |c| beta * c.data[i]);
     }
     y
-}
-
-/// A dot product in a fixed order, four partial sums wide.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let mut sums = [0.0; 4];
-    let (pa, pb) = (a.chunks_exact(4), b.chunks_exact(4));
-    let tail: f64 = pa.remainder().iter().zip(pb.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in pa.zip(pb) {
-        for i in 0..4 {
-            sums[i] += x[i] * y[i];
-        }
-    }
-    sums[0] + sums[1] + sums[2] + sums[3] + tail
 }

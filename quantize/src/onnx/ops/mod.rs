@@ -7,6 +7,7 @@ mod constant;
 mod control;
 pub mod conv;
 mod conv_transpose;
+pub(crate) mod dynamic;
 mod einsum;
 pub mod elementwise;
 mod functions;
@@ -14,6 +15,7 @@ mod gather;
 mod logic;
 mod losses;
 pub mod matmul;
+mod microsoft;
 pub mod ml;
 pub mod movement;
 mod normalisation;
@@ -37,6 +39,7 @@ use super::{
     proto::MAX_ELEMENTS,
     tensor::{broadcast_shapes, Tensor},
 };
+use crate::kernels::parallel;
 
 /// Imports one node.
 pub(crate) type Import = fn(&mut Context<'_>) -> Outputs;
@@ -49,6 +52,7 @@ const FAMILIES: &[(&[&str], Import)] = &[
     (control::OPS, control::import),
     (conv::OPS, conv::import),
     (conv_transpose::OPS, conv_transpose::import),
+    (dynamic::OPS, dynamic::import),
     (elementwise::OPS, elementwise::import),
     (functions::OPS, functions::import),
     (gather::OPS, gather::import),
@@ -76,9 +80,32 @@ pub(crate) fn find(domain: &str, op: &str) -> Option<Import> {
     let families = match domain {
         "" => FAMILIES,
         "ai.onnx.ml" => ml::FAMILIES,
+        "com.microsoft" => microsoft::FAMILIES,
         _ => return None,
     };
     families.iter().find(|(ops, _)| ops.contains(&op)).map(|(_, import)| *import)
+}
+
+/// Operators, besides those of whole families, whose first input may be empty.
+const TAKE_EMPTY: &[&str] = &["Gather", "MatMul", "Split", "Tile"];
+
+/// Whether an operator may have a first input without elements.
+pub(crate) fn takes_empty(op: &str) -> bool {
+    let families = [constant::OPS, control::OPS, elementwise::OPS, logic::OPS, movement::OPS, reduce::OPS];
+    TAKE_EMPTY.contains(&op) || families.iter().any(|ops| ops.contains(&op))
+}
+
+/// The result where it has no elements, or follows from there being none to compute it of; `None` for all others.
+pub(crate) fn of_empty(op: &FloatOp, inputs: &[&[usize]], shape: &[usize]) -> Result<Option<Tensor>, NodeProblem> {
+    let empty = inputs.iter().find(|s| s.contains(&0));
+    match (op, empty) {
+        _ if shape.contains(&0) => Ok(Some(Tensor::zeros(shape))),
+        (_, None) => Ok(None),
+        // Sums of nothing.
+        (FloatOp::MatMul | FloatOp::Reduce(reduce::Reduction::Sum, _), _) => Ok(Some(Tensor::zeros(shape))),
+        (FloatOp::Concat(_) | FloatOp::Pad(..) | FloatOp::Gather { .. }, _) => Ok(None),
+        (_, Some(empty)) => Err(NodeProblem::Size(empty.to_vec())),
+    }
 }
 
 /// Whether the result holds integers or booleans, for inputs that do or do not.
@@ -88,7 +115,7 @@ pub(crate) fn is_integer(op: &FloatOp, inputs: &[bool]) -> bool {
         FloatOp::Softmax(_) | FloatOp::AveragePool { .. } | FloatOp::BatchNorm { .. } => false,
         FloatOp::Binary(binary) => binary.is_whole() || inputs.iter().all(|i| *i),
         FloatOp::Where => inputs[1..].iter().all(|i| *i),
-        FloatOp::ArgMax { .. } | FloatOp::OneHot(_) => true,
+        FloatOp::ArgMax { .. } | FloatOp::OneHot { .. } => true,
         FloatOp::TopK { indices, .. } => *indices || inputs[0],
         FloatOp::Reduce(reduction, _) => inputs[0] && *reduction != reduce::Reduction::Mean,
         FloatOp::Gemm { .. } | FloatOp::PRelu | FloatOp::Trees(_) => false,
@@ -162,7 +189,7 @@ pub(crate) fn output_shape(op: &FloatOp, inputs: &[&[usize]]) -> Result<Vec<usiz
             }
             (0..x.len()).map(|d| if d == *axis { *k } else { x[d] }).collect()
         }
-        FloatOp::OneHot(depth) => x.iter().copied().chain([*depth]).collect(),
+        FloatOp::OneHot { depth, .. } => x.iter().copied().chain([*depth]).collect(),
         FloatOp::Trees(ensemble) => ensemble.output_shape(x).map_err(misfit)?,
         FloatOp::Gather { axis, shape, .. } => x[..*axis].iter().chain(shape).chain(&x[axis + 1..]).copied().collect(),
     };
@@ -182,7 +209,10 @@ pub(crate) fn evaluate(op: &FloatOp, inputs: &[&Tensor], shape: &[usize]) -> Ten
         FloatOp::Binary(binary) => binary.evaluate(x, inputs[1], shape),
         FloatOp::BatchNorm { epsilon } => elementwise::batch_norm(inputs, *epsilon),
         FloatOp::Unary(unary) => {
-            let data = x.data.iter().map(|v| unary.evaluate(*v)).collect();
+            let mut data = x.data.clone();
+            parallel::for_each_chunk(&mut data, 1 << 12, 16, |_, part| {
+                part.iter_mut().for_each(|v| *v = unary.evaluate(*v));
+            });
             Tensor { shape: shape.to_vec(), data, integer: unary.is_integer(x.integer) }
         }
         FloatOp::PRelu => {
@@ -197,7 +227,7 @@ pub(crate) fn evaluate(op: &FloatOp, inputs: &[&Tensor], shape: &[usize]) -> Ten
         FloatOp::Where => selection::choose(x, inputs[1], inputs[2], shape),
         FloatOp::ArgMax { axis, last } => selection::arg_max(x, *axis, *last, shape),
         FloatOp::TopK { axis, indices, .. } => selection::top_k(x, *axis, *indices, shape),
-        FloatOp::OneHot(depth) => selection::one_hot(x, *depth, shape),
+        FloatOp::OneHot { depth, wrap } => selection::one_hot(x, (*depth, *wrap), shape),
         FloatOp::Trees(ensemble) => ensemble.evaluate(x, shape),
         FloatOp::Reshape(_) => Tensor { shape: shape.to_vec(), data: x.data.clone(), integer: x.integer },
         FloatOp::Transpose(perm) => movement::transpose(x, perm, shape),

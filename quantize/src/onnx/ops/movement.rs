@@ -3,7 +3,7 @@
 use crate::onnx::{
     context::{axes, axis, Context, Outputs},
     error::NodeProblem,
-    graph::{FloatOp, ValueId},
+    graph::FloatOp,
     tensor::{broadcast_shapes, for_each_address, strides, volume, Tensor},
 };
 
@@ -62,9 +62,7 @@ pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
         }
         "Concat" => {
             let axis = axis(attributes.int("axis").unwrap_or(1), c.shape(0)?.len(), "axis")?;
-            // Empty constants take no part.
-            let parts: Vec<ValueId> =
-                c.present().into_iter().filter(|v| c.shape_of(*v).iter().product::<usize>() > 0).collect();
+            let parts = c.present();
             Ok(vec![c.concat(&parts, axis)?])
         }
         "Slice" => import_slice(c),
@@ -93,10 +91,11 @@ fn resolve_reshape(shape: &[usize], target: &[i64], allow_zero: bool) -> Result<
         known = known.checked_mul(size.unwrap_or(1)).ok_or_else(bad)?;
         sizes.push(size);
     }
-    if sizes.iter().filter(|s| s.is_none()).count() > 1 || known == 0 {
+    let open = sizes.iter().filter(|s| s.is_none()).count();
+    if open > 1 || (open == 1 && known == 0) {
         return Err(bad());
     }
-    Ok(sizes.into_iter().map(|s| s.unwrap_or(total / known)).collect())
+    Ok(sizes.into_iter().map(|s| s.unwrap_or_else(|| total / known)).collect())
 }
 
 fn import_slice(c: &mut Context<'_>) -> Outputs {
@@ -118,6 +117,8 @@ fn import_slice(c: &mut Context<'_>) -> Outputs {
         let absolute = |v: i64| if v < 0 { v.saturating_add(size) } else { v };
         let (start, end, step) = (absolute(*start), absolute(*end), *step);
         let (start, count) = match step {
+            0 => return Err(NodeProblem::Attribute("steps")),
+            _ if size == 0 => (0, 0),
             1.. => {
                 let (start, end) = (start.clamp(0, size), end.clamp(0, size));
                 (start, (end - start).max(0).div_euclid(step) + i64::from((end - start).max(0) % step != 0))
@@ -127,7 +128,6 @@ fn import_slice(c: &mut Context<'_>) -> Outputs {
                 let step = step.saturating_neg();
                 (start, (start - end).max(0).div_euclid(step) + i64::from((start - end).max(0) % step != 0))
             }
-            0 => return Err(NodeProblem::Attribute("steps")),
         };
         let convert = |v: i64| usize::try_from(v).map_err(|_| NodeProblem::Attribute("starts"));
         parts[a] = (convert(start)?, step, convert(count)?);

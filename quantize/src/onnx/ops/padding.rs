@@ -63,13 +63,12 @@ fn pad(c: &mut Context<'_>, x: ValueId, given: &[(usize, i64, i64)], value: f64)
     c.push(FloatOp::Pad(pads, value), &[cut])
 }
 
-/// Padding with elements of the tensor itself, axis by axis.
+/// Padding with elements of the tensor itself, axis by axis; what negative numbers cut is cut before.
 fn extend(c: &mut Context<'_>, x: ValueId, pads: &[(usize, i64, i64)], mode: &str) -> Result<ValueId, NodeProblem> {
-    let mut y = x;
-    for (a, begin, end) in pads.iter().filter(|(_, b, e)| (*b, *e) != (0, 0)) {
-        if *begin < 0 || *end < 0 {
-            return Err(NodeProblem::Variant("a negative padding that is not constant"));
-        }
+    let cuts: Vec<(usize, i64, i64)> = pads.iter().map(|(a, b, e)| (*a, (*b).min(0), (*e).min(0))).collect();
+    let mut y = pad(c, x, &cuts, 0.0)?;
+    let pads = pads.iter().map(|(a, b, e)| (a, (*b).max(0), (*e).max(0)));
+    for (a, begin, end) in pads.filter(|(_, b, e)| (*b, *e) != (0, 0)) {
         let size = c.shape_of(y)[*a];
         let signed = i64::try_from(size).map_err(|_| NodeProblem::Attribute("pads"))?;
         let source = |at: i64| match mode {

@@ -24,6 +24,7 @@ pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
             let x = c.input(0)?;
             let shape = c.shape_of(x);
             let scale = parameter(c, 1, &shape)?.ok_or(NodeProblem::MissingInput(1))?;
+            let scale = positive(scale)?;
             let zero = parameter(c, 2, &shape)?;
             let scale = c.tensor(scale);
             let x = c.div(x, scale)?;
@@ -31,7 +32,8 @@ pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
         }
         "DequantizeLinear" => {
             let x = c.input(0)?;
-            if !c.element(0).is_integer() && !c.is_integer(x) {
+            let element = c.element(0);
+            if !element.is_integer() && element != Element::DYNAMIC && !c.is_integer(x) {
                 return Err(NodeProblem::Variant("floats of 8 bits or less"));
             }
             let shape = c.shape_of(x);
@@ -54,7 +56,7 @@ pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
             let product = c.matmul(a, b)?;
             let needed = NodeProblem::Attribute("scale");
             let factor = match (side(c, 1, true)?, side(c, 4, false)?, side(c, 6, true)?) {
-                (Some(a), Some(b), Some(y)) => ratio(&a, &b, &y).ok_or(needed)?,
+                (Some(a), Some(b), Some(y)) => ratio(&a, &b, &positive(y)?).ok_or(needed)?,
                 _ => return Err(needed),
             };
             let factor = c.tensor(factor);
@@ -68,7 +70,7 @@ pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
             let sum = convolution(c, (0, 2), (3, 5), c.optional(8))?;
             let rank = c.shape_of(sum).len();
             let needed = NodeProblem::Attribute("scale");
-            let factor = match (number(c, 1)?, channels(c, 4, rank - 1)?, number(c, 6)?) {
+            let factor = match (number(c, 1)?, channels(c, 4, rank - 1)?, divisor(c, 6)?) {
                 (Some(x), Some(w), Some(y)) => ratio(&x, &w, &y).ok_or(needed)?,
                 _ => return Err(needed),
             };
@@ -92,7 +94,12 @@ fn output_type(c: &Context<'_>) -> Element {
 }
 
 /// `clip(round(x) + zero)` for the limits of an integer type.
-fn saturate(c: &mut Context<'_>, x: ValueId, zero: Option<Tensor>, element: Element) -> Result<ValueId, NodeProblem> {
+pub(super) fn saturate(
+    c: &mut Context<'_>,
+    x: ValueId,
+    zero: Option<Tensor>,
+    element: Element,
+) -> Result<ValueId, NodeProblem> {
     let (lo, hi) = element.limits().ok_or(NodeProblem::Variant("a quantised type that is no integer"))?;
     match zero {
         None => c.unary(Unary::Round { lo, hi }, x),
@@ -113,7 +120,7 @@ fn saturate(c: &mut Context<'_>, x: ValueId, zero: Option<Tensor>, element: Elem
 }
 
 /// `x − zero`.
-fn without(c: &mut Context<'_>, x: ValueId, zero: Option<Tensor>) -> Result<ValueId, NodeProblem> {
+pub(super) fn without(c: &mut Context<'_>, x: ValueId, zero: Option<Tensor>) -> Result<ValueId, NodeProblem> {
     match zero {
         Some(zero) if zero.data.iter().any(|v| *v != 0.0) => {
             let zero = c.tensor(zero);
@@ -132,20 +139,34 @@ fn ratio(a: &Tensor, b: &Tensor, y: &Tensor) -> Option<Tensor> {
     combine(Binary::Div, &combine(Binary::Mul, a, b)?, y)
 }
 
-/// A constant scale or zero point; scales are positive.
-fn constant(c: &Context<'_>, i: usize) -> Result<Option<Tensor>, NodeProblem> {
+/// A constant scale or zero point; scales are positive, or zero where all integers stand for zero.
+pub(super) fn constant(c: &Context<'_>, i: usize) -> Result<Option<Tensor>, NodeProblem> {
     if !c.has(i) {
         return Ok(None);
     }
     let tensor = c.constant(i)?;
-    if !tensor.integer && tensor.data.iter().any(|v| !v.is_finite() || *v <= 0.0) {
-        return Err(NodeProblem::Variant("a scale that is not positive, or a zero point of a float type"));
+    if !tensor.integer && tensor.data.iter().any(|v| !v.is_finite() || *v < 0.0) {
+        return Err(NodeProblem::Variant("a scale that is negative or not finite, or a zero point of a float type"));
     }
     Ok(Some((*tensor).clone()))
 }
 
+/// A scale to divide by.
+fn positive(scale: Tensor) -> Result<Tensor, NodeProblem> {
+    if scale.data.iter().all(|v| *v > 0.0) {
+        Ok(scale)
+    } else {
+        Err(NodeProblem::Variant("a result's scale of zero"))
+    }
+}
+
+/// A constant number to divide by.
+pub(super) fn divisor(c: &Context<'_>, i: usize) -> Result<Option<Tensor>, NodeProblem> {
+    number(c, i)?.map(positive).transpose()
+}
+
 /// A constant number.
-fn number(c: &Context<'_>, i: usize) -> Result<Option<Tensor>, NodeProblem> {
+pub(super) fn number(c: &Context<'_>, i: usize) -> Result<Option<Tensor>, NodeProblem> {
     let number = |t: Tensor| match t.data.len() {
         1 => Ok(Tensor { shape: vec![], ..t }),
         _ => Err(NodeProblem::Variant("several scales where one is needed")),
@@ -164,7 +185,7 @@ fn channels(c: &Context<'_>, i: usize, rest: usize) -> Result<Option<Tensor>, No
 }
 
 /// A constant number, or one per row of the left side or per column of the right one.
-fn side(c: &Context<'_>, i: usize, left: bool) -> Result<Option<Tensor>, NodeProblem> {
+pub(super) fn side(c: &Context<'_>, i: usize, left: bool) -> Result<Option<Tensor>, NodeProblem> {
     let side = |t: Tensor| match t.shape.as_slice() {
         [] | [1] => Tensor { shape: vec![], ..t },
         [n] if left => Tensor { shape: vec![*n, 1], ..t },

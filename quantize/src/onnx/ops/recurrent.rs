@@ -112,7 +112,7 @@ struct Run {
 
 pub(crate) fn import(c: &mut Context<'_>) -> Outputs {
     let cell = match c.node.op_type.as_str() {
-        "LSTM" => Cell::Lstm { coupled: c.attributes.flag("input_forget") },
+        "LSTM" | "DynamicQuantizeLSTM" => Cell::Lstm { coupled: c.attributes.flag("input_forget") },
         "GRU" => Cell::Gru { linear_before_reset: c.attributes.flag("linear_before_reset") },
         _ => Cell::Rnn,
     };

@@ -153,20 +153,25 @@ fn product(c: &mut Context<'_>, x: ValueId, axes: &[usize]) -> Result<ValueId, N
 }
 
 fn import_softmax(c: &mut Context<'_>) -> Outputs {
-    let shape = c.shape(0)?;
+    let x = c.input(0)?;
     let default = if c.opset >= 13 { -1 } else { 1 };
     let given = c.attributes.int("axis").unwrap_or(default);
-    if c.opset >= 13 {
-        return c.op(FloatOp::Softmax(axis(given, shape.len(), "axis")?), 1);
+    Ok(vec![softmax_over(c, x, given, c.opset)?])
+}
+
+/// A softmax along an axis, as the operator set of this number has it.
+pub(super) fn softmax_over(c: &mut Context<'_>, x: ValueId, given: i64, opset: i64) -> Result<ValueId, NodeProblem> {
+    let shape = c.shape_of(x);
+    if opset >= 13 {
+        return c.push(FloatOp::Softmax(axis(given, shape.len(), "axis")?), &[x]);
     }
     // Before operator set 13 the input counts as a matrix.
     let axis =
         if given == i64::try_from(shape.len()).unwrap_or(-1) { shape.len() } else { axis(given, shape.len(), "axis")? };
     let matrix = vec![shape[..axis].iter().product(), shape[axis..].iter().product()];
-    let x = c.input(0)?;
     let x = c.reshape(x, matrix)?;
     let y = c.push(FloatOp::Softmax(1), &[x])?;
-    Ok(vec![c.reshape(y, shape)?])
+    c.reshape(y, shape)
 }
 
 /// How elements are reduced to one.

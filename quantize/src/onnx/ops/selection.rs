@@ -1,6 +1,6 @@
 //! Operators that compare and choose: truth values, where, arguments of maxima, largest elements, one-hot vectors.
 
-use super::elementwise::{Binary, Unary};
+use super::elementwise::Unary;
 use crate::onnx::{
     context::{axis, Context, Outputs},
     error::NodeProblem,
@@ -52,12 +52,10 @@ fn import_top_k(c: &mut Context<'_>) -> Outputs {
 
 /// One-hot vectors of indices, on a new last axis; negative ones count from the end.
 pub(crate) fn one_hot_of(c: &mut Context<'_>, indices: ValueId, depth: usize) -> Result<ValueId, NodeProblem> {
-    let size = i32::try_from(depth).ok().filter(|d| *d > 0).ok_or(NodeProblem::Attribute("depth"))?;
-    let (zero, size) = (c.whole(0), c.whole(size));
-    let negative = c.binary(Binary::Greater, zero, indices)?;
-    let shift = c.mul(negative, size)?;
-    let indices = c.add(indices, shift)?;
-    c.push(FloatOp::OneHot(depth), &[indices])
+    if !i32::try_from(depth).is_ok_and(|d| d > 0) {
+        return Err(NodeProblem::Attribute("depth"));
+    }
+    c.push(FloatOp::OneHot { depth, wrap: true }, &[indices])
 }
 
 fn import_one_hot(c: &mut Context<'_>) -> Outputs {
@@ -130,9 +128,9 @@ pub(crate) fn top_k(x: &Tensor, axis: usize, indices: bool, shape: &[usize]) -> 
 }
 
 #[allow(clippy::cast_precision_loss, clippy::float_cmp)] // indices are exact
-pub(crate) fn one_hot(x: &Tensor, depth: usize, shape: &[usize]) -> Tensor {
+pub(crate) fn one_hot(x: &Tensor, (depth, wrap): (usize, bool), shape: &[usize]) -> Tensor {
     let row = |v: &f64| {
-        let v = *v;
+        let v = if wrap && *v < 0.0 { v + depth as f64 } else { *v };
         (0..depth).map(move |i| f64::from(u8::from(v == i as f64)))
     };
     Tensor { shape: shape.to_vec(), data: x.data.iter().flat_map(row).collect(), integer: true }

@@ -80,7 +80,7 @@ fn extractor(c: &mut Context<'_>) -> Outputs {
         }
         // X · onesᵀ.
         _ => {
-            let ones = c.push(FloatOp::OneHot(size), &[y])?;
+            let ones = c.push(FloatOp::OneHot { depth: size, wrap: false }, &[y])?;
             let ones = c.transpose(ones, &[1, 0])?;
             let x = c.reshape(x, vec![volume(&shape) / size.max(1), size])?;
             let picked = c.matmul(x, ones)?;
@@ -159,7 +159,7 @@ fn equal_to(c: &mut Context<'_>, x: ValueId, keys: &[i64]) -> Result<ValueId, No
     if (keys[0]..).zip(keys).all(|(a, b)| a == *b) {
         let first = c.tensor(whole(vec![], vec![keys[0] as f64]));
         let index = c.sub(x, first)?;
-        return c.push(FloatOp::OneHot(keys.len()), &[index]);
+        return c.push(FloatOp::OneHot { depth: keys.len(), wrap: false }, &[index]);
     }
     let shape = c.shape_of(x);
     let x = c.reshape(x, [shape.as_slice(), &[1]].concat())?;

@@ -150,7 +150,7 @@ pub(super) fn look_up(
         return Ok(y);
     }
     let count = values.len();
-    let ones = c.push(FloatOp::OneHot(count), &[index])?;
+    let ones = c.push(FloatOp::OneHot { depth: count, wrap: false }, &[index])?;
     let values = c.tensor(Tensor { shape: vec![count], data: values, integer });
     c.matmul(ones, values)
 }
