@@ -2,7 +2,7 @@
 //!
 //! A file that was quantised before rounds `x / s` to integers of 8 or 16 bits. That result is right only if one step of
 //! the input is well below one of it, so the width of the input follows from the file: a model with activations of 16 bits
-//! gets inputs of 18, whatever the recipe says.
+//! gets inputs of 22, whatever the recipe says.
 
 use crate::onnx::{
     graph::{FloatGraph, FloatNode, FloatOp, ValueId},
@@ -12,7 +12,7 @@ use crate::onnx::{
 use std::collections::HashMap;
 
 /// Steps of an input in one step of what is rounded.
-const STEPS: f64 = 4.0;
+const STEPS: f64 = 64.0;
 /// A step of an input may be so large a part of a step of what is rounded.
 const COARSE: f64 = 0.5;
 

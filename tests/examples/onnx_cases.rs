@@ -100,7 +100,7 @@ fn print(report: &Report<'_>, in_detail: bool) {
         return;
     }
     println!("    {} of operator sets {:?}", case.operators.join(", "), case.opset);
-    for (what, values) in [("input ", case.input_values()), ("output", case.output_values())] {
+    for (what, values) in [("input ", case.input_values().expect("values")), ("output", case.output_values())] {
         for tensor in values {
             describe(what, &tensor);
         }

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
-use zkonnx_quantize::data::{read_npz, NamedTensor};
+use zkonnx_quantize::data::{read_npz, DataError, NamedTensor};
 
 /// All cases.
 #[derive(Clone, Debug, Deserialize)]
@@ -118,11 +118,10 @@ impl Case {
 
     /// Values of all graph inputs, in order.
     ///
-    /// # Panics
-    /// When they cannot be read.
-    #[must_use]
-    pub fn input_values(&self) -> Vec<NamedTensor> {
-        read_npz(&self.folder.join("inputs.npz")).expect(&self.name)
+    /// # Errors
+    /// When they cannot be read, such as integers that no `f64` is.
+    pub fn input_values(&self) -> Result<Vec<NamedTensor>, DataError> {
+        read_npz(&self.folder.join("inputs.npz"))
     }
 
     /// The values that ONNX expects of all graph outputs, in order.

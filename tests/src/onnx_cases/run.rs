@@ -132,7 +132,10 @@ pub fn run(case: &Case) -> Report<'_> {
 
 /// Fills in the report; returns the largest error, or the outcome of a case that does not pass.
 fn attempt(report: &mut Report<'_>) -> Result<f64, Outcome> {
-    let inputs = report.case.input_values();
+    let inputs = report.case.input_values().map_err(|error| {
+        // Without the folder, which is another one on every machine.
+        refused(Stage::Quantise, "integers that no f64 is, as inputs", error.to_string())
+    })?;
     let imported = import(report.case, &inputs);
     report.bound = imported.bound;
     let onnx = imported.model.map_err(|error| not_imported(&error))?;
