@@ -78,7 +78,7 @@ impl OneHot {
     fn rows(&self, map: &IndexMap, axis: u8) -> Option<IndexMap> {
         let mut rows = map.clone();
         rows.factors.retain(|factor| !is_last_axis(factor, axis, self.size));
-        let is_row = |stride: u32| stride % self.size == 0;
+        let is_row = |stride: u32| stride.is_multiple_of(self.size);
         let whole = rows.factors.len() + 1 == map.factors.len()
             && is_row(rows.base)
             && rows.factors.iter().all(|factor| is_row(factor.stride) && !factor.axes.contains(&axis));

@@ -42,9 +42,9 @@ pub fn picks(num_axes: usize, product: &Product, operand: &Operand, tensors: &[T
     let Source::Tensor(id) = operand.source else { return false };
     let Some(info) = tensors.get(id.0 as usize).filter(|info| info.one_hot) else { return false };
     let (Some(size), Ok(axis)) = (info.shape.last().filter(|s| **s > 0), u8::try_from(num_axes)) else { return false };
-    let is_row = |f: &Factor| f.stride % size == 0 && !f.axes.contains(&axis);
+    let is_row = |f: &Factor| f.stride.is_multiple_of(*size) && !f.axes.contains(&axis);
     product.summed == [*size]
-        && operand.map.base % size == 0
+        && operand.map.base.is_multiple_of(*size)
         && operand.map.factors.iter().all(|f| is_row(f) || is_last_axis(f, axis, *size))
         && operand.map.factors.iter().any(|f| is_last_axis(f, axis, *size))
         && product.left.sums.is_empty()
