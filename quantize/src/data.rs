@@ -83,9 +83,9 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
         /// The array, where it has a name.
-        name: String,
+        name: Box<str>,
         /// Where it stands: the element in row-major order from 0, or line and column from 1.
-        place: String,
+        place: Box<str>,
         /// The integer.
         value: i128,
     },

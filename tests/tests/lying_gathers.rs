@@ -85,10 +85,12 @@ fn bits(places: &'static [(usize, i64)], negative: i64) -> impl FnMut(&CompiledM
     }
 }
 
+/// Places with their bits, whether a bit counts from the end, and what is violated: the sum of bits, the definition of the index, a range.
+type Lie = (&'static [(usize, i64)], i64, [bool; 3]);
+
 #[test]
 fn rejects_vectors_that_are_not_one_hot() {
-    // Places, whether a bit counts from the end, and what is violated: the sum of bits, the definition of the index, a range.
-    let lies: [(&'static [(usize, i64)], i64, [bool; 3]); 7] = [
+    let lies: [Lie; 7] = [
         (&[], 0, [true, true, false]),
         (&[(2, 1)], 0, [false, true, false]),
         (&[(1, 1), (2, 1)], 0, [true, false, false]),

@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn digits_are_short_and_add_up() {
         for window in [4, 8, 10] {
-            for magnitude in [0, 1, 127, 128, 129, 1 << 126, (1 << 127) - 1, u128::MAX / 3 >> 1] {
+            for magnitude in [0, 1, 127, 128, 129, 1 << 126, (1 << 127) - 1, (u128::MAX / 3) >> 1] {
                 for negative in [false, true] {
                     let digits: Vec<i32> = Half { magnitude, negative }.digits(window).collect();
                     assert_eq!(digits.len(), HALF_BITS.div_ceil(window));

@@ -66,9 +66,12 @@ pub fn read_arrays(path: &Path, specs: &[InputSpec]) -> Result<Vec<NamedTensor>,
 fn refused(path: &Path, name: &str, error: NpyError) -> DataError {
     match error {
         NpyError::Io(source) => DataError::Io { path: path.into(), source },
-        NpyError::Inexact { element, value } => {
-            DataError::Inexact { path: path.into(), name: name.into(), place: format!("element {element}"), value }
-        }
+        NpyError::Inexact { element, value } => DataError::Inexact {
+            path: path.into(),
+            name: name.into(),
+            place: format!("element {element}").into(),
+            value,
+        },
         error if name.is_empty() => malformed(path)(error),
         error => malformed(path)(format!("'{name}': {error}")),
     }
@@ -152,9 +155,12 @@ fn json_array(path: &Path, name: &str, value: &Value) -> Result<NamedTensor, Dat
     let (mut shape, mut data) = (Vec::new(), Vec::new());
     nested(value, &mut shape, 0, &mut data).map_err(|e| match e {
         ListError::Malformed(message) => malformed(path)(format!("'{name}': {message}")),
-        ListError::Inexact { element, value } => {
-            DataError::Inexact { path: path.into(), name: name.into(), place: format!("element {element}"), value }
-        }
+        ListError::Inexact { element, value } => DataError::Inexact {
+            path: path.into(),
+            name: name.into(),
+            place: format!("element {element}").into(),
+            value,
+        },
     })?;
     Ok(NamedTensor { name: name.into(), shape, data })
 }
@@ -210,7 +216,7 @@ fn read_csv(path: &Path, specs: &[InputSpec]) -> Result<Vec<NamedTensor>, DataEr
         let integers = record.iter().enumerate().filter_map(|(c, field)| Some((c, field.parse::<i128>().ok()?)));
         if let Some((column, value)) = integers.into_iter().find(|(_, value)| !npy::is_exact(*value)) {
             let place = format!("line {}, column {}", line + 1, column + 1);
-            return Err(DataError::Inexact { path: path.into(), name: String::new(), place, value });
+            return Err(DataError::Inexact { path: path.into(), name: "".into(), place: place.into(), value });
         }
         let row: Result<Vec<f64>, usize> =
             record.iter().enumerate().map(|(c, field)| field.parse::<f64>().map_err(|_| c)).collect();
