@@ -87,7 +87,7 @@ pub enum DataError {
         /// Where it stands: the element in row-major order from 0, or line and column from 1.
         place: Box<str>,
         /// The integer.
-        value: i128,
+        value: Box<i128>,
     },
     /// An input without data.
     #[error("no data for input '{name}': there is {}", found.join(", "))]

@@ -216,7 +216,12 @@ fn read_csv(path: &Path, specs: &[InputSpec]) -> Result<Vec<NamedTensor>, DataEr
         let integers = record.iter().enumerate().filter_map(|(c, field)| Some((c, field.parse::<i128>().ok()?)));
         if let Some((column, value)) = integers.into_iter().find(|(_, value)| !npy::is_exact(*value)) {
             let place = format!("line {}, column {}", line + 1, column + 1);
-            return Err(DataError::Inexact { path: path.into(), name: "".into(), place: place.into(), value });
+            return Err(DataError::Inexact {
+                path: path.into(),
+                name: "".into(),
+                place: place.into(),
+                value: value.into(),
+            });
         }
         let row: Result<Vec<f64>, usize> =
             record.iter().enumerate().map(|(c, field)| field.parse::<f64>().map_err(|_| c)).collect();
