@@ -70,7 +70,7 @@ fn refused(path: &Path, name: &str, error: NpyError) -> DataError {
             path: path.into(),
             name: name.into(),
             place: format!("element {element}").into(),
-            value,
+            value: value.into(),
         },
         error if name.is_empty() => malformed(path)(error),
         error => malformed(path)(format!("'{name}': {error}")),
@@ -159,7 +159,7 @@ fn json_array(path: &Path, name: &str, value: &Value) -> Result<NamedTensor, Dat
             path: path.into(),
             name: name.into(),
             place: format!("element {element}").into(),
-            value,
+            value: value.into(),
         },
     })?;
     Ok(NamedTensor { name: name.into(), shape, data })
