@@ -19,18 +19,28 @@ fn map_work(map: &IndexMap, axes: &[u32]) -> usize {
     map.num_coordinates().saturating_add(map.num_points(axes))
 }
 
-/// What a map's functional on a source costs. Of a matrix it is of rank one: a row vector, and a vector of columns.
+/// What a functional of rank one on a matrix costs, with rows and columns given: weights of columns, and the row functional. `None` for anything
+/// but a parameter with columns of its own.
+fn matrix_work(model: &CompiledModel, source: Source) -> Option<usize> {
+    let Source::Param(id) = source else { return None };
+    let rows = model.graph.params.get(id.0 as usize)?.rows as usize;
+    match model.params.places.get(id.0 as usize)? {
+        ParamPlace::Pooled { .. } => None,
+        ParamPlace::Packed { count, .. } => Some(count.saturating_add(model.num_rows())),
+        ParamPlace::Chunked { chunks, .. } => Some(rows.saturating_mul(*chunks)),
+    }
+}
+
+/// What a map's functional on a source costs.
 fn read_work(model: &CompiledModel, source: Source, map: &IndexMap, axes: &[u32]) -> usize {
-    let Source::Param(id) = source else { return map_work(map, axes) };
-    let (place, param) = (model.params.places.get(id.0 as usize), model.graph.params.get(id.0 as usize));
-    let (Some(place), Some(param)) = (place, param) else { return map_work(map, axes) };
-    let (rows, cols) = (param.rows as usize, param.cols as usize);
-    let columns = match place {
-        ParamPlace::Pooled { .. } => return map_work(map, axes),
-        ParamPlace::Packed { count, .. } => count.saturating_add(model.num_rows()),
-        ParamPlace::Chunked { chunks, .. } => rows.saturating_mul(*chunks),
-    };
-    map.num_points(axes).saturating_add(rows).saturating_add(cols).saturating_add(columns)
+    match (source, matrix_work(model, source)) {
+        (Source::Param(id), Some(columns)) => {
+            let param = &model.graph.params[id.0 as usize];
+            let vectors = (param.rows as usize).saturating_add(param.cols as usize);
+            map.num_points(axes).saturating_add(vectors).saturating_add(columns)
+        }
+        _ => map_work(map, axes),
+    }
 }
 
 fn form_work(model: &CompiledModel, form: &Form) -> usize {
@@ -93,16 +103,9 @@ pub fn verification_work(model: &CompiledModel) -> usize {
         let product = &form.products[*product];
         let axes = ProductAxes::new(form, product);
         let (rows, inner) = (volume(&axes.rows), volume(&axes.inner()));
-        let place = match product.left.source {
-            Source::Param(id) => model.params.places.get(id.0 as usize),
-            Source::Tensor(_) => None,
-        };
-        work.saturating_add(match place {
-            Some(ParamPlace::Packed { .. }) => inner.saturating_mul(4).saturating_add(model.num_rows()),
-            Some(ParamPlace::Chunked { chunks, .. }) => {
-                inner.saturating_mul(4).saturating_add(rows.saturating_mul(*chunks))
-            }
-            Some(ParamPlace::Pooled { .. }) | None => rows.saturating_mul(inner),
+        work.saturating_add(match matrix_work(model, product.left.source) {
+            Some(columns) => inner.saturating_mul(4).saturating_add(columns),
+            None => rows.saturating_mul(inner),
         })
     })
 }

@@ -52,13 +52,8 @@ fn factor(float: &FloatGraph, node: &FloatNode, factors: &HashMap<ValueId, f64>,
     let largest = |t: &Tensor| t.data.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
     let either = || constant(0).or_else(|| constant(1)).map(|t| largest(t));
     match &node.op {
-        FloatOp::Reshape(_)
-        | FloatOp::Transpose(_)
-        | FloatOp::Slice(_)
-        | FloatOp::Concat(_)
-        | FloatOp::Expand(_)
-        | FloatOp::Pad(..)
-        | FloatOp::Gather { .. }
+        op if op.moves() => Some(own),
+        FloatOp::Concat(_)
         | FloatOp::Unary(Unary::Neg | Unary::Relu | Unary::Clip { .. })
         | FloatOp::Binary(Binary::Add | Binary::Sub) => Some(own),
         FloatOp::Binary(Binary::Mul) | FloatOp::MatMul => Some(own * either()?),

@@ -9,7 +9,7 @@
 //! positive factors, movements.
 
 use crate::onnx::{
-    graph::{FloatGraph, FloatNode, FloatOp, Value, ValueId},
+    graph::{FloatGraph, FloatNode, FloatOp, ValueId},
     ops::{self, elementwise::Binary},
     tensor::Tensor,
 };
@@ -186,18 +186,7 @@ impl Pass {
     }
 
     fn value(&mut self, shape: Vec<usize>, integer: bool) -> ValueId {
-        let id = ValueId(self.graph.values.len());
-        let value = Value {
-            name: String::new(),
-            shape,
-            integer,
-            constant: None,
-            public: false,
-            range_of: None,
-            precise: false,
-        };
-        self.graph.values.push(value);
-        id
+        self.graph.add_value("", shape, integer)
     }
 
     /// An operator of values, or its value if they are constant.
@@ -319,9 +308,9 @@ mod tests {
             let mut value = |data: Option<&[f64]>, integer: bool| {
                 let constant = data.map(|d| Arc::new(Tensor::new(vec![1, d.len()], d.to_vec())));
                 let shape = vec![1, data.map_or(3, <[f64]>::len)];
-                let (name, public, range_of, precise) = (String::new(), false, None, false);
-                graph.values.push(Value { name, shape, integer, constant, public, range_of, precise });
-                ValueId(graph.values.len() - 1)
+                let id = graph.add_value("", shape, integer);
+                graph.values[id.0].constant = constant;
+                id
             };
             let inputs_of_graph = vec![value(None, false), value(None, true)];
             constants.iter().for_each(|c| {

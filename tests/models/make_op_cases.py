@@ -80,6 +80,18 @@ class Case:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
+    def feeds(self):
+        """The samples of every input."""
+        feeds = {}
+        for name, shape in self.inputs.items():
+            concrete = [1 if isinstance(size, str) else size for size in shape]  # a symbolic batch is run as one
+            feeds[name] = self.rng.uniform(*self.ranges[name], (SAMPLES, *concrete)).astype(np.float32)
+        return feeds
+
+    def stored(self, values):
+        """Samples as the file holds them."""
+        return values
+
     def finish(self, outputs):
         """Names the outputs (`y` for a lone one), samples inputs, runs the model, and writes both files."""
         if isinstance(outputs, str):
@@ -90,10 +102,7 @@ class Case:
             node.output[:] = [rename.get(name, name) for name in node.output]
         self.outputs = list(outputs)
         session = self.session(self.model())
-        feeds = {}
-        for name, shape in self.inputs.items():
-            concrete = [1 if isinstance(size, str) else size for size in shape]  # a symbolic batch is run as one
-            feeds[name] = self.rng.uniform(*self.ranges[name], (SAMPLES, *concrete)).astype(np.float32)
+        feeds = self.feeds()
         runs = [session.run(self.outputs, {name: x[i] for name, x in feeds.items()}) for i in range(SAMPLES)]
         results = dict(zip(self.outputs, map(np.stack, zip(*runs))))
         symbol = next((s for shape in self.inputs.values() for s in shape if isinstance(s, str)), None)
@@ -103,8 +112,8 @@ class Case:
         path = ROOT / self.name
         path.parent.mkdir(parents=True, exist_ok=True)
         onnx.save(model, path.with_suffix(".onnx"))
-        np.savez_compressed(path.with_suffix(".npz"), **{f"in_{name}": x for name, x in feeds.items()},
-                            **{f"out_{name}": y for name, y in results.items()})
+        np.savez_compressed(path.with_suffix(".npz"), **{f"in_{name}": self.stored(x) for name, x in feeds.items()},
+                            **{f"out_{name}": self.stored(y) for name, y in results.items()})
 
 
 CASES = {}

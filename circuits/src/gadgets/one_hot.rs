@@ -43,35 +43,18 @@ fn plain_read(form: &Form) -> Option<usize> {
     }
 }
 
-/// The weight `2^b` and the map of the places whose number has bit `b`, over form axes and up to two summed ones.
+/// The places whose number has this bit, `2^b + high·2^(b+1) + low`: the map over the form's axes and those of `high` and `low`, and the sizes of
+/// these. What is beyond the last place is not there.
 fn places_with_bit(shape: &[u32], size: u32, bit: u32, axis: u8) -> (Vec<u32>, IndexMap) {
     let mut map = IndexMap::identity(shape, 0);
     for factor in &mut map.factors {
         factor.stride *= size;
     }
-    let (low, step) = (1_u32 << bit, 2_i64 << bit);
-    // Place 2^b + high·2^(b+1) + low; what is beyond the last place is not there.
-    let high = (size - low).div_ceil(low.saturating_mul(2));
-    let affine = |terms: &[(u8, i32)]| Factor::affine(terms, i32::try_from(low).unwrap_or(i32::MAX), size, 1);
-    let step = i32::try_from(step).unwrap_or(i32::MAX);
-    match (high, low) {
-        (1, 1) => {
-            map.base = low;
-            (Vec::new(), map)
-        }
-        (_, 1) => {
-            map.factors.push(affine(&[(axis, step)]));
-            (vec![high], map)
-        }
-        (1, _) => {
-            map.factors.push(affine(&[(axis, 1)]));
-            (vec![low], map)
-        }
-        _ => {
-            map.factors.push(affine(&[(axis, step), (axis + 1, 1)]));
-            (vec![high, low], map)
-        }
-    }
+    // A graph has no axis above 2^26.
+    let low = 1 << bit;
+    let high = (size - low).div_ceil(2 * low);
+    map.factors.push(Factor::affine(&[(axis, 2 << bit), (axis + 1, 1)], 1 << bit, size, 1));
+    (vec![high, low], map)
 }
 
 /// Lowers a one-hot node whose form is `form`; no words where the vectors are public.
@@ -87,8 +70,7 @@ pub fn lower(
 ) -> Result<Option<OneHotNode>, LowerError> {
     let shape = &node.form.shape;
     if let Some(TensorCells::Public(input)) = plain_read(&node.form).and_then(|tensor| builder.tensors.get(tensor)) {
-        let cells = TensorCells::OneHot { input: *input, node: number };
-        builder.define(cells);
+        builder.define(TensorCells::OneHot { input: *input, node: number });
         return Ok(None);
     }
     let axis = u8::try_from(shape.len()).ok().filter(|a| *a < u8::MAX).ok_or(LowerError::TooWide)?;
@@ -126,10 +108,8 @@ mod tests {
         for size in 2..40_u32 {
             for bit in (0..6).take_while(|b| size > 1 << b) {
                 let (sums, map) = places_with_bit(&[3], size, bit, 1);
-                let ids: Vec<u8> = (0..=u8::try_from(sums.len()).expect("two")).collect();
                 let sizes: Vec<u32> = [3].into_iter().chain(sums).collect();
-                let mut read: Vec<u32> =
-                    map.addresses(&ids, &sizes).into_iter().flatten().map(|a| a + map.base).collect();
+                let mut read: Vec<u32> = map.addresses(&[0, 1, 2], &sizes).into_iter().flatten().collect();
                 read.sort_unstable();
                 let places = (0..3 * size).filter(|a| (a % size) >> bit & 1 == 1);
                 assert_eq!(read, places.collect::<Vec<_>>(), "{size} {bit}");

@@ -293,11 +293,20 @@ impl Lowering<'_> {
         name: &str,
         shape: &[u32],
     ) -> Result<TensorId, LowerError> {
-        #[allow(clippy::cast_precision_loss)] // tables are small
-        let target = (domain.hi - domain.lo) / ((1_i64 << self.recipe.table_bits) - 1) as f64;
-        self.fitting(expr, &[], target, name, &|this, expr| {
+        self.fitting(expr, &[], self.table_step(domain), name, &|this, expr| {
             this.lookup_sum(expr, function, domain, output_scale, name, shape)
         })
+    }
+
+    /// Entries of the largest table.
+    fn table_entries(&self) -> i64 {
+        1 << self.recipe.table_bits
+    }
+
+    /// The step of the largest table over a domain.
+    #[allow(clippy::cast_precision_loss)] // tables are small
+    fn table_step(&self, domain: Range) -> f64 {
+        (domain.hi - domain.lo) / (self.table_entries() - 1) as f64
     }
 
     /// [`Lowering::lookup`] of a sum that fits.
@@ -312,10 +321,8 @@ impl Lowering<'_> {
     ) -> Result<TensorId, LowerError> {
         let expr = self.compacted(expr.clone(), &[]);
         let order = expr.axes();
-        let entries = 1_i64 << self.recipe.table_bits;
-        #[allow(clippy::cast_precision_loss)] // tables are small
-        let target = (domain.hi - domain.lo) / (entries - 1) as f64;
-        let chosen = self.choose(&expr, target);
+        let entries = self.table_entries();
+        let chosen = self.choose(&expr, self.table_step(domain));
         let input_scale = scale(chosen.scale)?;
         let form = self.commit(&expr, &order, libm::ldexp(input_scale.to_f64(), -i32::from(chosen.shift)), name)?;
         let q = quantised(&form, chosen.shift);

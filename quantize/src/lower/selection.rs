@@ -178,9 +178,11 @@ impl Lowering<'_> {
     pub(super) fn one_hot(&mut self, node: &FloatNode, depth: usize, wrap: bool) -> Result<Lazy, LowerError> {
         let input = node.inputs[0];
         let size = i64::try_from(depth).map_err(|_| LowerError::TooWide)?;
-        let is_read = |a: &Atom| a.coef == 1.0 && a.dense.is_none() && a.reads.len() == 1 && a.summed.is_empty();
-        let lazy = self.values[input.0].as_ref().filter(|lazy| lazy.pending.is_none());
-        if !lazy.is_some_and(|lazy| matches!(lazy.expr.atoms.as_slice(), [atom] if is_read(atom))) {
+        let is_read = |lazy: &Lazy| {
+            let plain = |atom: &Atom| atom.coef == 1.0 && atom.summed.is_empty();
+            lazy.pending.is_none() && Self::is_single(&lazy.expr) && lazy.expr.atoms.iter().all(plain)
+        };
+        if !self.values[input.0].as_ref().is_some_and(is_read) {
             self.tensor(input)?;
         }
         let expr = self.fetch(input)?;

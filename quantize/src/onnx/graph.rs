@@ -188,6 +188,12 @@ impl FloatGraph {
     pub fn shape(&self, id: ValueId) -> &[usize] {
         &self.values[id.0].shape
     }
+    /// A new value that is no constant.
+    pub(crate) fn add_value(&mut self, name: &str, shape: Vec<usize>, integer: bool) -> ValueId {
+        let name = name.into();
+        self.values.push(Value { name, shape, integer, constant: None, public: false, range_of: None, precise: false });
+        ValueId(self.values.len() - 1)
+    }
     /// The constant value, if it is one.
     #[must_use]
     pub fn constant(&self, id: ValueId) -> Option<&Arc<Tensor>> {

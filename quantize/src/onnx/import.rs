@@ -4,7 +4,7 @@ use super::{
     context::Context,
     element::{self, Element},
     error::{ImportError, NodeProblem, UnsupportedNode},
-    graph::{FloatGraph, FloatNode, FloatOp, Value, ValueId},
+    graph::{FloatGraph, FloatNode, FloatOp, ValueId},
     inputs::{check_dims, input_type, InputKind},
     legacy,
     normalize::Normalize,
@@ -232,17 +232,7 @@ impl Importer {
     }
 
     pub(crate) fn value(&mut self, name: &str, shape: Vec<usize>, integer: bool) -> ValueId {
-        let id = ValueId(self.graph.values.len());
-        self.graph.values.push(Value {
-            name: name.into(),
-            shape,
-            integer,
-            constant: None,
-            public: false,
-            range_of: None,
-            precise: false,
-        });
-        id
+        self.graph.add_value(name, shape, integer)
     }
 
     /// A constant.
