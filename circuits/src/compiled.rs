@@ -83,12 +83,12 @@ impl CompiledModel {
         let active = active_rows(layout.k.into(), layout.gates);
         let too_many = |actual| LowerError::TooManyColumns { actual, limit: MAX_COLUMNS };
         let mut placement = place(&lowered.words, &lowered.blocks, active, MAX_COLUMNS).map_err(too_many)?;
-        let rows = num_table_rows(&graph, &placement.columns);
+        let rows = num_table_rows(&lowered.tables, &placement.columns);
         if rows > MAX_TABLE_ROWS {
             return Err(LowerError::TooManyTableRows { actual: rows, limit: MAX_TABLE_ROWS });
         }
-        table::fill_unused(&graph, &mut placement.columns);
-        let table = table_rows(&graph, &placement.columns);
+        table::fill_unused(&graph, &lowered.tables, &mut placement.columns);
+        let table = table_rows(&graph, &lowered.tables, &placement.columns);
         let (columns, lanes) = (placement.columns.clone(), placement.lanes.clone());
         let shape = CircuitShape::new((layout.k.into(), layout.gates), columns, lanes, table)?;
         Ok(Self { graph, modes, layout, lowered, placement, shape: Arc::new(shape), params, sumcheck, committed })

@@ -8,7 +8,7 @@
 use crate::{
     compiled::{CompiledModel, K_RANGE},
     length::{proof_length, ELEMENT},
-    lower::{LowerError, Modes},
+    lower::{LowerError, Modes, LIMB_BITS},
     messages::Rounds,
     words::CellKind,
 };
@@ -250,7 +250,7 @@ pub fn choose_layout(
     let mut error = LowerError::TooWide;
     // Below k = 7 nothing is gained.
     for k in k.map_or(7..=*K_RANGE.end(), |k| k..=k) {
-        for limb_bits in limb_bits.map_or(6..=14_u8.min(k + 2), |bits| bits..=bits) {
+        for limb_bits in limb_bits.map_or(6..=k.saturating_add(4).min(*LIMB_BITS.end()), |bits| bits..=bits) {
             let layout = LayoutChoice { k, limb_bits, gates };
             match CompiledModel::new(Arc::clone(graph), Modes::public(graph), layout) {
                 Ok(model) => {

@@ -5,7 +5,9 @@
 
 use crate::{
     gadgets::{clamp, division, interval, max, one_hot, table, Builder, WordForm},
+    lookup_tables::LookupTables,
     relations::{FormRef, Left, Relation, RelationKind, Right, TensorCells},
+    saturation,
     words::{Block, CellKind, Limb},
 };
 use std::ops::Range;
@@ -50,7 +52,7 @@ pub enum LowerError {
     #[error("the words of '{0}' could leave the range in which a relation over the field is one over the integers")]
     Overflow(String),
     /// A table or limb width that is not allowed.
-    #[error("limbs of {0} bits are not supported (4 to 16)")]
+    #[error("limbs of {0} bits are not supported (4 to 18)")]
     LimbBits(u8),
     /// `k` is not allowed.
     #[error("k = {0} is not supported (4 to 18)")]
@@ -138,6 +140,8 @@ pub enum NodeWords {
 /// A lowered graph.
 #[derive(Clone, Debug)]
 pub struct Lowered {
+    /// What arguments of functions are looked up in.
+    pub tables: LookupTables,
     /// Words: number of elements and limbs.
     pub words: Vec<(usize, Vec<Limb>)>,
     /// Blocks.
@@ -153,6 +157,9 @@ pub struct Lowered {
     /// The numbers of every node's words.
     pub node_words: Vec<Range<usize>>,
 }
+
+/// Widths of limbs.
+pub const LIMB_BITS: std::ops::RangeInclusive<u8> = 4..=18;
 
 /// More words than this are refused: every one has relations of its own.
 pub const MAX_WORDS: usize = 1 << 17;
@@ -181,7 +188,7 @@ fn capacity(limbs: &[Limb]) -> i128 {
 /// # Errors
 /// [`LowerError`] when the graph has no circuit with these limbs.
 pub fn lower(graph: &Graph, modes: &Modes, limb_bits: u8) -> Result<Lowered, LowerError> {
-    if !(4..=16).contains(&limb_bits) {
+    if !LIMB_BITS.contains(&limb_bits) {
         return Err(LowerError::LimbBits(limb_bits));
     }
     for (what, expected, actual) in
@@ -192,7 +199,7 @@ pub fn lower(graph: &Graph, modes: &Modes, limb_bits: u8) -> Result<Lowered, Low
         }
     }
     let infos = graph.tensors();
-    let mut builder = Builder::new(limb_bits);
+    let mut builder = Builder::with_tables(limb_bits, saturation::choose(graph, limb_bits)?);
     let mut inputs = Vec::new();
     let mut committed = 0..;
     for (i, (input, mode)) in graph.inputs.iter().zip(&modes.inputs).enumerate() {
@@ -224,10 +231,7 @@ pub fn lower(graph: &Graph, modes: &Modes, limb_bits: u8) -> Result<Lowered, Low
             Op::Clamp { lo, hi, under } => {
                 NodeWords::Clamp(clamp::lower(&mut builder, node, form, (*lo, *hi, *under))?)
             }
-            Op::Table { table: index } => {
-                let entries = graph.tables.get(*index as usize).ok_or(LowerError::TooWide)?;
-                NodeWords::Table(table::lower(&mut builder, node, form, (*index, entries))?)
-            }
+            Op::Table { table: index } => NodeWords::Table(table::lower(&mut builder, node, form, *index)?),
             Op::Max { axes, lo, hi } => {
                 NodeWords::Max(max::lower(&mut builder, node, form, usize::from(*axes), (*lo, *hi))?)
             }
@@ -254,8 +258,8 @@ pub fn lower(graph: &Graph, modes: &Modes, limb_bits: u8) -> Result<Lowered, Low
             name: output.name.clone(),
         }));
     }
-    let Builder { words, blocks, relations, tensors, .. } = builder;
-    let lowered = Lowered { words, blocks, relations, tensors, inputs, nodes, node_words };
+    let Builder { tables, words, blocks, relations, tensors, .. } = builder;
+    let lowered = Lowered { tables, words, blocks, relations, tensors, inputs, nodes, node_words };
     lowered.check_ranges()?;
     Ok(lowered)
 }
@@ -314,6 +318,7 @@ mod tests {
         let d: Vec<Limb> = (0..bits).step_by(10).map(limb).collect();
         let selector = vec![Limb { shift: 0, kind: CellKind::Unchecked }];
         let lowered = Lowered {
+            tables: LookupTables::default(),
             words: vec![(1, d), (1, selector)],
             blocks: vec![Block { lane: Lane::Select, words: vec![WordId(0), WordId(1)] }],
             relations: Vec::new(),

@@ -47,8 +47,9 @@ pub fn registration_model(graph: Arc<Graph>, layout: LayoutChoice) -> Result<Com
         });
         sumcheck.num_combined += num_combined_of(place);
     }
-    let Builder { words, blocks, relations, tensors, .. } = builder;
-    let lowered = Lowered { words, blocks, relations, tensors, inputs, nodes: Vec::new(), node_words: Vec::new() };
+    let Builder { tables, words, blocks, relations, tensors, .. } = builder;
+    let (nodes, node_words) = Default::default();
+    let lowered = Lowered { tables, words, blocks, relations, tensors, inputs, nodes, node_words };
     let modes = Modes { inputs: Vec::new(), outputs: Vec::new() };
     CompiledModel::assemble(graph, modes, layout, lowered, (params, sumcheck, Vec::new()))
 }

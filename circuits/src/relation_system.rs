@@ -132,9 +132,12 @@ impl<'a> Accumulator<'a> {
                 cells @ (TensorCells::Public(_) | TensorCells::OneHot { .. }) => {
                     self.constant += self.public_value(cells, &functional);
                 }
-                TensorCells::Word { offset, coef, word } => {
+                TensorCells::Word { offset, coef, word, excess } => {
                     if offset != 0 {
                         self.constant += functional.total() * from_i64(offset);
+                    }
+                    if let Some(excess) = excess {
+                        self.scatter_word(excess.0, &functional);
                     }
                     self.scatter_word(word.0, &functional.scaled(from_i64(coef)));
                 }

@@ -115,7 +115,7 @@ pub struct Relation {
     pub name: String,
 }
 
-/// How the cells of a tensor give its value: `offset + coef · word`.
+/// How the cells of a tensor give its value: `offset + coef · word + excess`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TensorCells {
     /// A public input: its values stand in the statement.
@@ -128,6 +128,8 @@ pub enum TensorCells {
         coef: i64,
         /// The word.
         word: WordId,
+        /// A second word on the same rows: what saturation by lookup adds.
+        excess: Option<WordId>,
     },
     /// One-hot vectors of a public input's elements: whoever knows the statement knows them.
     OneHot {
@@ -136,4 +138,12 @@ pub enum TensorCells {
         /// The node, whose form says which elements.
         node: usize,
     },
+}
+
+impl TensorCells {
+    /// A word of a gadget, less its smallest value.
+    #[must_use]
+    pub fn word(offset: i64, word: WordId) -> Self {
+        Self::Word { offset, coef: 1, word, excess: None }
+    }
 }

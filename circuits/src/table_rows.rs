@@ -1,7 +1,7 @@
 //! The rows of the lookup tables: `(tag, x, y)`.
 
 use crate::{
-    gadgets::table,
+    lookup_tables::{LookupTable, LookupTables},
     words::{CellKind, Column},
 };
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use zkonnx_quantize::graph::Graph;
 /// One row of the joint table. Single values are looked up as `(tag, x, 0)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TableRow {
-    /// Which table: the width of a range, or [`FUNCTION_TAG`] plus the index of a function's table.
+    /// Which table: the width of a range, or [`FUNCTION_TAG`] plus the number of a function's table.
     pub tag: u64,
     /// The value, or the argument.
     pub x: i64,
@@ -33,11 +33,11 @@ pub fn tag(kind: CellKind) -> Option<u64> {
 
 /// How many rows the columns look up, without making them.
 #[must_use]
-pub fn num_table_rows(graph: &Graph, columns: &[Column]) -> usize {
+pub fn num_table_rows(tables: &LookupTables, columns: &[Column]) -> usize {
     let kinds: BTreeSet<CellKind> = columns.iter().map(|c| c.kind).collect();
     let rows = kinds.into_iter().map(|kind| match kind {
         CellKind::Range { bits } => 1_usize.checked_shl(bits.into()).unwrap_or(usize::MAX),
-        CellKind::Argument { table } => graph.tables.get(table as usize).map_or(0, |t| t.entries.len()),
+        CellKind::Argument { table } => tables.get(table).map_or(0, LookupTable::len),
         CellKind::Value | CellKind::Unchecked => 0,
     });
     rows.fold(0, usize::saturating_add)
@@ -45,7 +45,7 @@ pub fn num_table_rows(graph: &Graph, columns: &[Column]) -> usize {
 
 /// All rows that the columns look up, each table once, in order of tags.
 #[must_use]
-pub fn table_rows(graph: &Graph, columns: &[Column]) -> Vec<TableRow> {
+pub fn table_rows(graph: &Graph, tables: &LookupTables, columns: &[Column]) -> Vec<TableRow> {
     let kinds: BTreeSet<CellKind> = columns.iter().map(|c| c.kind).collect();
     let mut rows = Vec::new();
     for kind in kinds {
@@ -53,14 +53,10 @@ pub fn table_rows(graph: &Graph, columns: &[Column]) -> Vec<TableRow> {
             (CellKind::Range { bits }, Some(tag)) => {
                 rows.extend((0..1_i64 << bits).map(|x| TableRow { tag, x, y: 0 }));
             }
-            (CellKind::Argument { table: index }, Some(tag)) => {
-                if let Some(function) = graph.tables.get(index as usize) {
-                    let floor = table::floor(function);
-                    rows.extend((0_i64..).zip(&function.entries).map(|(x, y)| TableRow {
-                        tag,
-                        x,
-                        y: i64::from(*y) - floor,
-                    }));
+            (CellKind::Argument { table }, Some(tag)) => {
+                if let Some(table) = tables.get(table) {
+                    let arguments = (0..).zip(table.interval.lo..=table.interval.hi);
+                    rows.extend(arguments.map(|(x, argument)| TableRow { tag, x, y: table.value(graph, argument) }));
                 }
             }
             _ => {}

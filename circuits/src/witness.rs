@@ -2,8 +2,9 @@
 
 use crate::{
     compiled::CompiledModel,
-    gadgets::{clamp::ClampWords, max, requantise, table},
+    gadgets::{clamp::ClampWords, max, requantise},
     lower::NodeWords,
+    relations::TensorCells,
     shape::CircuitShape,
     words::{unused_limb, WordId},
 };
@@ -58,6 +59,14 @@ impl Cells {
             })
             .sum()
     }
+
+    /// The value of one element of a tensor that has cells.
+    #[must_use]
+    pub fn value(&self, model: &CompiledModel, tensor: TensorCells, element: usize) -> Option<i128> {
+        let TensorCells::Word { offset, coef, word, excess } = tensor else { return None };
+        let read = |word| self.read(model, word, element);
+        Some(i128::from(offset) + i128::from(coef) * read(word) + excess.map_or(0, read))
+    }
 }
 
 /// Assigns every word from a trace of the model.
@@ -84,11 +93,14 @@ pub fn assign(model: &CompiledModel, trace: &Trace) -> Cells {
                 words.remainder
             }
             NodeWords::Table(words) => {
-                if let Op::Table { table: index } = node.op {
-                    let function = &model.graph.tables[index as usize];
-                    let (lo, hi, floor) = (function.lo, function.hi(), table::floor(function));
-                    cells.write(model, words.argument, q().map(|q| q.clamp(lo, hi) - lo));
-                    cells.write(model, words.value, q().map(|q| function.value(q) - floor));
+                let table = match node.op {
+                    Op::Table { table } => model.lowered.tables.get(table),
+                    _ => None,
+                };
+                if let Some(table) = table {
+                    let (lo, hi) = (table.interval.lo, table.interval.hi);
+                    cells.write(model, words.argument, q().map(|q| table.saturate(q) - lo));
+                    cells.write(model, words.value, q().map(|q| table.value(&model.graph, q)));
                     if let Some(under) = words.under {
                         cells.write(model, under, q().map(|q| (lo - q).max(0)));
                     }
@@ -132,6 +144,9 @@ pub fn assign(model: &CompiledModel, trace: &Trace) -> Cells {
 fn assign_clamp(cells: &mut Cells, model: &CompiledModel, words: &ClampWords, q: &[i64]) {
     let values: Vec<_> = q.iter().map(|q| words.assign(*q)).collect();
     cells.write(model, words.value, values.iter().map(|v| v.value));
+    if let Some(lookup) = words.lookup {
+        cells.write(model, lookup.excess, values.iter().map(|v| v.excess));
+    }
     for (word, values) in [
         (words.under, values.iter().map(|v| v.under).collect::<Vec<_>>()),
         (words.over, values.iter().map(|v| v.over).collect()),

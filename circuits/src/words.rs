@@ -22,7 +22,7 @@ pub enum CellKind {
     },
     /// The argument of a pair lookup in a function's table; the next cell of the lane is the value.
     Argument {
-        /// Index of the function's table in the graph.
+        /// Number of the function's table among [`crate::lookup_tables::LookupTables`].
         table: u32,
     },
     /// The value of a pair lookup.
@@ -88,7 +88,7 @@ pub enum Lane {
     Select,
     /// Words `x', y` in a pair lookup, then as in `Clamp` with `x'` for `y'`: see [`crate::gadgets::table`].
     Table {
-        /// Index of the function's table in the graph.
+        /// Number of the function's table.
         table: u32,
         /// Whether there is a word `v` with `v·x' = 0`.
         under: bool,

@@ -70,9 +70,39 @@ fn clamps() {
         (None, Some(-60)),
     ] {
         for shift in [0, 2] {
-            let quantized = unary(clamp(lo, hi), shift, Interval::new(-50, 50), 40, Vec::new());
-            accepts_all(&quantized, -50..=50);
-            refuses_cells_out_of_range(&quantized, &[1; 40]);
+            // By words, and looked up: as many elements as pay for the table.
+            for (len, x) in [(2, &[1_i64; 2][..]), (55, &[1; 55])] {
+                let quantized = unary(clamp(lo, hi), shift, Interval::new(-50, 50), len, Vec::new());
+                accepts_all(&quantized, -50..=50);
+                refuses_cells_out_of_range(&quantized, x);
+                let model = compile(&quantized, Mode::Public);
+                let NodeWords::Clamp(node) = &model.lowered.nodes[0] else { panic!("a clamp") };
+                let binds = node.clamp.under.is_some() || node.clamp.lookup.is_some();
+                assert_eq!(node.clamp.lookup.is_some(), binds && len > 2, "{lo:?}, {hi:?}, shift {shift}");
+            }
+        }
+    }
+}
+
+/// Of all pairs those of the clamp pass, whatever the bounds: within them, at them and beyond.
+#[test]
+fn a_clamp_by_lookup_has_no_other_assignment() {
+    for (lo, hi) in [(Some(-3), Some(4)), (Some(0), None), (None, Some(-2))] {
+        let quantized = unary(clamp(lo, hi), 0, Interval::new(-8, 7), 40, Vec::new());
+        let model = compile(&quantized, Mode::Public);
+        let NodeWords::Clamp(node) = &model.lowered.nodes[0] else { panic!("a clamp") };
+        let (words, lookup) = (&node.clamp, node.clamp.lookup.expect("a lookup"));
+        let honest: BTreeSet<(i64, i64)> = (-8..=7).map(|q| words.assign(q)).map(|a| (a.value, a.excess)).collect();
+        assert_eq!(honest.len(), 16);
+        for value in -1..=16 {
+            for excess in -8..=8 {
+                let mut cells = Cells::unused(&model);
+                *cell(&model, &mut cells, words.value, 0, 39) = value;
+                *cell(&model, &mut cells, lookup.excess, 0, 39) = excess;
+                let pair = (value, excess);
+                let failed = verify(&model, &cells);
+                assert_eq!(failed, if honest.contains(&pair) { BTreeSet::new() } else { only(LOOKUP) }, "{pair:?}");
+            }
         }
     }
 }
@@ -180,7 +210,23 @@ fn tables_with_saturation() {
         let quantized = unary(Op::Table { table: 0 }, 0, Interval::new(bounds.0, bounds.1), 20, vec![table(lo)]);
         accepts_all(&quantized, bounds.0..=bounds.1);
     }
+    // As many elements as pay for a table on all that there may be: it saturates by itself.
     let quantized = unary(Op::Table { table: 0 }, 0, Interval::new(-20, 20), 20, vec![table(-3)]);
+    let model = compile(&quantized, Mode::Public);
+    let NodeWords::Table(node) = &model.lowered.nodes[0] else { panic!("a table") };
+    assert!(node.under.is_none() && node.over.is_none());
+    let function = table(-3);
+    for x in -21..=21_i64 {
+        for y in [8, 0, 14, 3] {
+            let mut wrong = honest(&quantized, &model, &[0; 20]);
+            *cell(&model, &mut wrong, node.argument, 0, 7) = x + 20;
+            *cell(&model, &mut wrong, node.value, 0, 7) = y;
+            let is_pair = x.abs() <= 20 && function.value(x) + 3 == y;
+            assert_eq!(verify(&model, &wrong), if is_pair { BTreeSet::new() } else { only(LOOKUP) }, "{x}, {y}");
+        }
+    }
+    // And few that do not: by words.
+    let quantized = unary(Op::Table { table: 0 }, 0, Interval::new(-100, 100), 20, vec![table(-3)]);
     let model = compile(&quantized, Mode::Public);
     let cells = honest(&quantized, &model, &[0; 20]);
     let NodeWords::Table(node) = &model.lowered.nodes[0] else { panic!("a table") };
@@ -244,13 +290,13 @@ fn every_row_is_gated() {
     type Lies = &'static [(&'static [(usize, i64)], &'static str)];
     let cases: [(QuantizedModel, Lies); 5] = [
         (
-            graph(wide, (-50, 50), Vec::new()),
+            graph(wide, (-200, 200), Vec::new()),
             &[(&[(0, 1)], LINEAR), (&[(3, -1)], LINEAR), (&[(0, 1), (1, 1), (3, -1)], PRODUCT), (&[(2, 1)], PRODUCT)],
         ),
         (graph(clamp(Some(0), None), (-50, 50), Vec::new()), &[(&[(0, 1), (1, 1)], PRODUCT)]),
         (graph(Op::Max { axes: 1, lo: None, hi: None }, (-50, 50), Vec::new()), &[(&[(0, 2), (1, 1)], PRODUCT)]),
         (
-            graph(Op::Table { table: 0 }, (-20, 20), vec![table]),
+            graph(Op::Table { table: 0 }, (-100, 100), vec![table]),
             &[(&[(0, 1)], LOOKUP), (&[(1, 1)], LOOKUP), (&[(3, 1)], PRODUCT), (&[(0, 1), (1, -8), (2, 1)], PRODUCT)],
         ),
         (

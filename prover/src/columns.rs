@@ -78,9 +78,7 @@ pub(crate) fn add_at(values: &mut Vec<Fp>, row: usize, value: Fp) {
 
 /// Field elements of small integers, by table.
 #[derive(Clone, Debug)]
-pub struct Embedding {
-    small: Vec<Fp>,
-}
+pub struct Embedding(Multiples);
 
 impl Default for Embedding {
     fn default() -> Self {
@@ -90,35 +88,42 @@ impl Default for Embedding {
 
 impl Embedding {
     /// Integers of up to so many bits are looked up.
-    const BITS: u32 = 10;
+    const BITS: u32 = 20;
 
     /// The table.
     #[must_use]
     pub fn new() -> Self {
-        Self { small: (0..1_u64 << Self::BITS).map(Fp::from).collect() }
+        Self(Multiples::new(Fp::ONE, Self::BITS))
     }
 
     /// The image of an integer.
     #[must_use]
     pub fn of(&self, value: impl Into<i64>) -> Fp {
-        let value = value.into();
-        usize::try_from(value).ok().and_then(|v| self.small.get(v)).copied().unwrap_or_else(|| from_i64(value))
+        self.0.of(value)
     }
 }
 
-/// Multiples of a field element by small integers, by table.
+/// Multiples of a field element by small integers, by tables of the multiples of a low and of a high part.
 #[derive(Clone, Debug)]
 pub struct Multiples {
     factor: Fp,
-    multiples: Vec<Fp>,
+    low: Vec<Fp>,
+    high: Vec<Fp>,
 }
 
 impl Multiples {
-    /// Multiples by integers of up to so many bits are looked up.
+    /// One table has at most `2^this` entries: more would not stay in a cache.
+    const TABLE_BITS: u32 = 10;
+
+    /// Multiples by integers of up to so many bits are looked up: at most 20 bits.
     #[must_use]
     pub fn new(factor: Fp, bits: u32) -> Self {
-        let multiples = std::iter::successors(Some(Fp::ZERO), |last| Some(*last + factor)).take(1 << bits).collect();
-        Self { factor, multiples }
+        let low = if bits <= 8 { bits } else { bits.div_ceil(2).min(Self::TABLE_BITS) };
+        let high = (bits - low).min(Self::TABLE_BITS);
+        let table = |step: Fp, bits: u32| {
+            std::iter::successors(Some(Fp::ZERO), |last| Some(*last + step)).take(1 << bits).collect()
+        };
+        Self { factor, low: table(factor, low), high: table(factor * Fp::from(1 << low), high) }
     }
 
     /// The factor.
@@ -129,9 +134,34 @@ impl Multiples {
 
     /// `value·factor`.
     #[must_use]
+    #[inline]
     pub fn of(&self, value: impl Into<i64>) -> Fp {
         let value = value.into();
-        let known = usize::try_from(value).ok().and_then(|v| self.multiples.get(v)).copied();
-        known.unwrap_or_else(|| self.factor * from_i64(value))
+        let Ok(index) = usize::try_from(value) else { return self.factor * from_i64(value) };
+        if let Some(low) = self.low.get(index) {
+            return *low;
+        }
+        let bits = self.low.len().trailing_zeros();
+        match self.high.get(index >> bits) {
+            Some(high) => self.low[index & (self.low.len() - 1)] + high,
+            None => self.factor * from_i64(value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn multiples_are_products_whatever_table_they_are_of() {
+        let factor = Fp::from(12_345).square().square();
+        for bits in [0, 1, 8, 9, 14, 19, 20, 25] {
+            let multiples = Multiples::new(factor, bits);
+            let ends = [8, 9, 10, 13, 14, 18, 19, 20, 21, 40].map(|b| 1_i64 << b);
+            for value in ends.into_iter().flat_map(|end| [end - 1, end, end + 1, -end]).chain([0, 1, -1, i64::MIN]) {
+                assert_eq!(multiples.of(value), factor * from_i64(value), "{bits} bits, {value}");
+            }
+        }
     }
 }

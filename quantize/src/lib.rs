@@ -13,6 +13,8 @@ pub mod data;
 pub mod eval;
 #[cfg(feature = "onnx")]
 mod fineness;
+#[cfg(feature = "onnx")]
+mod fused;
 pub mod graph;
 #[cfg(feature = "onnx")]
 mod grid;

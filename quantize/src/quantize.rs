@@ -4,6 +4,7 @@ use crate::{
     calibrate::{calibrate_masked, Range},
     data::{DataError, InputSpec, NamedTensor, Samples},
     fineness::needed_unit,
+    fused::fused,
     graph::{Input, Interval},
     grid,
     lower::{channels::channel_ranges, curve::TableNote, dims, LowerError, Lowering},
@@ -137,6 +138,7 @@ fn attempt(
     recipe: &Recipe,
 ) -> Result<(QuantizedModel, QuantizeNotes), QuantizeError> {
     let (float, masked) = masks::tamed(model.graph());
+    let float = fused(float);
     let float = float.as_ref();
     let specs = model.inputs();
     if let Some(name) = recipe.inputs.keys().find(|name| !specs.iter().any(|s| s.name == **name)) {

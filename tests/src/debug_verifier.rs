@@ -120,10 +120,10 @@ impl Witness<'_> {
                     CellKind::Argument { table } => {
                         // The value's column stands right after the argument's.
                         let pair = (columns[column][row], columns[column + 1][row]);
-                        let table = &self.model.graph.tables[table as usize];
-                        let floor = i64::from(*table.entries.iter().min().expect("entries"));
-                        let entry = usize::try_from(pair.0).ok().and_then(|x| table.entries.get(x));
-                        if entry.map(|e| i64::from(*e) - floor) != Some(pair.1) {
+                        let table = self.model.lowered.tables.get(table).expect("a table");
+                        let argument = table.interval.lo + pair.0;
+                        let value = table.value(&self.model.graph, argument);
+                        if !table.interval.contains(argument) || value != pair.1 {
                             faults.push(Fault::Pair { column, row, pair });
                         }
                     }
@@ -189,8 +189,8 @@ impl Witness<'_> {
                 let len = node.output_shape().iter().product::<u32>() as usize;
                 (0..len).map(|at| one_hot_element(node, &self.inputs[input], at).into()).collect()
             }
-            TensorCells::Word { offset, coef, word } => (0..self.model.placement.words[word.0].len)
-                .map(|e| i128::from(offset) + i128::from(coef) * self.cells.read(self.model, word, e))
+            TensorCells::Word { word, .. } => (0..self.model.placement.words[word.0].len)
+                .filter_map(|element| self.cells.value(self.model, *cells, element))
                 .collect(),
         }
     }

@@ -18,6 +18,7 @@ use zkonnx_circuits::{
     relations::{Left, Right, TensorCells, WordTerm},
     slots::RowForm,
     system::linear_system,
+    words::WordId,
 };
 use zkonnx_quantize::{
     graph::{Form, Operand, Product, Source},
@@ -117,8 +118,9 @@ impl<'a> Random<'a> {
                 TensorCells::OneHot { input, node } => {
                     from_i64(one_hot_element(&self.model.graph.nodes[node], &self.inputs[input], at))
                 }
-                TensorCells::Word { offset, coef, word } => {
-                    from_i64(offset) + from_i64(coef) * self.element(word.0, at, self.model.shape.num_active_rows())
+                TensorCells::Word { offset, coef, word, excess } => {
+                    let element = |word: WordId| self.element(word.0, at, self.model.shape.num_active_rows());
+                    from_i64(offset) + from_i64(coef) * element(word) + excess.map_or(Fp::ZERO, element)
                 }
             },
         }

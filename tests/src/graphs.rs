@@ -382,6 +382,41 @@ pub fn elementwise(len: u32, bounds: Interval, k: u8) -> QuantizedModel {
     b.finish(k, 5)
 }
 
+/// Saturations of many elements on narrow ranges, which are looked up: a ReLU of two bounds, a table beyond its ends, maxima cut at a bound; and a
+/// clamp of a range that is too wide for it.
+#[must_use]
+pub fn saturating_like(k: u8, limb_bits: u8, seed: u64) -> QuantizedModel {
+    let mut b = GraphBuilder::new(seed);
+    let (shape, len) = ([10, 8], 80);
+    let x = b.input(&shape, -30, 30);
+    let of = |source: TensorId, coef: i64| {
+        let mut own = form(&shape);
+        own.terms.push(read(coef, source, &shape));
+        own
+    };
+    let clamp = |lo: i64, hi: i64| Op::Clamp { lo: Some(lo), hi: Some(hi), under: false };
+    let cut = b.node(of(x, 3), 1, clamp(0, 20));
+    b.graph.tables.push(Table {
+        function: Function::Custom,
+        input_scale: Scale::ONE,
+        output_scale: Scale::ONE,
+        lo: 5,
+        entries: vec![3, -4, 9, 9, 0, 2, 7],
+    });
+    let looked_up = b.node(of(cut, 1), 0, Op::Table { table: 0 });
+    let mut both = of(looked_up, 2);
+    both.terms.push(read(1, x, &shape));
+    let maxima = b.node(both, 0, Op::Max { axes: 1, lo: Some(-5), hi: Some(30) });
+    let wide = b.node(of(cut, 1000), 0, clamp(-7, 12_345));
+    let mut out = form(&[10]);
+    out.terms.push(read(1, maxima, &[10]));
+    b.output(out);
+    let mut out = form(&[len]);
+    out.terms.push(read(1, wide, &[len]));
+    b.output(out);
+    b.finish(k, limb_bits)
+}
+
 /// The model with private weights, and bounds from declared widths alone.
 ///
 /// # Panics

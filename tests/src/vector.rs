@@ -146,9 +146,10 @@ impl Facts<'_> {
                 TensorCells::OneHot { input, node } => {
                     Affine::constant(one_hot_element(&self.model.graph.nodes[node], &self.inputs[input], at))
                 }
-                TensorCells::Word { offset, coef, word } => {
+                TensorCells::Word { offset, coef, word, excess } => {
                     let mut value = Affine::constant(offset);
                     value.add(coef, &self.word(word.0, at));
+                    excess.into_iter().for_each(|excess| value.add(1, &self.word(excess.0, at)));
                     value
                 }
             },

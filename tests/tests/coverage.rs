@@ -35,6 +35,7 @@ fn models() -> Vec<QuantizedModel> {
         graphs::softmax_like(7, 5, 7),
         graphs::attention_like(6, 4, 9),
         graphs::gather_like(6, 4, 10),
+        graphs::saturating_like(6, 4, 11),
     ]
 }
 

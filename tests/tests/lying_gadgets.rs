@@ -138,6 +138,48 @@ fn rejects_a_clamp_that_is_one_above_its_bound() {
     }
 }
 
+/// A clamp of many elements on a narrow range is looked up: another pair is in no table, and a pair of another argument is another input.
+#[test]
+fn rejects_a_clamp_by_lookup_with_another_value() {
+    let op = Op::Clamp { lo: Some(-10), hi: Some(20), under: false };
+    let values: Vec<i64> = (-30..=40).collect();
+    for case in unary_with(op, Interval::new(-30, 40), &values, (Mode::Public, Mode::Hidden)) {
+        let clamp = clamp_node(&case, 0).clamp;
+        let excess = clamp.lookup.expect("as many elements as arguments").excess;
+        assert!(clamp.under.is_none() && clamp.over.is_none() && clamp.complement.is_none());
+        let at = |value: i64| values.iter().position(|v| *v == value).expect("a value");
+        // Argument, and what is claimed to be added to it; whether the pair is in the table.
+        for (value, argument, added, is_pair) in [
+            (5, 5, 1, false),     // within the bounds, and moved
+            (-30, -30, 0, false), // not clamped
+            (40, 40, 0, false),
+            (-11, -11, 0, false),
+            (21, 21, -2, false),
+            (5, 5, -15, false), // clamped without need
+            (20, 21, -1, true), // the right value, of another argument
+            (5, 6, 0, true),
+            (5, 41, -36, false), // beyond the table
+            (5, -31, 36, false),
+        ] {
+            let element = at(value);
+            let mut trace = case.trace.clone();
+            (trace.tensors[1][element], trace.outputs[0][element]) = (argument + added, argument + added);
+            let mut lie = CellLie(|model: &_, cells: &mut Cells| {
+                force(model, cells, clamp.value, element, argument + 30);
+                force(model, cells, excess, element, added);
+            });
+            match &reject(&case, &trace, &mut lie)[..] {
+                [Fault::Pair { pair, .. }] => assert!(!is_pair && argument == value && *pair == (argument + 30, added)),
+                [Fault::Pair { .. }, Fault::Relation { relation: 0, element: e, .. }] => {
+                    assert!(!is_pair && argument != value && *e == element);
+                }
+                [Fault::Relation { relation: 0, element: e, .. }] => assert!(is_pair && *e == element),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
 /// Gates hold on all rows. A row that no element uses may hold any valid assignment, and nothing reads it.
 #[test]
 fn unused_rows_hold_gates_and_nothing_else() {

@@ -3,7 +3,7 @@
 #![cfg(feature = "onnx")]
 
 use std::sync::{Arc, OnceLock};
-use zkonnx_circuits::{compiled::CompiledModel, lower::Modes, relations::TensorCells, witness::assign};
+use zkonnx_circuits::{compiled::CompiledModel, lower::Modes, witness::assign};
 use zkonnx_prover::prove::prove;
 use zkonnx_quantize::eval::evaluate;
 use zkonnx_tests::{
@@ -32,9 +32,8 @@ fn every_case_has_the_trace_for_a_witness() {
         let trace = evaluate(&case.model, &case.inputs).expect(&case.name);
         let cells = assign(&model, &trace);
         for (tensor, values) in model.lowered.tensors.iter().zip(&trace.tensors) {
-            let TensorCells::Word { offset, coef, word } = *tensor else { continue };
             for (element, value) in values.iter().enumerate() {
-                let read = i128::from(offset) + i128::from(coef) * cells.read(&model, word, element);
+                let Some(read) = cells.value(&model, *tensor, element) else { continue };
                 assert_eq!(read, i128::from(*value), "{}, element {element}", case.name);
             }
         }

@@ -8,7 +8,6 @@ use std::{
 use zkonnx_circuits::{
     compiled::CompiledModel,
     lower::{Mode, Modes},
-    relations::TensorCells,
     witness::assign,
 };
 use zkonnx_prover::prove::prove;
@@ -246,9 +245,8 @@ proptest! {
             let trace = evaluate(&quantized, &inputs).expect("inputs as declared");
             let cells = assign(&model, &trace);
             for (tensor, values) in model.lowered.tensors.iter().zip(&trace.tensors) {
-                let TensorCells::Word { offset, coef, word } = *tensor else { continue };
                 for (element, value) in values.iter().enumerate() {
-                    let read = i128::from(offset) + i128::from(coef) * cells.read(&model, word, element);
+                    let Some(read) = cells.value(&model, *tensor, element) else { continue };
                     prop_assert_eq!(read, i128::from(*value));
                 }
             }

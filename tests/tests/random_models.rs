@@ -4,9 +4,7 @@
 
 use proptest::{prelude::*, test_runner::Config};
 use std::{collections::BTreeSet, sync::Arc};
-use zkonnx_circuits::{
-    compiled::CompiledModel, cost::choose_layout, lower::Modes, relations::TensorCells, witness::assign,
-};
+use zkonnx_circuits::{compiled::CompiledModel, cost::choose_layout, lower::Modes, witness::assign};
 use zkonnx_prover::prove::prove;
 use zkonnx_quantize::{
     curve::{Curve, Real},
@@ -219,9 +217,8 @@ proptest! {
             let trace = evaluate(&model, &inputs).expect("inputs as declared");
             let cells = assign(&compiled, &trace);
             for (tensor, values) in compiled.lowered.tensors.iter().zip(&trace.tensors) {
-                let TensorCells::Word { offset, coef, word } = *tensor else { continue };
                 for (element, value) in values.iter().enumerate() {
-                    let read = i128::from(offset) + i128::from(coef) * cells.read(&compiled, word, element);
+                    let Some(read) = cells.value(&compiled, *tensor, element) else { continue };
                     prop_assert_eq!(read, i128::from(*value));
                 }
             }

@@ -9,6 +9,8 @@
 //! | `hi` | words `y', v` | `v·y' = 0` | `hi − y' + v` | `y = hi − y'` |
 //! | both | `y'` in `[0, D]`, words `v, w` | `v·y' = 0`, `w·(D − y') = 0` | `lo + y' − v + w` | `y = lo + y'` |
 //!
+//! | both or one, by lookup | pair `x', e'` of the clamp's table on `[a, b]` | | `a + x'` | `y = a + x' + e'` |
+//!
 //! with `D = hi − lo ≥ 1`. `y'` in `[0, D]` is a word of exactly `b` bits for `D = 2^b − 1`, and otherwise
 //! two words `y', y''` with the gate `y' + y'' = D`.
 //!
@@ -16,10 +18,12 @@
 //! single solution `y' = max(q − lo, 0)`, `v = max(lo − q, 0)`. Both: if `v ≠ 0` then `y' = 0`, so
 //! `w·D = 0` and, as `D ≥ 1`, `w = 0` and `q = lo − v < lo`; if `w ≠ 0` then `y' = D`, so `v = 0` and
 //! `q = hi + w > hi`; otherwise `q = lo + y'` in `[lo, hi]`. The three cases exclude each other. The
-//! products are over the integers because words are below 2^62.
+//! products are over the integers because words are below 2^62. By lookup: `q` determines `x'`, and the pair `e'`, which is
+//! `min(max(q, lo), hi) − q`, mostly zero; the table covers all that `q` may be ([`crate::saturation`]).
 
 use super::{requantise, width, Builder, WordForm};
 use crate::{
+    lookup_tables::{clamped, Bounds},
     lower::LowerError,
     relations::{FormRef, Right, TensorCells},
     words::{bits_of, exact_limbs, Lane, WordId},
@@ -29,15 +33,17 @@ use zkonnx_quantize::graph::Interval;
 /// The words of a clamp, and how `q` and `y` are read from them.
 #[derive(Clone, Debug)]
 pub struct ClampWords {
-    /// `y'`.
+    /// `y'`; `x'` where the clamp is looked up.
     pub value: WordId,
+    /// What else there is where the clamp is looked up.
+    pub lookup: Option<ClampLookup>,
     /// `v`: by how much `q` lies beyond the (first) bound.
     pub under: Option<WordId>,
     /// `w`: by how much `q` lies above `hi`, when both bounds bind.
     pub over: Option<WordId>,
     /// `y''`.
     pub complement: Option<WordId>,
-    /// `y = offset + coef·y'`.
+    /// `y = offset + coef·y'`, or `a`.
     pub offset: i64,
     /// 1, or −1 when only `hi` binds.
     pub coef: i64,
@@ -45,11 +51,22 @@ pub struct ClampWords {
     pub span: i64,
 }
 
+/// A clamp that is looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct ClampLookup {
+    /// `e'`.
+    pub excess: WordId,
+    /// The bounds.
+    pub bounds: Bounds,
+}
+
 /// The values of one element's words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClampValues {
-    /// `y'`.
+    /// `y'`, or `x'`.
     pub value: i64,
+    /// `e'`.
+    pub excess: i64,
     /// `v`.
     pub under: i64,
     /// `w`.
@@ -59,10 +76,18 @@ pub struct ClampValues {
 }
 
 impl ClampWords {
+    /// The word `y'` alone.
+    fn of(value: WordId) -> Self {
+        Self { value, lookup: None, under: None, over: None, complement: None, offset: 0, coef: 1, span: 0 }
+    }
+
     /// The honest assignment for `q`.
     #[must_use]
     pub fn assign(&self, q: i64) -> ClampValues {
         let x = (q - self.offset) * self.coef;
+        if let Some(ClampLookup { bounds, .. }) = self.lookup {
+            return ClampValues { value: x, excess: clamped(q, bounds) - q, ..ClampValues::default() };
+        }
         if self.under.is_none() && self.over.is_none() {
             return ClampValues { value: x, ..ClampValues::default() };
         }
@@ -72,7 +97,15 @@ impl ClampWords {
             under: (-x).max(0),
             over: if self.over.is_some() { (x - self.span).max(0) } else { 0 },
             complement: self.span - value,
+            excess: 0,
         }
+    }
+
+    /// How `y` is read.
+    #[must_use]
+    pub fn cells(&self) -> TensorCells {
+        let excess = self.lookup.map(|lookup| lookup.excess);
+        TensorCells::Word { offset: self.offset, coef: self.coef, word: self.value, excess }
     }
 
     /// The terms of `q`.
@@ -87,7 +120,7 @@ impl ClampWords {
 
 /// Makes the words of `y = min(max(q, lo), hi)` for `q` in the interval `range`.
 ///
-/// With `keep_under` the word `v` exists even where `lo` cannot bind.
+/// With `keep_under` the word `v` exists even where `lo` cannot bind, and nothing is looked up in the clamp's table.
 ///
 /// # Errors
 /// [`LowerError::TooWide`].
@@ -98,11 +131,17 @@ pub fn words(
     (lo, hi): (Option<i64>, Option<i64>),
     keep_under: bool,
 ) -> Result<ClampWords, LowerError> {
+    if let Some((number, table)) = builder.tables.clamp((lo, hi), range).filter(|_| !keep_under) {
+        let (value, excess) = builder.pair(len, number);
+        builder.block(Lane::Table { table: number, under: false, over: None }, &[value, excess]);
+        let lookup = Some(ClampLookup { excess, bounds: (lo, hi) });
+        return Ok(ClampWords { lookup, offset: table.interval.lo, ..ClampWords::of(value) });
+    }
     match binding(range, (lo, hi), keep_under, builder.limb_bits) {
         (None, None) => {
             let value = builder.loose_word(len, width(range)?);
             builder.block(Lane::Range, &[value]);
-            Ok(ClampWords { value, under: None, over: None, complement: None, offset: range.lo, coef: 1, span: 0 })
+            Ok(ClampWords { offset: range.lo, ..ClampWords::of(value) })
         }
         (Some(lo), None) => one_sided(builder, len, Interval::new(range.lo.min(lo), range.hi.max(lo)), lo, 1),
         (None, Some(hi)) => one_sided(builder, len, Interval::new(range.lo.min(hi), range.hi.max(hi)), hi, -1),
@@ -124,7 +163,8 @@ pub fn words(
             let lane = Lane::Clamp { under: true, over: Some(span.unsigned_abs()), complement: complement.is_some() };
             let all: Vec<WordId> = [value, under, over].into_iter().chain(complement).collect();
             builder.block(lane, &all);
-            Ok(ClampWords { value, under: Some(under), over: Some(over), complement, offset: lo, coef: 1, span })
+            let (under, over) = (Some(under), Some(over));
+            Ok(ClampWords { under, over, complement, offset: lo, span, ..ClampWords::of(value) })
         }
     }
 }
@@ -168,7 +208,7 @@ fn one_sided(
     let value = builder.loose_word(len, inside);
     let under = builder.loose_word(len, beyond);
     builder.block(Lane::Clamp { under: true, over: None, complement: false }, &[value, under]);
-    Ok(ClampWords { value, under: Some(under), over: None, complement: None, offset: bound, coef, span: 0 })
+    Ok(ClampWords { under: Some(under), offset: bound, coef, ..ClampWords::of(value) })
 }
 
 /// The words of a clamp node.
@@ -195,9 +235,9 @@ pub fn lower(
     let q = WordForm::elementwise(clamp.offset, &clamp.q_terms(), shape);
     let (a, remainder) = requantise::lower(builder, shape, node.shift, q)?;
     builder.relate(&node.name, shape, a, Right::Form(form));
-    builder.define(TensorCells::Word { offset: clamp.offset, coef: clamp.coef, word: clamp.value });
+    builder.define(clamp.cells());
     if let (Some(word), true) = (clamp.under, keep_under) {
-        builder.define(TensorCells::Word { offset: 0, coef: 1, word });
+        builder.define(TensorCells::word(0, word));
     }
     Ok(ClampNode { clamp, remainder })
 }

@@ -54,6 +54,6 @@ pub fn lower(
     builder.relate(&node.name, shape, x, Right::Form(numerator_form));
     let d = WordForm::elementwise(1, &[(1, remainder), (1, rest)], shape);
     builder.relate(&node.name, shape, d, Right::Form(denominator_form));
-    builder.define(TensorCells::Word { offset: output.lo, coef: 1, word: quotient });
+    builder.define(TensorCells::word(output.lo, quotient));
     Ok(DivisionNode { numerator, quotient, remainder, rest, q_lo: output.lo })
 }

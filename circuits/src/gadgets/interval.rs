@@ -41,6 +41,6 @@ pub fn lower_input(builder: &mut Builder, len: usize, bounds: Interval) -> Resul
         builder.block(Lane::Interval { width: d.unsigned_abs() }, &[value, complement]);
         IntervalWords { value, complement: Some(complement) }
     };
-    builder.define(TensorCells::Word { offset: bounds.lo, coef: 1, word: words.value });
+    builder.define(TensorCells::word(bounds.lo, words.value));
     Ok(words)
 }

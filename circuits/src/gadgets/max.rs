@@ -16,7 +16,7 @@
 use super::{clamp, requantise, width, Builder, WordForm};
 use crate::{
     lower::LowerError,
-    relations::{FormRef, Right, TensorCells, WordTerm},
+    relations::{FormRef, Right, WordTerm},
     words::{CellKind, Lane, Limb, WordId},
 };
 use zkonnx_quantize::{graph::Node, index::IndexMap};
@@ -60,7 +60,7 @@ pub fn lower(
     builder.relate(&node.name, shape, a, Right::Form(form));
     let selected = WordTerm { coef: 1, word: selector, sums: window.to_vec(), map: whole };
     builder.constrain(&format!("{}: one is selected", node.name), outer, vec![selected], 1);
-    builder.define(TensorCells::Word { offset: clamp.offset, coef: clamp.coef, word: clamp.value });
+    builder.define(clamp.cells());
     Ok(MaxNode { clamp, remainder, difference, selector })
 }
 

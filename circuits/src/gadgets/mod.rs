@@ -14,9 +14,10 @@ pub mod requantise;
 pub mod table;
 
 use crate::{
+    lookup_tables::LookupTables,
     lower::LowerError,
     relations::{Left, Relation, RelationKind, Right, TensorCells, WordTerm},
-    words::{bits_of, loose_limbs, Block, Lane, Limb, WordId},
+    words::{bits_of, loose_limbs, Block, CellKind, Lane, Limb, WordId},
 };
 use zkonnx_quantize::{graph::Interval, index::IndexMap};
 
@@ -25,6 +26,8 @@ use zkonnx_quantize::{graph::Interval, index::IndexMap};
 pub struct Builder {
     /// Width of a limb, in bits.
     pub limb_bits: u8,
+    /// What arguments of functions are looked up in.
+    pub tables: LookupTables,
     /// The words: number of elements and limbs.
     pub words: Vec<(usize, Vec<Limb>)>,
     /// The blocks.
@@ -36,10 +39,17 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A builder for limbs of this width.
+    /// A builder for limbs of this width, without tables.
     #[must_use]
     pub fn new(limb_bits: u8) -> Self {
-        Self { limb_bits, words: Vec::new(), blocks: Vec::new(), relations: Vec::new(), tensors: Vec::new() }
+        Self::with_tables(limb_bits, LookupTables::default())
+    }
+
+    /// A builder for limbs of this width, with these tables.
+    #[must_use]
+    pub fn with_tables(limb_bits: u8, tables: LookupTables) -> Self {
+        let (words, blocks, relations, tensors) = Default::default();
+        Self { limb_bits, tables, words, blocks, relations, tensors }
     }
 
     /// A new word.
@@ -53,6 +63,12 @@ impl Builder {
         let bits = bits_of(i128::from(max)).max(1);
         let limbs = loose_limbs(bits, self.limb_bits);
         self.word(len, limbs)
+    }
+
+    /// The words `x'` and `y'` of a pair that is looked up.
+    pub fn pair(&mut self, len: usize, table: u32) -> (WordId, WordId) {
+        let mut cell = |kind| self.word(len, vec![Limb { shift: 0, kind }]);
+        (cell(CellKind::Argument { table }), cell(CellKind::Value))
     }
 
     /// A block of words under a gate.

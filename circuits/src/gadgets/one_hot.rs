@@ -95,7 +95,7 @@ pub fn lower(
         None
     };
     builder.relate(&node.name, shape, WordForm { constant: 0, terms }, Right::Form(form));
-    builder.define(TensorCells::Word { offset: 0, coef: 1, word: hot });
+    builder.define(TensorCells::word(0, hot));
     Ok(Some(OneHotNode { hot, negative }))
 }
 

@@ -6,20 +6,19 @@
 //! | and words `v`, `w` where `q` can leave `[lo, hi]` | `v·x' = 0`, `w·(D − x') = 0` | `lo + x' − v + w` | the same, saturated |
 //!
 //! The table holds exactly the pairs `(x', f(lo + x') − min f)` for `0 ≤ x' ≤ D = hi − lo`, under a tag of
-//! its own; `x'` needs no other range. *Lemma.* As in [`super::clamp`] with `x'` for `y'`: `q` determines
+//! its own; `x'` needs no other range. Its interval `[lo, hi]` may be wider than what the graph's table lists ([`crate::saturation`]): then it
+//! saturates by itself. *Lemma.* As in [`super::clamp`] with `x'` for `y'`: `q` determines
 //! `x'`, `v`, `w`; the pair lookup makes `y'` the function's value. Where only one side can leave the
 //! interval, only its word exists.
 
 use super::{requantise, width, Builder, WordForm};
 use crate::{
+    lookup_tables::{LookupTable, LookupTables},
     lower::LowerError,
     relations::{FormRef, Right, TensorCells},
-    words::{CellKind, Column, Lane, Limb, WordId},
+    words::{CellKind, Column, Lane, WordId},
 };
-use zkonnx_quantize::{
-    graph::{Graph, Interval, Node},
-    table::Table,
-};
+use zkonnx_quantize::graph::{Graph, Interval, Node};
 
 /// The words of a table node.
 #[derive(Clone, Debug)]
@@ -36,20 +35,13 @@ pub struct TableNode {
     pub remainder: Option<WordId>,
 }
 
-/// The smallest entry: stored values are relative to it.
-#[must_use]
-pub fn floor(table: &Table) -> i64 {
-    table.entries.iter().min().map_or(0, |e| i64::from(*e))
-}
-
 /// Makes unused rows of tables hold the table's first pair: `(0, 0)` need not be in it.
-pub fn fill_unused(graph: &Graph, columns: &mut [Column]) {
+pub fn fill_unused(graph: &Graph, tables: &LookupTables, columns: &mut [Column]) {
     let mut first_value = None;
     for column in columns {
         match column.kind {
             CellKind::Argument { table } => {
-                let table = graph.tables.get(table as usize);
-                first_value = table.and_then(|t| t.entries.first().map(|e| i64::from(*e) - floor(t)));
+                first_value = tables.get(table).map(|table| table.value(graph, table.interval.lo));
             }
             // The value's column stands right after its argument's.
             CellKind::Value => column.unused = first_value.take().unwrap_or(0),
@@ -58,34 +50,40 @@ pub fn fill_unused(graph: &Graph, columns: &mut [Column]) {
     }
 }
 
-/// Lowers a table node whose form is `form`.
+/// The words of a function of `q` in the interval `range`, without a remainder, and the terms of `q − lo`.
 ///
 /// # Errors
 /// [`LowerError::TooWide`].
-pub fn lower(
+pub fn words(
     builder: &mut Builder,
-    node: &Node,
-    form: FormRef,
-    (index, table): (u32, &Table),
-) -> Result<TableNode, LowerError> {
-    let shape = &node.form.shape;
-    let len = node.form.len();
-    let q = node.quantised_bounds();
-    let span = width(Interval::new(table.lo, table.hi()))?;
-    let argument = builder.word(len, vec![Limb { shift: 0, kind: CellKind::Argument { table: index } }]);
-    let value = builder.word(len, vec![Limb { shift: 0, kind: CellKind::Value }]);
-    let under =
-        if q.lo < table.lo { Some(builder.loose_word(len, width(Interval::new(q.lo, table.lo))?)) } else { None };
-    let over =
-        if q.hi > table.hi() { Some(builder.loose_word(len, width(Interval::new(table.hi(), q.hi))?)) } else { None };
+    len: usize,
+    range: Interval,
+    (index, table): (u32, LookupTable),
+) -> Result<(TableNode, Vec<(i64, WordId)>), LowerError> {
+    let Interval { lo, hi } = table.interval;
+    let span = width(table.interval)?;
+    let (argument, value) = builder.pair(len, index);
+    let under = if range.lo < lo { Some(builder.loose_word(len, width(Interval::new(range.lo, lo))?)) } else { None };
+    let over = if range.hi > hi { Some(builder.loose_word(len, width(Interval::new(hi, range.hi))?)) } else { None };
     let lane = Lane::Table { table: index, under: under.is_some(), over: over.map(|_| span.unsigned_abs()) };
     let all: Vec<WordId> = [argument, value].into_iter().chain(under).chain(over).collect();
     builder.block(lane, &all);
-    let terms: Vec<(i64, WordId)> =
-        std::iter::once((1, argument)).chain(under.map(|v| (-1, v))).chain(over.map(|w| (1, w))).collect();
-    let x = WordForm::elementwise(table.lo, &terms, shape);
+    let terms = std::iter::once((1, argument)).chain(under.map(|v| (-1, v))).chain(over.map(|w| (1, w))).collect();
+    Ok((TableNode { argument, value, under, over, remainder: None }, terms))
+}
+
+/// Lowers a table node whose form is `form`, over the table with its number.
+///
+/// # Errors
+/// [`LowerError::TooWide`].
+pub fn lower(builder: &mut Builder, node: &Node, form: FormRef, index: u32) -> Result<TableNode, LowerError> {
+    let shape = &node.form.shape;
+    let table = *builder.tables.get(index).ok_or(LowerError::TooWide)?;
+    let (mut words, terms) = words(builder, node.form.len(), node.quantised_bounds(), (index, table))?;
+    let x = WordForm::elementwise(table.interval.lo, &terms, shape);
     let (a, remainder) = requantise::lower(builder, shape, node.shift, x)?;
+    words.remainder = remainder;
     builder.relate(&node.name, shape, a, Right::Form(form));
-    builder.define(TensorCells::Word { offset: floor(table), coef: 1, word: value });
-    Ok(TableNode { argument, value, under, over, remainder })
+    builder.define(TensorCells::word(table.floor, words.value));
+    Ok(words)
 }

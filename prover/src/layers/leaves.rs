@@ -47,32 +47,46 @@ pub struct Leaves<'a> {
     num_rows: usize,
     active_rows: usize,
     theta: Fp,
+    /// Multiples of `θ` by values of functions.
+    values: Multiples,
     slots: Vec<LeafSlot<'a>>,
     /// Whether a slot is of small integers that are looked up on all rows.
     is_plain: Vec<bool>,
     embedding: Embedding,
 }
 
-/// Products of two differences of integers of so many bits are still integers of 64 bits.
-const PLAIN_BITS: u32 = 30;
+/// Sums of two products of two differences of integers of so many bits are still integers of 64 bits.
+const PLAIN_BITS: u32 = 29;
 
-/// The columns of a node of two slots that are looked up, and what is added to them.
-struct PlainNode<'a> {
-    x: [&'a Integers; 2],
-    base: [Fp; 2],
+/// The columns of a slot of small integers that is looked up, and what is added to them: `base + x + θ·y`.
+#[derive(Clone, Copy)]
+struct PlainSlot<'a> {
+    base: Fp,
+    x: &'a Integers,
+    y: Option<&'a Integers>,
 }
+
+/// A node of two such slots.
+type PlainNode<'a> = [PlainSlot<'a>; 2];
 
 impl<'a> Leaves<'a> {
     /// Slots of `num_rows` rows, of which the first ones are active. There are two slots at least.
     #[must_use]
     pub fn new(num_rows: usize, active_rows: usize, theta: Fp, slots: Vec<LeafSlot<'a>>) -> Self {
         let is_plain = slots.iter().map(|slot| match slot {
-            LeafSlot::Lookup { x: Column::Integers(x), y: None, .. } => {
-                active_rows == num_rows && x.len() == num_rows && x.magnitude() >> PLAIN_BITS == 0
-            }
-            _ => false,
+            LeafSlot::Lookup { x, y, .. } => [Some(*x), *y].into_iter().flatten().all(|column| {
+                let is_small = |own: &Integers| own.len() == num_rows && own.magnitude() >> PLAIN_BITS == 0;
+                active_rows == num_rows && column.integers().is_some_and(is_small)
+            }),
+            LeafSlot::Table { .. } => false,
         });
-        Self { num_rows, active_rows, theta, is_plain: is_plain.collect(), slots, embedding: Embedding::new() }
+        let is_plain = is_plain.collect();
+        let values = slots.iter().filter_map(|slot| match slot {
+            LeafSlot::Lookup { y, .. } => y.and_then(Column::integers).map(bits_of),
+            LeafSlot::Table { .. } => None,
+        });
+        let values = Multiples::new(theta, values.max().unwrap_or(0));
+        Self { num_rows, active_rows, theta, values, is_plain, slots, embedding: Embedding::new() }
     }
 
     pub(super) fn num_rows(&self) -> usize {
@@ -86,8 +100,10 @@ impl<'a> Leaves<'a> {
                 let used = self.active_rows;
                 p[..used].fill(Fp::ONE);
                 self.embed(x, *base, &mut q[..used]);
-                if let Some(y) = y {
-                    q[..used].iter_mut().enumerate().for_each(|(row, q)| *q += self.theta * y.get(row));
+                match y {
+                    Some(Column::Integers(y)) => add_multiples(&mut q[..used], &self.values, y),
+                    Some(y) => q[..used].iter_mut().enumerate().for_each(|(row, q)| *q += self.theta * y.get(row)),
+                    None => {}
                 }
                 used
             }
@@ -166,12 +182,13 @@ impl<'a> Leaves<'a> {
 
     /// The node's columns if both are small integers that are looked up on all rows.
     fn plain(&self, node: usize) -> Option<PlainNode<'_>> {
-        let own = |slot: usize| match self.slots.get(slot) {
-            Some(LeafSlot::Lookup { base, x: Column::Integers(x), .. }) if self.is_plain[slot] => Some((x, *base)),
+        let own = |slot: usize| match self.slots.get(slot)? {
+            LeafSlot::Lookup { base, x, y } if self.is_plain[slot] => {
+                Some(PlainSlot { base: *base, x: x.integers()?, y: y.and_then(Column::integers) })
+            }
             _ => None,
         };
-        let ((x0, base0), (x1, base1)) = (own(2 * node)?, own(2 * node + 1)?);
-        Some(PlainNode { x: [x0, x1], base: [base0, base1] })
+        Some([own(2 * node)?, own(2 * node + 1)?])
     }
 
     /// The first round of the layer whose children are the leaves, as far as there is one, from the integers; gives the nodes after it.
@@ -189,7 +206,7 @@ impl<'a> Leaves<'a> {
         let ready = Weights::new(weights);
         let sums = (0..pairs).into_par_iter().filter_map(|pair| {
             let (low, high) = (self.plain(2 * pair)?, self.plain(2 * pair + 1)?);
-            let [c0, c2] = plain_sums(&low, &high, (lambda, padding.lambda_inverse), &ready);
+            let [c0, c2] = plain_sums((&low, &high), (lambda, padding.lambda_inverse), self.theta, &ready);
             Some([c0 * eq[pair], c2 * eq[pair]])
         });
         let sums = sums.reduce(|| [Fp::ZERO; 2], add);
@@ -221,55 +238,118 @@ impl<'a> Leaves<'a> {
     /// The plain nodes after the first round: `a = λ·w·(q0 + 1/λ)`, `b = q1 + 1/λ` of folded `q0`, `q1`.
     fn fold_plain(&self, nodes: &mut Nodes, pairs: usize, sigma: Fp, padding: &Padding<'_>) {
         let (rows, lambda) = (self.num_rows, padding.lambda);
-        let bits = self.slots.iter().take(4 * pairs).map(|slot| match slot {
-            LeafSlot::Lookup { x: Column::Integers(x), .. } => u64::BITS - x.magnitude().leading_zeros(),
-            _ => 0,
+        let all = self.slots.iter().take(4 * pairs).filter_map(|slot| match slot {
+            LeafSlot::Lookup { x, y, .. } => Some((x.integers().map_or(0, bits_of), y.and_then(Column::integers))),
+            LeafSlot::Table { .. } => None,
         });
-        // Longer tables would not stay in a cache.
-        let bits = bits.max().unwrap_or(0).min(11);
+        let (bits, value_bits) = all.fold((0, 0), |most, (x, y)| (most.0.max(x), most.1.max(y.map_or(0, bits_of))));
         let rest = Fp::ONE - sigma;
-        let [low0, high0, low1, high1] =
-            [lambda * rest, lambda * sigma, rest, sigma].map(|factor| Multiples::new(factor, bits));
+        let [low0, high0, low1, high1] = [lambda * rest, lambda * sigma, rest, sigma]
+            .map(|factor| [Multiples::new(factor, bits), Multiples::new(factor * self.theta, value_bits)]);
         nodes.plain.a = vec![Fp::ZERO; pairs * rows];
         nodes.plain.b = vec![Fp::ZERO; pairs * rows];
         let blocks = nodes.plain.a.par_chunks_mut(rows).zip(nodes.plain.b.par_chunks_mut(rows)).enumerate();
         blocks.with_min_len(min_blocks(rows)).for_each(|(pair, (a, b))| {
             let (Some(low), Some(high)) = (self.plain(2 * pair), self.plain(2 * pair + 1)) else { return };
-            let base = |side: usize| low.base[side] + sigma * (high.base[side] - low.base[side]);
-            let (base0, base1) = (lambda * base(0) + Fp::ONE, base(1) + padding.lambda_inverse);
-            combine(a, base0, (&low0, low.x[0]), (&high0, high.x[0]));
+            let base = |side: usize| low[side].base + sigma * (high[side].base - low[side].base);
+            a.fill(lambda * base(0) + Fp::ONE);
+            add_slot(a, &low0, low[0]);
+            add_slot(a, &high0, high[0]);
             a.iter_mut().zip(padding.weights).for_each(|(a, w)| *a *= w);
-            combine(b, base1, (&low1, low.x[1]), (&high1, high.x[1]));
+            b.fill(base(1) + padding.lambda_inverse);
+            add_slot(b, &low1, low[1]);
+            add_slot(b, &high1, high[1]);
         });
     }
 }
 
-/// `out[i] = base + low·x[i] + high·y[i]`.
-fn combine(out: &mut [Fp], base: Fp, (low, x): (&Multiples, &Integers), (high, y): (&Multiples, &Integers)) {
-    with_integer_slice!(x.as_slice(), x => {
-        out.iter_mut().zip(x).for_each(|(out, x)| *out = base + low.of(*x));
-    });
-    with_integer_slice!(y.as_slice(), y => {
-        out.iter_mut().zip(y).for_each(|(out, y)| *out += high.of(*y));
+/// The bits of the largest of some integers.
+fn bits_of(values: &Integers) -> u32 {
+    u64::BITS - values.magnitude().leading_zeros()
+}
+
+/// `out[i] += values[i]·factor`.
+fn add_multiples(out: &mut [Fp], factor: &Multiples, values: &Integers) {
+    with_integer_slice!(values.as_slice(), values => {
+        out.iter_mut().zip(values).for_each(|(out, value)| *out += factor.of(*value));
     });
 }
 
+/// Adds the columns of a slot, times a factor: its multiples, and those of `θ` times it.
+fn add_slot(out: &mut [Fp], [of_x, of_y]: &[Multiples; 2], slot: PlainSlot<'_>) {
+    add_multiples(out, of_x, slot.x);
+    if let Some(y) = slot.y {
+        add_multiples(out, of_y, y);
+    }
+}
+
+/// A column `x + θ·y` of integers.
+struct Pair {
+    x: Vec<i64>,
+    y: Option<Vec<i64>>,
+}
+
+impl Pair {
+    fn new(slot: PlainSlot<'_>) -> Self {
+        Self { x: slot.x.to_vec(), y: slot.y.map(Integers::to_vec) }
+    }
+
+    /// What is between two columns.
+    fn minus(&self, other: &Self) -> Self {
+        let minus = |a: &[i64], b: &[i64]| a.iter().zip(b).map(|(a, b)| a - b).collect();
+        let y = match (&self.y, &other.y) {
+            (Some(a), Some(b)) => Some(minus(a, b)),
+            (Some(a), None) => Some(a.clone()),
+            (None, Some(b)) => Some(b.iter().map(|b| -b).collect()),
+            (None, None) => None,
+        };
+        Self { x: minus(&self.x, &other.x), y }
+    }
+
+    /// `Σ_i w_i·(x + θ·y)(i)`.
+    fn sum(&self, theta: Fp, weights: &Weights) -> Fp {
+        let sum = |values: &[i64]| weighted_inner_product(IntegerSlice::I64(values), weights);
+        sum(&self.x) + self.y.as_ref().map_or(Fp::ZERO, |y| theta * sum(y))
+    }
+
+    /// `Σ_i w_i·(x + θ·y)(i)·(x' + θ·y')(i)`: three sums of integers.
+    fn product(&self, other: &Self, theta: Fp, weights: &Weights) -> Fp {
+        let sum = |values: &[i64]| weighted_inner_product(IntegerSlice::I64(values), weights);
+        let times = |a: &[i64], b: &[i64]| -> Vec<i64> { a.iter().zip(b).map(|(a, b)| a * b).collect() };
+        let mut total = sum(&times(&self.x, &other.x));
+        let mut cross: Option<Vec<i64>> = self.y.as_ref().map(|y| times(y, &other.x));
+        if let Some(y) = &other.y {
+            let more = times(&self.x, y);
+            cross = Some(match cross {
+                Some(own) => own.iter().zip(&more).map(|(a, b)| a + b).collect(),
+                None => more,
+            });
+        }
+        if let Some(cross) = cross {
+            total += theta * sum(&cross);
+        }
+        if let (Some(a), Some(b)) = (&self.y, &other.y) {
+            total += theta.square() * sum(&times(a, b));
+        }
+        total
+    }
+}
+
 /// `Σ_i w_i·F(i)` at the low node, and the coefficient of `X²` of the pair, for `F = λ·(q0 + 1/λ)·(q1 + 1/λ) − 1/λ` and `Σ_i w_i = 1`.
-fn plain_sums(low: &PlainNode<'_>, high: &PlainNode<'_>, (lambda, inverse): (Fp, Fp), weights: &Weights) -> Sums {
-    let sum = |x: &Integers| weighted_inner_product(x.as_slice(), weights);
-    // Σ w·(base + x)·(base' + x'), by what is read of x, x' and x·x'.
-    let product = |base: [Fp; 2], sums: [Fp; 2], products: &[i64]| {
-        let of_products = weighted_inner_product(IntegerSlice::I64(products), weights);
-        base[0] * base[1] + base[0] * sums[1] + base[1] * sums[0] + of_products
+fn plain_sums(
+    (low, high): (&PlainNode<'_>, &PlainNode<'_>),
+    (lambda, inverse): (Fp, Fp),
+    theta: Fp,
+    weights: &Weights,
+) -> Sums {
+    let at_low = low.map(Pair::new);
+    let steps = [0, 1].map(|side| Pair::new(high[side]).minus(&at_low[side]));
+    // Σ w·(base + c)·(base' + c').
+    let product = |base: [Fp; 2], columns: &[Pair; 2]| {
+        let [first, second] = [0, 1].map(|side| columns[side].sum(theta, weights));
+        base[0] * base[1] + base[0] * second + base[1] * first + columns[0].product(&columns[1], theta, weights)
     };
-    let (low_sums, high_sums) = (low.x.map(sum), high.x.map(sum));
-    let [x0, x1, y0, y1] = [low.x[0], low.x[1], high.x[0], high.x[1]].map(Integers::to_vec);
-    let base = low.base.map(|base| base + inverse);
-    let step = [0, 1].map(|side| high.base[side] - low.base[side]);
-    let step_sums = [0, 1].map(|side| high_sums[side] - low_sums[side]);
-    let products: Vec<i64> = x0.iter().zip(&x1).map(|(a, b)| a * b).collect();
-    let steps = x0.iter().zip(&x1).zip(y0.iter().zip(&y1));
-    let steps: Vec<i64> = steps.map(|((x0, x1), (y0, y1))| (y0 - x0) * (y1 - x1)).collect();
-    let (c0, c2) = (product(base, low_sums, &products), product(step, step_sums, &steps));
-    [lambda * c0 - inverse, lambda * c2]
+    let base = low.map(|slot| slot.base + inverse);
+    let step = [0, 1].map(|side| high[side].base - low[side].base);
+    [lambda * product(base, &at_low) - inverse, lambda * product(step, &steps)]
 }

@@ -204,7 +204,7 @@ mod tests {
                 let slot = |(slot, x): (u64, _)| LeafSlot::Lookup {
                     base: Fp::from(100 + slot),
                     x,
-                    y: (slot == 2).then_some(x),
+                    y: (slot % 4 == 2 || slot > 5).then_some(&columns[0]),
                 };
                 let slots = (0..).zip(&columns).map(slot).collect();
                 Leaves::new(usize::try_from(rows).unwrap_or(0), active_rows, Fp::from(3), slots)

@@ -95,6 +95,7 @@ impl Lowering<'_> {
     fn function(&mut self, node: &FloatNode, function: Function, domain: Range, unit: f64) -> Result<Lazy, LowerError> {
         let expr = self.fetch(node.inputs[0])?;
         let shape = dims(self.float.shape(node.output));
+        let domain = (domain, self.table_entries());
         let tensor = self.lookup(&expr, function, domain, unit, &node.name, &shape)?;
         Ok(self.lazy_tensor(node, tensor))
     }

@@ -31,6 +31,10 @@ const APART: f64 = 32.0;
 const INVERSE_BITS: i32 = 26;
 /// At most so many parts.
 const MAX_PARTS: usize = 8;
+/// The most entries of a table that is larger than the recipe's because many elements are looked up in it, as a power of two.
+const MOST_ENTRY_BITS: u32 = 16;
+/// An element without interpolation is worth so many entries: it saves some thirty cells, and an entry costs about two.
+const ENTRIES_PER_ELEMENT: u64 = 8;
 
 /// What was reached by a function's table.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -227,13 +231,23 @@ impl Lowering<'_> {
         shape: &[u32],
     ) -> Result<Expr, LowerError> {
         let bits = self.recipe.table_bits;
-        let entries = libm::ldexp(1.0, bits.into());
+        let entries = self.table_entries();
         let steep = steepest(curve, domain);
         let step = (domain.hi - domain.lo) / (entries - 1.0);
-        let fits = self.exact_width(x, domain).is_some_and(|w| w <= entries);
-        if fits || steep * step <= 1.01 * unit {
-            let tensor = self.lookup(x, Function::Curve(curve), domain, unit, name, shape)?;
-            self.note(name, curve, 1 << bits, false, if fits { unit / 2.0 } else { (steep * step + unit) / 2.0 });
+        let exact = self.exact_width(x, domain);
+        let is_exact = |entries: f64| exact.is_some_and(|width| width <= entries);
+        let direct = if is_exact(entries) || steep * step <= 1.01 * unit {
+            Some(entries)
+        } else {
+            let room = most_entries(shape);
+            let needed = libm::ceil(steep * (domain.hi - domain.lo) / unit) + 1.0;
+            exact.into_iter().chain([needed]).find(|entries| *entries <= room)
+        };
+        if let Some(entries) = direct {
+            let tensor = self.lookup(x, Function::Curve(curve), (domain, entries), unit, name, shape)?;
+            let step = (domain.hi - domain.lo) / (entries - 1.0);
+            let error = if is_exact(entries) { unit / 2.0 } else { (steep * step + unit) / 2.0 };
+            self.note(name, curve, entries, error);
             return Ok(self.read(tensor, shape));
         }
         let mut segments = FEWEST_SEGMENTS;
@@ -281,13 +295,19 @@ impl Lowering<'_> {
         let product = slope.times(&mut self.axes, offset).map_err(blocked)?;
         let value = self.read(reads[0], shape).plus(&mut self.axes, product).map_err(blocked)?;
         let error = interpolation_error(curve, domain, segment_unit.to_f64()) + fine_unit * steep / 2.0 + middle_unit;
-        self.note(name, curve, 1 << segments, true, error);
+        self.note(name, curve, libm::ldexp(1.0, segments.into()), error);
+        if let Some(note) = self.tables.last_mut() {
+            note.interpolated = true;
+        }
         Ok(value)
     }
 
-    fn note(&mut self, node: &str, curve: Curve, entries: usize, interpolated: bool, max_error: f64) {
+    /// Notes a table of so many entries.
+    pub(super) fn note(&mut self, node: &str, curve: Curve, entries: f64, max_error: f64) {
         let (node, function) = (node.to_owned(), format!("{curve:?}"));
-        self.tables.push(TableNote { node, function, entries, interpolated, max_error });
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small count
+        let entries = entries as usize;
+        self.tables.push(TableNote { node, function, entries, interpolated: false, max_error });
     }
 
     /// Number of integers that an expression takes within a domain, when it is one tensor times a number.
@@ -414,6 +434,13 @@ impl Lowering<'_> {
         let entries = (integers.lo..=integers.hi).map(entry).collect::<Result<Vec<_>, _>>()?;
         Ok(Table { function: Function::Custom, input_scale: input, output_scale: output, lo: integers.lo, entries })
     }
+}
+
+/// How many entries a table may have for elements of this shape, beyond those of the recipe.
+#[allow(clippy::cast_precision_loss)] // at most 2^16
+pub(super) fn most_entries(shape: &[u32]) -> f64 {
+    let elements = shape.iter().fold(1_u64, |count, size| count.saturating_mul((*size).into()));
+    elements.saturating_mul(ENTRIES_PER_ELEMENT).min(1 << MOST_ENTRY_BITS) as f64
 }
 
 /// The largest absolute slope, by differences.

@@ -283,30 +283,25 @@ impl Lowering<'_> {
         Ok(tensor)
     }
 
-    /// Emits a table lookup of a function, saturated to `domain` (in reals).
+    /// Emits a table lookup of a function, saturated to `domain` (in reals), in a table of at most so many entries.
     pub(super) fn lookup(
         &mut self,
         expr: &Expr,
         function: Function,
-        domain: Range,
+        (domain, entries): (Range, f64),
         output_scale: f64,
         name: &str,
         shape: &[u32],
     ) -> Result<TensorId, LowerError> {
-        self.fitting(expr, &[], self.table_step(domain), name, &|this, expr| {
-            this.lookup_sum(expr, function, domain, output_scale, name, shape)
+        let step = (domain.hi - domain.lo) / (entries - 1.0);
+        self.fitting(expr, &[], step, name, &|this, expr| {
+            this.lookup_sum(expr, function, (domain, entries), output_scale, name, shape)
         })
     }
 
-    /// Entries of the largest table.
-    fn table_entries(&self) -> i64 {
-        1 << self.recipe.table_bits
-    }
-
-    /// The step of the largest table over a domain.
-    #[allow(clippy::cast_precision_loss)] // tables are small
-    fn table_step(&self, domain: Range) -> f64 {
-        (domain.hi - domain.lo) / (self.table_entries() - 1) as f64
+    /// Entries of the recipe's largest table.
+    pub(super) fn table_entries(&self) -> f64 {
+        libm::ldexp(1.0, self.recipe.table_bits.into())
     }
 
     /// [`Lowering::lookup`] of a sum that fits.
@@ -314,15 +309,15 @@ impl Lowering<'_> {
         &mut self,
         expr: &Expr,
         function: Function,
-        domain: Range,
+        (domain, entries): (Range, f64),
         output_scale: f64,
         name: &str,
         shape: &[u32],
     ) -> Result<TensorId, LowerError> {
         let expr = self.compacted(expr.clone(), &[]);
         let order = expr.axes();
-        let entries = self.table_entries();
-        let chosen = self.choose(&expr, self.table_step(domain));
+        let chosen = self.choose(&expr, (domain.hi - domain.lo) / (entries - 1.0));
+        let entries = emit::integer(entries)?;
         let input_scale = scale(chosen.scale)?;
         let form = self.commit(&expr, &order, libm::ldexp(input_scale.to_f64(), -i32::from(chosen.shift)), name)?;
         let q = quantised(&form, chosen.shift);

@@ -1,6 +1,6 @@
 //! Softmax: maximum, table of exponentials, sum, quotient.
 
-use super::{dims, expr::Blocked, expr::Expr, mask::Masked, Lazy, LowerError, Lowering};
+use super::{curve::most_entries, dims, expr::Blocked, expr::Expr, mask::Masked, Lazy, LowerError, Lowering};
 use crate::{
     calibrate::Range,
     curve::Curve,
@@ -13,6 +13,12 @@ use crate::{
 const EXP_BITS: i32 = 14;
 
 impl Lowering<'_> {
+    /// The unit of two tensors, if they have the same.
+    fn one_unit(&self, a: TensorId, b: TensorId) -> Option<f64> {
+        let unit = |id: TensorId| self.tensors[id.0 as usize].scale.to_f64();
+        (unit(a).to_bits() == unit(b).to_bits()).then(|| unit(a))
+    }
+
     /// The arguments of a softmax as a tensor, and ones where a mask shows them.
     fn arguments(
         &mut self,
@@ -50,18 +56,27 @@ impl Lowering<'_> {
         let name = |part: &str| format!("{}/{part}", node.name);
         let maximum = self.requantise(&x, &window, open, range, &reduced, &name("max"))?;
         // 2. Exponentials of the differences, which are never positive.
+        let step = self.one_unit(tensor, maximum);
         let (x, maximum) = (self.read(tensor, &shape), self.read(maximum, &reduced));
         let difference = x.plus(&mut self.axes, maximum.scaled(-1.0)).map_err(|Blocked| LowerError::NotSeparable)?;
         let exp_bits = EXP_BITS.max(i32::from(self.recipe.bits) + 1);
         let reach = (f64::from(exp_bits) * std::f64::consts::LN_2).min((range.hi - range.lo).max(1e-3));
         let domain = Range { lo: -reach, hi: 0.0 };
         let unit = libm::ldexp(1.0, -exp_bits);
-        let exponential = if self.is_fine() {
+        // Differences of integers of one unit are integers of it: where they are not too many, each has its entry.
+        let entries =
+            step.map(|step| libm::ceil(reach / step) + 2.0).filter(|entries| *entries <= most_entries(&shape));
+        let exponential = if let (true, Some(entries)) = (self.is_fine(), entries) {
+            let domain = Range { lo: (1.0 - entries) * step.unwrap_or(0.0), hi: 0.0 };
+            self.note(&name("exp"), Curve::Exp, entries, unit / 2.0);
+            self.lookup(&difference, Function::Exp, (domain, entries), unit, &name("exp"), &shape)?
+        } else if self.is_fine() {
             let value = self.curve_part(&difference, Curve::Exp, domain, unit, &name("exp"), &shape)?;
             // Interpolation may go below zero by its error; a sum of what never does is a denominator.
             let positive = Range { lo: 0.0, hi: 1.0 };
             self.fine_tensor(&value, positive, unit, &name("exp/positive"), &shape)?
         } else {
+            let domain = (domain, self.table_entries());
             self.lookup(&difference, Function::Exp, domain, unit, &name("exp"), &shape)?
         };
         // 3. Each over their sum, which is at least one: so quotients are provably at most about one.

@@ -10,7 +10,6 @@ use pasta_curves::Fp;
 use zkonnx_circuits::{
     compiled::CompiledModel,
     field::from_i64,
-    gadgets::table,
     lower::{Modes, NodeWords},
     table_rows::{TableRow, FUNCTION_TAG},
     words::WordId,
@@ -210,7 +209,7 @@ pub fn function(gates: Gates) -> Case {
 pub fn false_value(case: Case, element: usize, value: i64) -> Falsehood {
     let NodeWords::Table(words) = &case.model().lowered.nodes[0] else { panic!("a table") };
     let word = words.value;
-    let floor = table::floor(&case.model().graph.tables[0]);
+    let floor = case.model().lowered.tables.get(0).expect("a table").floor;
     let mut trace = case.trace.clone();
     trace.tensors[1][element] = value;
     trace.outputs[0][element] = value;
@@ -221,12 +220,13 @@ pub fn false_value(case: Case, element: usize, value: i64) -> Falsehood {
 #[must_use]
 pub fn for_known_theta(gates: Gates) -> Falsehood {
     let case = function(gates);
-    let function = &case.model().graph.tables[0];
+    let function = case.model().lowered.tables.get(0).expect("a table");
     let x = case.trace.tensors[0][0];
     let other = x + i64::try_from(KNOWN).expect("small");
-    let row = (FUNCTION_TAG, other - function.lo, function.value(other) - table::floor(function));
-    let value = function.value(other) + 1;
-    assert_ne!(value, function.value(x));
+    let of = |x| function.value(&case.model().graph, x);
+    let row = (FUNCTION_TAG, other - function.interval.lo, of(other));
+    let value = of(other) + function.floor + 1;
+    assert_ne!(value, of(x) + function.floor);
     let mut falsehood = false_value(case, 0, value);
     falsehood.count(row, Fp::ONE);
     falsehood

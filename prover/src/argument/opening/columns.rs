@@ -258,7 +258,7 @@ impl<'a> Columns<'a> {
 }
 
 /// Multiples by integers of so many bits come from a table.
-const TABLE_BITS: u32 = 11;
+const TABLE_BITS: u32 = 16;
 
 /// Adds what a column holds beside its integers, `weight` times.
 fn add_strays(values: &mut Vec<Fp>, strays: &[(usize, usize, Fp)], column: usize, weight: Fp) {
