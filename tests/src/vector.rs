@@ -22,7 +22,7 @@ use zkonnx_quantize::{
     table::{Function, Table},
 };
 
-/// `h = clamp((W·x + b − 2·Σx) / 4, 0, 5)`, `e = exp(−h)`, `s = 64·e / (e + 1)`, and
+/// `h = clamp((W·x + b − 2·Σx) / 4, 0, 12)`, `e = exp(−h)`, `s = 64·e / (e + 1)`, and
 /// `o[i, j] = 3·h_i² + 2·h_i·z_i − h_i·x_j + (V·z)_i + 4·x_j + s_i + 7`, for hidden `x` and public `z`.
 ///
 /// `W` is a matrix of two columns, `V` and `b` are pooled. There are product gates, linear gates, tables of ranges and of a function, and
@@ -38,7 +38,7 @@ pub fn model() -> QuantizedModel {
     first.terms.push(Term { coef: 1, source: Source::Param(bias), sums: Vec::new(), map: IndexMap::identity(&[4], 0) });
     let all = IndexMap { base: 0, factors: vec![Factor::plain(1, 8, 1)] };
     first.terms.push(Term { coef: -2, source: Source::Tensor(x), sums: vec![8], map: all });
-    let h = b.node(first, 2, Op::Clamp { lo: Some(0), hi: Some(5), under: false });
+    let h = b.node(first, 2, Op::Clamp { lo: Some(0), hi: Some(12), under: false });
     let scales = (Scale::from_f64(0.5).expect("a scale"), Scale::from_f64(1.0 / 8.0).expect("a scale"));
     let exp = Table::named(Function::Exp, scales.0, scales.1, Interval::new(-4, 0)).expect("a table");
     b.graph.tables.push(exp);

@@ -111,7 +111,7 @@ fn refuses_parameters_that_are_not_as_the_graph_says() {
     // A width declared too small makes bounds that the widths do not allow.
     let refused = register(&case, |model| model.graph.params[0].bounds = Interval::new(0, 0));
     assert!(matches!(refused, Err(RegisterError::Decode(_))), "{refused:?}");
-    for (k, limb_bits) in [(3, 4), (19, 4), (6, 3), (6, 17), (255, 255)] {
+    for (k, limb_bits) in [(3, 4), (19, 4), (6, 3), (6, 19), (255, 255)] {
         let refused = register(&case, |model| (model.layout.k, model.layout.limb_bits) = (k, limb_bits));
         assert!(matches!(refused, Err(RegisterError::Lower(_))), "{refused:?}");
     }

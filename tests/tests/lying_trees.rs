@@ -183,6 +183,19 @@ fn clamp(case: &Case, node: usize) -> ClampWords {
 fn rejects_cells(case: &Case, node: usize, element: usize, value: i64) {
     let words = clamp(case, node);
     let trace = altered(case, node, &[(element, value)], false);
+    if let Some(lookup) = words.lookup {
+        // The argument is as it is, and the pair in no table.
+        let excess = value - case.trace.forms[node][element];
+        let mut lie = CellLie(|model: &CompiledModel, cells: &mut Cells| {
+            force(model, cells, lookup.excess, element, excess);
+        });
+        let at = place_of(case.model(), words.value, 0, element);
+        match reject(case, &trace, &mut lie).as_slice() {
+            [Fault::Pair { column, row, .. }] => assert_eq!((*column, *row), at),
+            other => panic!("one pair, in the element's row: {other:?}"),
+        }
+        return;
+    }
     assert_eq!((words.offset, words.coef), (0, 1));
     // q = y' − v + w.
     let rest = value - case.trace.forms[node][element];

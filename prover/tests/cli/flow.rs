@@ -194,7 +194,7 @@ fn bench_sweeps_over_settings_and_compares_reports() {
         assert!(rows.iter().any(|row| row[3] == "relations" && row[4] == bits && row.contains(&"quantise")), "{table}");
     }
     zkonnx(&["bench", &mlp.zkq, "--bits", "8"]).refused(&["--bits", "hint"]);
-    zkonnx(&["bench", &mlp.zkq, "--k", "8", "--limb-bits", "17", "--runs", "1"]).refused(&["m.zkq", "17 bits"]);
+    zkonnx(&["bench", &mlp.zkq, "--k", "8", "--limb-bits", "19", "--runs", "1"]).refused(&["m.zkq", "19 bits"]);
     assert_eq!(zkonnx(&["bench"]).code, Some(2));
 }
 

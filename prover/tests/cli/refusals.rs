@@ -35,7 +35,7 @@ fn impossible_options_are_refused() {
         &["--k", "255"],
         &["--limb-bits", "0"],
         &["--limb-bits", "255"],
-        &["--k", "8", "--limb-bits", "17"],
+        &["--k", "8", "--limb-bits", "19"],
         &["--input-range", "1,0"],
         &["--input-range", "nan,1"],
         &["--input-range", "-inf,inf"],

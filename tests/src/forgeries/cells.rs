@@ -108,7 +108,7 @@ pub const LIMB_BITS: u64 = 5;
 #[must_use]
 pub fn quarters(gates: Gates, parts: &[(i64, i64)]) -> Case {
     let len = u32::try_from(parts.len()).expect("few");
-    let model = with_gates(elementwise(len, Interval::new(-60, 60), 5), gates);
+    let model = with_gates(elementwise(len, Interval::new(-124, 124), 5), gates);
     let inputs: Vec<i64> = parts.iter().map(|(q, r)| 4 * q + r - 2).collect();
     let case = Case::with_inputs(model.clone(), Modes::public(&model.graph), &[inputs]);
     case.is_sound();
