@@ -41,18 +41,18 @@ pub fn word_system(
     let claim = weights.as_ref().map_or(Fp::ONE, PairWeights::relations);
     let sides = |pair: usize| weights.as_ref().map_or((Fp::ZERO, Fp::ZERO), |weights| weights.sides(pair));
     let relations = || {
-        let mut acc = Accumulator::new(model, public);
-        add_relations(&mut acc, challenges, claim);
+        let mut acc = Accumulator::new(model, public, challenges);
+        add_relations(&mut acc, claim);
         acc
     };
     let contractions = || {
-        let mut acc = Accumulator::new(model, public);
+        let mut acc = Accumulator::new(model, public, challenges);
         let relation_weights = relation_weights(model, challenges.mu);
         let mut pair = 2 * rounds.layers;
         for product in &model.sumcheck.products {
             let (left, right) = sides(pair);
             pair += usize::from(product.is_hidden());
-            add_contraction(&mut acc, challenges, product, relation_weights[product.relation], (claim, left, right));
+            add_contraction(&mut acc, product, relation_weights[product.relation], (claim, left, right));
         }
         acc
     };
