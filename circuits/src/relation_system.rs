@@ -15,7 +15,7 @@ use crate::{
     word_system::WordFunctionals,
 };
 use ff::Field;
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 use zkonnx_quantize::{
     contraction::ProductAxes,
     graph::{Form, Operand, ParamId, Product, Source, TensorId},
@@ -29,11 +29,9 @@ pub(crate) struct Accumulator<'a> {
     public: PublicTensors<'a>,
     challenges: &'a Challenges,
     chis: Chis,
-    /// What is read of words, and of combined parameters.
+    /// What is read of words and parameters.
     pub(crate) words: WordFunctionals,
-    /// What is read of pooled parameters.
-    pub(crate) pool: Vec<Fp>,
-    /// Other parameters; their functionals are with those of words.
+    /// Combined parameters; their functionals are with those of words.
     pub(crate) combined: Vec<Combined>,
     /// What is read of committed tensors.
     pub(crate) committed: Vec<Vec<Fp>>,
@@ -50,7 +48,6 @@ impl<'a> Accumulator<'a> {
             challenges,
             chis: Chis::default(),
             words: WordFunctionals::new(model.placement.words.len()),
-            pool: vec![Fp::ZERO; model.params.num_pooled * model.num_rows()],
             combined: Vec::new(),
             committed: model.committed.iter().map(|c| vec![Fp::ZERO; c.len]).collect(),
             constant: Fp::ZERO,
@@ -61,8 +58,7 @@ impl<'a> Accumulator<'a> {
     pub(crate) fn merge(&mut self, other: Self) {
         self.words.merge(other.words);
         let committed = self.committed.iter_mut().flatten().zip(other.committed.into_iter().flatten());
-        let pairs = self.pool.iter_mut().zip(other.pool).chain(committed);
-        pairs.for_each(|(to, from)| *to += from);
+        committed.for_each(|(to, from)| *to += from);
         self.combined.extend(other.combined);
         self.constant += other.constant;
     }
@@ -89,10 +85,9 @@ impl<'a> Accumulator<'a> {
         let [rows, cols] = chi.vectors.as_slice() else { return };
         match self.model.params.places[id.0 as usize] {
             ParamPlace::Pooled { start } => {
-                let weights = rows.iter().flat_map(|row| cols.iter().map(move |col| *row * col));
-                for (out, weight) in self.pool[start..].iter_mut().zip(weights) {
-                    *out += scale * weight;
-                }
+                let functional = Functional::of_vector(cols.clone()).times(cols.len(), rows.clone());
+                let functional = self.words.define(functional);
+                self.words.add_pooled(functional, scale, (start, self.model.graph.params[id.0 as usize].len()));
             }
             _ => self.add_matrix(id, (shape, 0), None, || Functional::of_vector(cols.clone()), scale),
         }
@@ -125,8 +120,7 @@ impl<'a> Accumulator<'a> {
             Source::Param(id) => {
                 if let ParamPlace::Pooled { start } = self.model.params.places[id.0 as usize] {
                     let functional = self.words.of(read, make);
-                    let end = start + self.model.graph.params[id.0 as usize].len();
-                    self.words.scatter(functional, scale, &mut self.pool[start..end]);
+                    self.words.add_pooled(functional, scale, (start, self.model.graph.params[id.0 as usize].len()));
                 }
             }
         }
@@ -174,7 +168,7 @@ impl<'a> Accumulator<'a> {
             ParamPlace::Pooled { .. } => {}
             ParamPlace::Packed { first, rows_per_column, count } => {
                 let (low, high) = point.split_at(low_bits(rows_per_column));
-                let make = || row().on_rows(cols, eq_vector(low, rows_per_column));
+                let make = || row().times(cols, eq_vector(low, rows_per_column));
                 let functional = match read {
                     Some(read) => self.words.of(read.of_rows(axis, cols, rows_per_column), |_| make()),
                     None => self.words.define(make()),
@@ -240,24 +234,14 @@ impl<'a> Accumulator<'a> {
         let param = &self.model.graph.params[id.0 as usize];
         if let ParamPlace::Pooled { start } = self.model.params.places[id.0 as usize] {
             let mut rows = product.left.map.clone();
-            rows.factors.retain(|f| f.axes.iter().all(|a| axes.rows.iter().any(|r| r.id == *a)));
-            let row_ids: Vec<u8> = axes.rows.iter().map(|a| a.id).collect();
-            let row_sizes: Vec<u32> = axes.rows.iter().map(|a| a.size).collect();
-            let addresses = rows.addresses(&row_ids, &row_sizes);
-            let mut weights = vec![scale];
-            for axis in &axes.rows {
-                let vector = &chi[usize::from(axis.id)];
-                weights = weights.iter().flat_map(|w| vector.iter().map(move |v| w * v)).collect();
-            }
-            let base = start + rows.base as usize;
-            for (address, weight) in addresses.iter().zip(&weights) {
-                if let Some(address) = address {
-                    let out = &mut self.pool[base + *address as usize..];
-                    for (out, col) in out.iter_mut().zip(&cols) {
-                        *out += weight * col;
-                    }
-                }
-            }
+            let is_row = |axis: usize| axes.rows.iter().any(|row| usize::from(row.id) == axis);
+            rows.factors.retain(|f| f.axes.iter().all(|a| is_row(usize::from(*a))));
+            // Other axes do not scale: they are in the columns.
+            let weights = |(axis, chi): (usize, &Vec<Fp>)| if is_row(axis) { chi.clone() } else { vec![Fp::ONE] };
+            let vectors = chi.iter().enumerate().map(weights).map(Cow::Owned).collect();
+            let functional = AxisWeights::new(vectors).functional(&rows).times(1, cols);
+            let functional = self.words.define(functional);
+            self.words.add_pooled(functional, scale, (start, param.len()));
         } else if let Some(row_axis) = plain_row_axis(&self.model.graph, form, &product.left, id) {
             cols.truncate(param.cols as usize);
             self.add_matrix(id, (&form.shape, row_axis), None, || Functional::of_vector(cols), scale);

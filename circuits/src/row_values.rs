@@ -32,8 +32,6 @@ struct Part {
 pub(crate) struct RowValues<'a> {
     products: &'a OuterProducts,
     rows: &'a [Fp],
-    /// Rows of a column that words stand on.
-    active: usize,
     parts: Vec<(Part, Fp)>,
     /// Those at rows.
     runs: Vec<(Run, Fp)>,
@@ -42,14 +40,20 @@ pub(crate) struct RowValues<'a> {
 
 impl<'a> RowValues<'a> {
     /// Nothing.
-    pub(crate) fn new(products: &'a OuterProducts, rows: &'a [Fp], active: usize) -> Self {
-        Self { products, rows, active, parts: Vec::new(), runs: Vec::new(), sum: Fp::ZERO }
+    pub(crate) fn new(products: &'a OuterProducts, rows: &'a [Fp]) -> Self {
+        Self { products, rows, parts: Vec::new(), runs: Vec::new(), sum: Fp::ZERO }
     }
 
-    /// Adds a functional, times `factor`, on a word of `len` elements from position `start` of a stream on. Each column of the word has a
-    /// weight.
-    pub(crate) fn add_word(&mut self, functional: usize, (start, len): (usize, usize), weights: &[Fp], factor: Fp) {
-        let (active, products) = (self.active, self.products);
+    /// Adds a functional, times `factor`, on `len` elements from position `start` of a stream on, whose columns have `active` rows. Each column of
+    /// the elements has a weight.
+    pub(crate) fn add_stream(
+        &mut self,
+        functional: usize,
+        (start, len, active): (usize, usize, usize),
+        weights: &[Fp],
+        factor: Fp,
+    ) {
+        let products = self.products;
         let extent = products.extent(functional);
         let range = extent.start..extent.end.min(len);
         if range.is_empty() {
@@ -190,7 +194,7 @@ mod tests {
             let rows = random(&mut rng, active + 6);
             let mut products = OuterProducts::default();
             let numbers: Vec<(usize, Fp)> = all.iter().map(|(f, _)| products.number(f.clone())).collect();
-            let mut values = RowValues::new(&products, &rows, active);
+            let mut values = RowValues::new(&products, &rows);
             let mut expected = Fp::ZERO;
             for ((own, len), (number, scale)) in all.iter().zip(&numbers) {
                 for start in [0, 0, 64, below(&mut rng, 3 * active)] {
@@ -199,7 +203,7 @@ mod tests {
                     let weights = random(&mut rng, (start + len).div_ceil(active) + 1);
                     let factor = Fp::random(&mut rng);
                     expected += factor * plain(&dense(own, len), start, &weights, (&rows, active));
-                    values.add_word(*number, (start, len), &weights, factor * scale);
+                    values.add_stream(*number, (start, len, active), &weights, factor * scale);
                 }
                 if *len <= active {
                     expected += inner_product(&dense(own, *len), &rows);
@@ -218,19 +222,19 @@ mod tests {
         let own: Vec<_> = (0..80).map(|_| functional(0, &[(5, &coarse), (1, &random(&mut rng, 4))])).collect();
         let numbers: Vec<(usize, Fp)> = own.iter().map(|own| products.number(own.clone())).collect();
         // Many runs of few words; many parts of many words.
-        let mut values = RowValues::new(&products, &rows, rows.len());
+        let mut values = RowValues::new(&products, &rows);
         let mut expected = Fp::ZERO;
         for (start, (own, (number, scale))) in own.iter().zip(&numbers).enumerate() {
-            values.add_word(*number, (start, 5 << 10), &[Fp::ONE], *scale);
+            values.add_stream(*number, (start, 5 << 10, rows.len()), &[Fp::ONE], *scale);
             expected += inner_product(&dense(own, 5 << 10), &rows[start..]);
         }
         assert_eq!(values.finish(), expected);
-        let mut values = RowValues::new(&products, &rows, 16);
+        let mut values = RowValues::new(&products, &rows);
         let mut expected = Fp::ZERO;
         let weights = random(&mut rng, 400);
         for start in 0..400 {
             let (number, scale) = numbers[start % 2];
-            values.add_word(number, (start, 5 << 10), &weights, scale);
+            values.add_stream(number, (start, 5 << 10, 16), &weights, scale);
             expected += plain(&dense(&own[start % 2], 5 << 10), start, &weights, (&rows, 16));
         }
         assert_eq!(values.finish(), expected);

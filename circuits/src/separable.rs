@@ -113,9 +113,9 @@ impl Functional {
         Self::new(0, Fp::ONE, vec![(1, vector)])
     }
 
-    /// On rows of `stride` elements: this functional on each, times the row's weight.
-    pub(crate) fn on_rows(mut self, stride: usize, weights: Vec<Fp>) -> Self {
-        self.factors.push((stride, weights));
+    /// The outer product with a vector: this functional at every multiple of `stride`, times the vector's entry.
+    pub(crate) fn times(mut self, stride: usize, vector: Vec<Fp>) -> Self {
+        self.factors.push((stride, vector));
         Self::new(self.base, self.scale, self.factors)
     }
 

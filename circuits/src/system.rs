@@ -73,8 +73,9 @@ pub fn word_system(
         acc.constant -= weights.left * l + weights.right * r;
         acc.constant += challenges.eta.square().square() * l * r;
     }
-    let Accumulator { words, pool, combined, committed, constant, .. } = acc;
-    let pooled = pool.chunks(model.num_rows()).map(<[Fp]>::to_vec).collect();
+    let Accumulator { words, combined, committed, constant, .. } = acc;
+    // Those of parameters are with the words'.
+    let pooled = vec![Vec::new(); model.params.num_pooled];
     let committed = committed.iter().flat_map(|tensor| tensor.chunks(POINT_LEN)).map(<[Fp]>::to_vec).collect();
     let rest =
         LinearSystem { rank_one, words: Vec::new(), multiplicities, pooled, combined, pieces, committed, constant };

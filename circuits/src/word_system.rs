@@ -30,13 +30,15 @@ pub(crate) struct Known {
     pub(crate) total: Fp,
 }
 
-/// The functionals of all words and of combined parameters.
+/// The functionals of all words and parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct WordFunctionals {
     products: OuterProducts,
     known: HashMap<Read, Known>,
     /// For each word the sum of its functionals: numbers and factors.
     words: Vec<Vec<(usize, Fp)>>,
+    /// What is read of pooled parameters: position of the first element, number of elements, functional and factor.
+    pooled: Vec<(usize, usize, usize, Fp)>,
     /// For each combined parameter column its functional, and how long that is.
     combined: Vec<(usize, Fp, usize)>,
 }
@@ -45,7 +47,13 @@ impl WordFunctionals {
     /// Nothing, for so many words.
     pub(crate) fn new(count: usize) -> Self {
         let words = vec![Vec::new(); count];
-        Self { products: OuterProducts::default(), known: HashMap::new(), words, combined: Vec::new() }
+        Self {
+            products: OuterProducts::default(),
+            known: HashMap::new(),
+            words,
+            pooled: Vec::new(),
+            combined: Vec::new(),
+        }
     }
 
     /// A functional that nothing reads yet.
@@ -75,9 +83,9 @@ impl WordFunctionals {
         self.combined.push((functional.number, functional.scale * factor, len));
     }
 
-    /// Adds a functional, times a factor, to `out`.
-    pub(crate) fn scatter(&self, functional: Known, factor: Fp, out: &mut [Fp]) {
-        self.products.scatter(functional.number, 0..out.len(), functional.scale * factor, out);
+    /// Adds a functional, times a factor, to `len` pooled elements from position `start` on.
+    pub(crate) fn add_pooled(&mut self, functional: Known, factor: Fp, (start, len): (usize, usize)) {
+        self.pooled.push((start, len, functional.number, functional.scale * factor));
     }
 
     /// Adds those of others, for the same words; combined parameters after its own.
@@ -86,6 +94,8 @@ impl WordFunctionals {
         for (word, other) in self.words.iter_mut().zip(other.words) {
             word.extend(other.into_iter().map(|(number, factor)| (numbers[number], factor)));
         }
+        let pooled = other.pooled.into_iter();
+        self.pooled.extend(pooled.map(|(start, len, number, factor)| (start, len, numbers[number], factor)));
         self.combined.extend(other.combined.into_iter().map(|(number, factor, len)| (numbers[number], factor, len)));
     }
 
@@ -119,20 +129,32 @@ impl WordFunctionals {
         columns
     }
 
-    /// `Σ_j weights[j]·<rows, U_j>` over word columns, then over combined parameters.
-    fn evaluate(&self, model: &CompiledModel, weights: &[Fp], combined: &[Fp], rows: &[Fp]) -> Fp {
-        let active = model.shape.num_active_rows();
-        let mut values = RowValues::new(&self.products, rows, active);
+    /// What is read of each pooled parameter column.
+    fn pooled_columns(&self, model: &CompiledModel) -> Vec<Vec<Fp>> {
+        let mut pool = vec![Fp::ZERO; model.params.num_pooled * model.num_rows()];
+        for (start, len, number, factor) in &self.pooled {
+            self.products.scatter(*number, 0..*len, *factor, &mut pool[*start..start + len]);
+        }
+        pool.chunks(model.num_rows()).map(<[Fp]>::to_vec).collect()
+    }
+
+    /// `Σ_j weights[j]·<rows, U_j>` over word columns, pooled and combined parameters, which have weights of their own.
+    fn evaluate(&self, model: &CompiledModel, (words, pooled, combined): (&[Fp], &[Fp], &[Fp]), rows: &[Fp]) -> Fp {
+        let (n, active) = (model.num_rows(), model.shape.num_active_rows());
+        let mut values = RowValues::new(&self.products, rows);
         for (word, functionals) in model.placement.words.iter().zip(&self.words) {
             if functionals.is_empty() || word.len == 0 {
                 continue;
             }
             for_each_start(word, |place| {
-                let columns = column_weights(word, place, weights, active);
+                let columns = column_weights(word, place, words, active);
                 for (functional, factor) in functionals {
-                    values.add_word(*functional, (place.start, word.len), &columns, *factor);
+                    values.add_stream(*functional, (place.start, word.len, active), &columns, *factor);
                 }
             });
+        }
+        for (start, len, functional, factor) in &self.pooled {
+            values.add_stream(*functional, (*start, *len, n), &pooled[start / n..], *factor);
         }
         for ((functional, factor, len), weight) in self.combined.iter().zip(combined) {
             values.add_column(*functional, *len, *factor * weight);
@@ -145,7 +167,7 @@ impl WordFunctionals {
 #[derive(Clone, Debug)]
 pub struct WordSystem {
     words: WordFunctionals,
-    /// Everything else; without words, and combined parameters without functionals.
+    /// Everything else; without words, and parameters without functionals.
     rest: LinearSystem,
 }
 
@@ -165,10 +187,10 @@ impl WordSystem {
                 words.products.scatter(*number, 0..*len, *factor, functional);
             }
         });
-        LinearSystem { words: words.columns(model), ..rest }
+        LinearSystem { words: words.columns(model), pooled: words.pooled_columns(model), ..rest }
     }
 
-    /// Everything but words; combined parameters have no functionals here.
+    /// Everything but words; parameters have no functionals here.
     #[must_use]
     pub fn rest(&self) -> &LinearSystem {
         &self.rest
@@ -178,10 +200,9 @@ impl WordSystem {
     #[must_use]
     pub fn evaluate(&self, model: &CompiledModel, weights: &[Fp], rows: &[Fp], coefficients: &[Fp]) -> Fp {
         let mut sum = self.rest.rank_one.evaluate(weights, rows);
-        let columns = model.shape.columns.len();
-        let (_, others) = weights.split_at(columns.min(weights.len()));
-        let combined = others.get(self.rest.multiplicities.len() + self.rest.pooled.len()..).unwrap_or_default();
-        sum += self.words.evaluate(model, weights, combined, rows);
+        let (_, others) = weights.split_at(model.shape.columns.len());
+        let (pooled, combined) = others[self.rest.multiplicities.len()..].split_at(model.params.num_pooled);
+        sum += self.words.evaluate(model, (weights, pooled, combined), rows);
         let functionals = self.rest.functionals().map(|functional| (functional, rows));
         let committed = self.rest.committed.iter().map(|functional| (functional.as_slice(), coefficients));
         for ((functional, values), weight) in functionals.chain(committed).zip(others) {
