@@ -12,7 +12,7 @@ use ff::Field;
 pub struct Combined {
     /// Parameter columns and their weights.
     pub columns: Vec<(usize, Fp)>,
-    /// The functional, at most one coefficient per row.
+    /// The functional, at most one coefficient per row; empty where it is kept elsewhere ([`crate::word_system::WordSystem::rest`]).
     pub functional: Vec<Fp>,
 }
 

@@ -80,8 +80,22 @@ impl<'a> AxisWeights<'a> {
                 scale *= vector.iter().sum::<Fp>();
             }
         }
-        let mut factors: Vec<(usize, Vec<Fp>)> =
-            map.factors.iter().map(|f| (f.stride as usize, self.factor_vector(f))).collect();
+        let factors = map.factors.iter().map(|f| (f.stride as usize, self.factor_vector(f))).collect();
+        Functional::new(map.base as usize, scale, factors)
+    }
+}
+
+/// A separable linear functional on a row-major tensor.
+#[derive(Clone, Debug)]
+pub struct Functional {
+    pub(crate) base: usize,
+    pub(crate) scale: Fp,
+    /// Stride and vector, in order of falling strides.
+    pub(crate) factors: Vec<(usize, Vec<Fp>)>,
+}
+
+impl Functional {
+    fn new(base: usize, mut scale: Fp, mut factors: Vec<(usize, Vec<Fp>)>) -> Self {
         // Factors of one coordinate only scale.
         factors.retain(|(_, vector)| {
             let single = vector.len() == 1;
@@ -91,20 +105,20 @@ impl<'a> AxisWeights<'a> {
             !single
         });
         factors.sort_by_key(|(stride, _)| std::cmp::Reverse(*stride));
-        Functional { base: map.base as usize, scale, factors }
+        Self { base, scale, factors }
     }
-}
 
-/// A separable linear functional on a row-major tensor.
-#[derive(Clone, Debug)]
-pub struct Functional {
-    base: usize,
-    scale: Fp,
-    /// Stride and vector, in order of falling strides.
-    factors: Vec<(usize, Vec<Fp>)>,
-}
+    /// The functional with these coefficients.
+    pub(crate) fn of_vector(vector: Vec<Fp>) -> Self {
+        Self::new(0, Fp::ONE, vec![(1, vector)])
+    }
 
-impl Functional {
+    /// The outer product with a vector: this functional at every multiple of `stride`, times the vector's entry.
+    pub(crate) fn times(mut self, stride: usize, vector: Vec<Fp>) -> Self {
+        self.factors.push((stride, vector));
+        Self::new(self.base, self.scale, self.factors)
+    }
+
     /// The same functional times a scalar.
     #[must_use]
     pub fn scaled(mut self, by: Fp) -> Self {

@@ -41,18 +41,18 @@ pub fn word_system(
     let claim = weights.as_ref().map_or(Fp::ONE, PairWeights::relations);
     let sides = |pair: usize| weights.as_ref().map_or((Fp::ZERO, Fp::ZERO), |weights| weights.sides(pair));
     let relations = || {
-        let mut acc = Accumulator::new(model, public);
-        add_relations(&mut acc, challenges, claim);
+        let mut acc = Accumulator::new(model, public, challenges);
+        add_relations(&mut acc, claim);
         acc
     };
     let contractions = || {
-        let mut acc = Accumulator::new(model, public);
+        let mut acc = Accumulator::new(model, public, challenges);
         let relation_weights = relation_weights(model, challenges.mu);
         let mut pair = 2 * rounds.layers;
         for product in &model.sumcheck.products {
             let (left, right) = sides(pair);
             pair += usize::from(product.is_hidden());
-            add_contraction(&mut acc, challenges, product, relation_weights[product.relation], (claim, left, right));
+            add_contraction(&mut acc, product, relation_weights[product.relation], (claim, left, right));
         }
         acc
     };
@@ -73,8 +73,9 @@ pub fn word_system(
         acc.constant -= weights.left * l + weights.right * r;
         acc.constant += challenges.eta.square().square() * l * r;
     }
-    let Accumulator { words, pool, combined, committed, constant, .. } = acc;
-    let pooled = pool.chunks(model.num_rows()).map(<[Fp]>::to_vec).collect();
+    let Accumulator { words, combined, committed, constant, .. } = acc;
+    // Those of parameters are with the words'.
+    let pooled = vec![Vec::new(); model.params.num_pooled];
     let committed = committed.iter().flat_map(|tensor| tensor.chunks(POINT_LEN)).map(<[Fp]>::to_vec).collect();
     let rest =
         LinearSystem { rank_one, words: Vec::new(), multiplicities, pooled, combined, pieces, committed, constant };

@@ -1,94 +1,165 @@
 //! The linear equation by words: what a verifier needs of it.
 //!
-//! A word's functional holds for all its limbs, which stand on the same rows; and the words of one gadget are read by the same index
-//! maps: `y' + v − w` of a clamp has three words and one functional, times a factor each. Neither is spread out: a verifier evaluates
-//! every functional once per lane, whatever its words and limbs.
+//! A word's functional is a sum of outer products ([`crate::outer_products`]) with factors, and holds for all its limbs. It is never spread
+//! out for a verifier: limbs on the same rows, words that are read in the same way, and words of one shape wherever they stand share
+//! what is computed. Only a prover makes columns of it. Parameters that are matrices are read by outer products too.
 
 use crate::{
     compiled::CompiledModel,
     field::{inner_product, Fp},
-    linear_system::LinearSystem,
+    linear_system::{Combined, LinearSystem},
+    outer_products::OuterProducts,
+    parallel::for_each_part,
+    reads::Read,
+    row_values::{add_up, RowValues},
     separable::Functional,
     words::{Place, Word},
 };
 use ff::Field;
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::HashMap;
 
-/// The functionals of all words.
-#[derive(Clone, Debug)]
-pub(crate) struct WordFunctionals {
-    words: Vec<WordFunctional>,
-    /// Functionals that several words have, times factors.
-    shared: Vec<Vec<Fp>>,
+/// Columns of words are made in so many parts.
+const COLUMN_PARTS: usize = 32;
+
+/// A functional that was added.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    number: usize,
+    scale: Fp,
+    /// Its value on the tensor of ones.
+    pub(crate) total: Fp,
 }
 
-/// The functional of one word: a sum.
-#[derive(Clone, Debug, Default)]
-struct WordFunctional {
-    /// Its own part; empty where there is none.
-    own: Vec<Fp>,
-    /// Shared functionals, by number, with their factors.
-    shared: Vec<(usize, Fp)>,
+/// The functionals of all words and parameters.
+#[derive(Clone, Debug)]
+pub(crate) struct WordFunctionals {
+    products: OuterProducts,
+    known: HashMap<Read, Known>,
+    /// For each word the sum of its functionals: numbers and factors.
+    words: Vec<Vec<(usize, Fp)>>,
+    /// What is read of pooled parameters: position of the first element, number of elements, functional and factor.
+    pooled: Vec<(usize, usize, usize, Fp)>,
+    /// For each combined parameter column its functional, and how long that is.
+    combined: Vec<(usize, Fp, usize)>,
 }
 
 impl WordFunctionals {
     /// Nothing, for so many words.
     pub(crate) fn new(count: usize) -> Self {
-        Self { words: vec![WordFunctional::default(); count], shared: Vec::new() }
-    }
-
-    /// Adds to the functional of a word of `len` elements.
-    pub(crate) fn add(&mut self, word: usize, len: usize, functional: &Functional) {
-        let own = &mut self.words[word].own;
-        if own.is_empty() {
-            own.resize(len, Fp::ZERO);
+        let words = vec![Vec::new(); count];
+        Self {
+            products: OuterProducts::default(),
+            known: HashMap::new(),
+            words,
+            pooled: Vec::new(),
+            combined: Vec::new(),
         }
-        functional.scatter(own);
     }
 
-    /// Adds one functional, times factors, to several words of `len` elements.
-    pub(crate) fn share(
-        &mut self,
-        functional: &Functional,
-        len: usize,
-        factors: impl IntoIterator<Item = (usize, Fp)>,
-    ) {
-        let mut dense = vec![Fp::ZERO; len];
-        functional.scatter(&mut dense);
-        for (word, factor) in factors {
-            self.words[word].shared.push((self.shared.len(), factor));
+    /// A functional that nothing reads yet.
+    pub(crate) fn define(&mut self, functional: Functional) -> Known {
+        let total = functional.total();
+        let (number, scale) = self.products.number(functional);
+        Known { number, scale, total }
+    }
+
+    /// The functional of a read, made if there was none like it.
+    pub(crate) fn of(&mut self, read: Read, make: impl FnOnce(&Read) -> Functional) -> Known {
+        if let Some(known) = self.known.get(&read) {
+            return *known;
         }
-        self.shared.push(dense);
+        let known = self.define(make(&read));
+        self.known.insert(read, known);
+        known
     }
 
-    /// Adds those of others, for the same words.
+    /// Adds a functional, times a factor, to a word.
+    pub(crate) fn add(&mut self, functional: Known, word: usize, factor: Fp) {
+        self.words[word].push((functional.number, functional.scale * factor));
+    }
+
+    /// The functional, of `len` rows, of the next combined parameter column.
+    pub(crate) fn add_combined(&mut self, functional: Known, factor: Fp, len: usize) {
+        self.combined.push((functional.number, functional.scale * factor, len));
+    }
+
+    /// Adds a functional, times a factor, to `len` pooled elements from position `start` on.
+    pub(crate) fn add_pooled(&mut self, functional: Known, factor: Fp, (start, len): (usize, usize)) {
+        self.pooled.push((start, len, functional.number, functional.scale * factor));
+    }
+
+    /// Adds those of others, for the same words; combined parameters after its own.
     pub(crate) fn merge(&mut self, other: Self) {
-        let first = self.shared.len();
-        self.shared.extend(other.shared);
+        let numbers = self.products.merge(other.products);
         for (word, other) in self.words.iter_mut().zip(other.words) {
-            word.shared.extend(other.shared.into_iter().map(|(number, factor)| (first + number, factor)));
-            if word.own.is_empty() {
-                word.own = other.own;
-            } else {
-                word.own.iter_mut().zip(other.own).for_each(|(to, from)| *to += from);
-            }
+            word.extend(other.into_iter().map(|(number, factor)| (numbers[number], factor)));
         }
+        let pooled = other.pooled.into_iter();
+        self.pooled.extend(pooled.map(|(start, len, number, factor)| (start, len, numbers[number], factor)));
+        self.combined.extend(other.combined.into_iter().map(|(number, factor, len)| (numbers[number], factor, len)));
     }
 
-    /// The whole functional of a word; empty where nothing reads it.
-    fn dense<'a>(&'a self, word: &'a WordFunctional) -> Cow<'a, [Fp]> {
-        if word.shared.is_empty() {
-            return Cow::Borrowed(&word.own);
-        }
-        let mut dense = word.own.clone();
-        for (number, factor) in &word.shared {
-            let functional = &self.shared[*number];
-            dense.resize(functional.len(), Fp::ZERO);
-            for (out, value) in dense.iter_mut().zip(functional) {
-                *out += *factor * value;
+    /// What is read of each word column; empty where nothing is.
+    fn columns(&self, model: &CompiledModel) -> Vec<Vec<Fp>> {
+        let (rows, active) = (model.num_rows(), model.shape.num_active_rows());
+        let mut functionals = self.words.clone();
+        functionals.iter_mut().for_each(add_up);
+        let mut columns = vec![Vec::new(); model.shape.columns.len()];
+        let most = columns.len().div_ceil(COLUMN_PARTS);
+        for_each_part(&mut columns, most, &|first, columns| {
+            for (word, functionals) in model.placement.words.iter().zip(&functionals) {
+                if functionals.is_empty() {
+                    continue;
+                }
+                for (limb, place) in word.limbs.iter().zip(&word.places) {
+                    let weight = Fp::from(1_u64 << limb.shift);
+                    place.for_each_run(word.len, active, |column, cells, elements| {
+                        let column: Option<&mut Vec<Fp>> = column.checked_sub(first).and_then(|c| columns.get_mut(c));
+                        let Some(out) = column else { return };
+                        if out.is_empty() {
+                            out.resize(rows, Fp::ZERO);
+                        }
+                        for (number, factor) in functionals {
+                            self.products.scatter(*number, elements.clone(), *factor * weight, &mut out[cells.clone()]);
+                        }
+                    });
+                }
             }
+        });
+        columns
+    }
+
+    /// What is read of each pooled parameter column.
+    fn pooled_columns(&self, model: &CompiledModel) -> Vec<Vec<Fp>> {
+        let mut pool = vec![Fp::ZERO; model.params.num_pooled * model.num_rows()];
+        for (start, len, number, factor) in &self.pooled {
+            self.products.scatter(*number, 0..*len, *factor, &mut pool[*start..start + len]);
         }
-        Cow::Owned(dense)
+        pool.chunks(model.num_rows()).map(<[Fp]>::to_vec).collect()
+    }
+
+    /// `Σ_j weights[j]·<rows, U_j>` over word columns, pooled and combined parameters, which have weights of their own.
+    fn evaluate(&self, model: &CompiledModel, (words, pooled, combined): (&[Fp], &[Fp], &[Fp]), rows: &[Fp]) -> Fp {
+        let (n, active) = (model.num_rows(), model.shape.num_active_rows());
+        let mut values = RowValues::new(&self.products, rows);
+        for (word, functionals) in model.placement.words.iter().zip(&self.words) {
+            if functionals.is_empty() || word.len == 0 {
+                continue;
+            }
+            for_each_start(word, |place| {
+                let columns = column_weights(word, place, words, active);
+                for (functional, factor) in functionals {
+                    values.add_stream(*functional, (place.start, word.len, active), &columns, *factor);
+                }
+            });
+        }
+        for (start, len, functional, factor) in &self.pooled {
+            values.add_stream(*functional, (*start, *len, n), &pooled[start / n..], *factor);
+        }
+        for ((functional, factor, len), weight) in self.combined.iter().zip(combined) {
+            values.add_column(*functional, *len, *factor * weight);
+        }
+        values.finish()
     }
 }
 
@@ -96,7 +167,7 @@ impl WordFunctionals {
 #[derive(Clone, Debug)]
 pub struct WordSystem {
     words: WordFunctionals,
-    /// Everything else; without words.
+    /// Everything else; without words, and parameters without functionals.
     rest: LinearSystem,
 }
 
@@ -108,10 +179,18 @@ impl WordSystem {
     /// The equation over columns.
     #[must_use]
     pub fn into_columns(self, model: &CompiledModel) -> LinearSystem {
-        LinearSystem { words: word_columns(model, &self.words), ..self.rest }
+        let Self { words, mut rest } = self;
+        for_each_part(&mut rest.combined, 1, &|first, columns| {
+            for (Combined { functional, .. }, (number, factor, len)) in columns.iter_mut().zip(&words.combined[first..])
+            {
+                functional.resize(*len, Fp::ZERO);
+                words.products.scatter(*number, 0..*len, *factor, functional);
+            }
+        });
+        LinearSystem { words: words.columns(model), pooled: words.pooled_columns(model), ..rest }
     }
 
-    /// Everything but words.
+    /// Everything but words; parameters have no functionals here.
     #[must_use]
     pub fn rest(&self) -> &LinearSystem {
         &self.rest
@@ -120,35 +199,13 @@ impl WordSystem {
     /// `Σ_j weights[j]·<rows, U_j>` over all columns in order; for committed tensors with `coefficients` instead of `rows`.
     #[must_use]
     pub fn evaluate(&self, model: &CompiledModel, weights: &[Fp], rows: &[Fp], coefficients: &[Fp]) -> Fp {
-        let active = model.shape.num_active_rows();
         let mut sum = self.rest.rank_one.evaluate(weights, rows);
-        // Factors of shared functionals by number and first position, one for each run of rows.
-        let mut shared: BTreeMap<(usize, usize), (&Place, Vec<Fp>)> = BTreeMap::new();
-        for (word, functional) in model.placement.words.iter().zip(&self.words.words) {
-            if functional.own.is_empty() && functional.shared.is_empty() {
-                continue;
-            }
-            for_each_start(word, |place| {
-                let runs = run_weights(word, place, weights, active);
-                for (number, factor) in &functional.shared {
-                    let (_, factors) =
-                        shared.entry((*number, place.start)).or_insert_with(|| (place, vec![Fp::ZERO; runs.len()]));
-                    for (sum, weight) in factors.iter_mut().zip(&runs) {
-                        *sum += *factor * weight;
-                    }
-                }
-                if !functional.own.is_empty() {
-                    sum += evaluate_runs(place, &functional.own, (rows, active), &runs);
-                }
-            });
-        }
-        for ((number, _), (place, factors)) in &shared {
-            sum += evaluate_runs(place, &self.words.shared[*number], (rows, active), factors);
-        }
-        let others = self.rest.functionals().map(|functional| (functional, rows));
+        let (_, others) = weights.split_at(model.shape.columns.len());
+        let (pooled, combined) = others[self.rest.multiplicities.len()..].split_at(model.params.num_pooled);
+        sum += self.words.evaluate(model, (weights, pooled, combined), rows);
+        let functionals = self.rest.functionals().map(|functional| (functional, rows));
         let committed = self.rest.committed.iter().map(|functional| (functional.as_slice(), coefficients));
-        let weights = weights.iter().skip(model.shape.columns.len());
-        for ((functional, values), weight) in others.chain(committed).zip(weights) {
+        for ((functional, values), weight) in functionals.chain(committed).zip(others) {
             sum += *weight * inner_product(functional, values);
         }
         sum
@@ -164,51 +221,16 @@ fn for_each_start<'a>(word: &'a Word, mut visit: impl FnMut(&'a Place)) {
     }
 }
 
-/// `Σ 2^shift·weight` over the limbs that stand where `place` does, for each run of rows.
-fn run_weights(word: &Word, place: &Place, weights: &[Fp], active: usize) -> Vec<Fp> {
-    let mut runs = Vec::new();
-    let mut run = place.start / active;
-    place.for_each_run(word.len, active, |_, _, _| {
-        let limbs = word.limbs.iter().zip(&word.places).filter(|(_, other)| other.start == place.start);
-        runs.push(limbs.map(|(limb, other)| Fp::from(1_u64 << limb.shift) * weights[other.columns[run]]).sum());
-        run += 1;
-    });
-    runs
-}
-
-/// `Σ factor·<rows, functional>` over runs of rows.
-fn evaluate_runs(place: &Place, functional: &[Fp], (rows, active): (&[Fp], usize), factors: &[Fp]) -> Fp {
-    let mut sum = Fp::ZERO;
-    let mut factors = factors.iter();
-    place.for_each_run(functional.len(), active, |_, cells, elements| {
-        if let Some(factor) = factors.next() {
-            sum += *factor * inner_product(&rows[cells], &functional[elements]);
-        }
-    });
-    sum
-}
-
-/// From words to their limbs' columns; empty where nothing is read.
-fn word_columns(model: &CompiledModel, words: &WordFunctionals) -> Vec<Vec<Fp>> {
-    let rows = model.shape.num_active_rows();
-    let mut columns = vec![Vec::new(); model.shape.columns.len()];
-    for (word, functional) in model.placement.words.iter().zip(&words.words) {
-        let functional = words.dense(functional);
-        if functional.is_empty() {
-            continue;
-        }
-        for (limb, place) in word.limbs.iter().zip(&word.places) {
-            let weight = Fp::from(1_u64 << limb.shift);
-            place.for_each_run(word.len, rows, |column, cells, elements| {
-                let out: &mut Vec<Fp> = &mut columns[column];
-                if out.is_empty() {
-                    out.resize(model.num_rows(), Fp::ZERO);
-                }
-                for (cell, value) in out[cells].iter_mut().zip(&functional[elements]) {
-                    *cell += if limb.shift == 0 { *value } else { *value * weight };
-                }
-            });
+/// `Σ 2^shift·weight` over the limbs that stand where `place` does, for each column of the word.
+fn column_weights(word: &Word, place: &Place, weights: &[Fp], active: usize) -> Vec<Fp> {
+    let limbs = word.limbs.iter().zip(&word.places).filter(|(_, other)| other.start == place.start);
+    let (first, last) = (place.start / active, (place.start + word.len.saturating_sub(1)) / active);
+    let mut sums = vec![Fp::ZERO; last + 1 - first];
+    for (limb, other) in limbs {
+        let factor = Fp::from(1_u64 << limb.shift);
+        for (sum, column) in sums.iter_mut().zip(&other.columns[first..=last]) {
+            *sum += factor * weights[*column];
         }
     }
-    columns
+    sums
 }

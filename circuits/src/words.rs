@@ -215,7 +215,8 @@ type LaneKey = (Lane, Vec<Vec<Limb>>);
 /// Gives every limb its place.
 ///
 /// Blocks of one kind of lane follow each other in that lane's columns; limbs that no gate binds
-/// are pooled by width, whatever word they belong to.
+/// are pooled by width, whatever word they belong to. Those whose length has the larger power of two as a divisor come first:
+/// so all of them start at multiples of that power, and words of one shape meet few different rows, which is what a verifier computes with.
 ///
 /// # Errors
 /// The number of columns, when it is above `most_columns`; nothing is laid out then.
@@ -260,7 +261,8 @@ pub fn place(
             .collect(),
         ..Placement::default()
     };
-    for ((lane, limbs), members) in streams {
+    for ((lane, limbs), mut members) in streams {
+        members.sort_by_key(|member| std::cmp::Reverse(len_of(member).trailing_zeros()));
         let copies = copies_of(&members);
         // columns[copy][word][limb]
         let mut columns: Vec<Vec<Vec<usize>>> = Vec::new();

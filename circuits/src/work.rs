@@ -69,7 +69,8 @@ const POINT_WORK: usize = 1 << 9;
 /// What one cell of a pooled parameter column costs, read or not: it is filled, copied, and multiplied.
 const POOL_WORK: usize = 4;
 
-/// Field multiplications that building the linear system of the model takes, with what its parameters' columns cost, roughly.
+/// Field multiplications that building and evaluating the linear system of the model takes, with what its parameters' columns cost, roughly and at
+/// most: it counts every element that a read meets, though reads that are alike are computed once ([`crate::row_values`]).
 #[must_use]
 pub fn verification_work(model: &CompiledModel) -> usize {
     let pool = model.params.num_pooled.saturating_mul(model.num_rows()).saturating_mul(POOL_WORK);

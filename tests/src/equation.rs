@@ -17,7 +17,7 @@ use zkonnx_circuits::{
     messages::{gate_weights, Challenges, LayerChallenges, Piece, Rounds},
     relations::{Left, Right, TensorCells, WordTerm},
     slots::RowForm,
-    system::linear_system,
+    system::{linear_system, word_system},
     words::WordId,
 };
 use zkonnx_quantize::{
@@ -371,6 +371,24 @@ impl<'a> Random<'a> {
             }
         }
         (claim, Some((weight * power(Fp::from(2), variables) * left, right)))
+    }
+
+    /// `Σ_j weights[j]·<rows, U_j>` for random weights and rows: as the verifier evaluates it, and as the plain sum over the prover's columns.
+    #[must_use]
+    pub fn on_random_rows(&self, seed: u64) -> (Fp, Fp) {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let mut random = |count: usize| -> Vec<Fp> { (0..count).map(|_| Fp::random(&mut rng)).collect() };
+        let public = PublicTensors { inputs: self.inputs, outputs: self.outputs };
+        let system = word_system(self.model, public, &self.challenges, self.clear);
+        let (rows, coefficients) = (random(self.model.num_rows()), random(self.model.num_rows()));
+        let columns = system.clone().into_columns(self.model);
+        let dense = functionals(self.model, &columns);
+        let weights = random(dense.len() + columns.committed.len());
+        let dot = |a: &[Fp], b: &[Fp]| a.iter().zip(b).map(|(a, b)| *a * b).sum::<Fp>();
+        let of_rows = dense.iter().map(|functional| dot(functional, &rows));
+        let of_coefficients = columns.committed.iter().map(|functional| dot(functional, &coefficients));
+        let plain = of_rows.chain(of_coefficients).zip(&weights).map(|(value, weight)| *weight * value).sum();
+        (system.evaluate(self.model, &weights, &rows, &coefficients), plain)
     }
 
     /// The same by the system of prover and verifier: `Σ_j <a_j, U_j>` and the constant.

@@ -15,6 +15,8 @@ fn is_the_protocols(case: &Case, seed: u64) {
     let (inputs, outputs) = public_values(&case.statement);
     let random = Random::new(case.model(), (&inputs, &outputs), seed);
     assert_eq!(random.of_the_system(), random.expected());
+    let (evaluated, plain) = random.on_random_rows(seed);
+    assert_eq!(evaluated, plain);
 }
 
 /// Nothing but forms of inputs: a claim of relations, and no pairs.

@@ -22,6 +22,8 @@ use zkonnx_quantize::{
 };
 use zkonnx_tests::{
     debug_verifier::Witness,
+    equation::Random,
+    forgeries::{with_gates, WAYS},
     graphs::{dense, form, GraphBuilder},
     setup::{both_ways, Sides},
 };
@@ -253,6 +255,30 @@ proptest! {
             let outputs = &trace.outputs;
             let witness = Witness { model: &model, cells: &cells, weights: &quantized.weights, inputs: &inputs, outputs };
             prop_assert_eq!(witness.faults(), vec![]);
+        }
+    }
+}
+
+/// What the verifier evaluates without walking over words is the plain sum over columns, in both ways of gates, whatever is public or committed.
+#[test]
+fn functionals_of_random_graphs_are_the_plain_sums() {
+    for seed in 0..80_u64 {
+        let small = |count: u64| u8::try_from(seed % count).expect("small");
+        let quantized = random_model(seed, 1 + u32::from(small(6)), 5 + small(3), 4 + small(3));
+        let trace = evaluate(&quantized, &inputs(&quantized, seed)[3]).expect("inputs as declared");
+        let tensors = &trace.tensors[..quantized.graph.inputs.len()];
+        for gates in WAYS {
+            let quantized = with_gates(quantized.clone(), gates);
+            let mut modes = random_modes(&quantized, u32::try_from(seed * 0x1_0101 % 0xffff).expect("small"));
+            for (mode, values) in modes.inputs.iter_mut().zip(tensors) {
+                if seed % 4 == 3 && values.len() <= 1 << quantized.layout.k {
+                    *mode = Mode::Committed;
+                }
+            }
+            let graph = Arc::new(quantized.graph.clone());
+            let model = CompiledModel::new(graph, modes, quantized.layout).expect("a circuit");
+            let (evaluated, plain) = Random::new(&model, (tensors, &trace.outputs), seed).on_random_rows(seed);
+            assert_eq!(evaluated, plain, "seed {seed}");
         }
     }
 }
