@@ -1,11 +1,14 @@
 //! Files and inputs, as all commands use them.
 
 use super::Failure;
-use crate::params_cache::{self, ParamsOrigin};
+use crate::{
+    keys::PointsOrigin,
+    params_cache::{self, ParamsOrigin},
+};
 use halo2_proofs::poly::commitment::Params;
 use pasta_curves::EqAffine;
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -15,7 +18,7 @@ use zkonnx_quantize::{
     graph::Graph,
     model::{DecodeError, QuantizedModel},
 };
-use zkonnx_verifier::error::RegisterError;
+use zkonnx_verifier::{error::RegisterError, zkv::VerifierModel};
 
 /// Reads a whole file.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -67,6 +70,44 @@ pub(super) fn params(k: u32) -> Result<Arc<Params<EqAffine>>, Failure> {
         }
     }
     Ok(Arc::new(params))
+}
+
+/// The `.zkv` beside a model, which may have the points of its weights: they need not be committed then.
+#[derive(Debug)]
+pub(super) struct Published {
+    path: PathBuf,
+    model: Option<VerifierModel>,
+}
+
+impl Published {
+    /// Reads it; says why it is of no use. It is no error that there is none.
+    pub(super) fn beside(model: &Path) -> Self {
+        let path = model.with_extension("zkv");
+        let bytes = if path == model { None } else { std::fs::read(&path).ok() };
+        let model = bytes.and_then(|bytes| {
+            VerifierModel::from_bytes(&bytes).map_err(|e| Self { path: path.clone(), model: None }.warn(&e)).ok()
+        });
+        Self { path, model }
+    }
+
+    /// The file's contents.
+    pub(super) fn model(&self) -> Option<&VerifierModel> {
+        self.model.as_ref()
+    }
+
+    /// Says why its points were not used, where they were not.
+    pub(super) fn tell(&self, origin: &PointsOrigin) {
+        if let PointsOrigin::Refused(error) = origin {
+            self.warn(error);
+        }
+    }
+
+    fn warn(&self, error: &dyn std::fmt::Display) {
+        eprintln!(
+            "warning: {}: {error}; the weights are committed anew (hint: `zkonnx register` writes the file anew)",
+            self.path.display()
+        );
+    }
 }
 
 /// What the cost model says, in words.
