@@ -14,7 +14,7 @@ use std::{
 };
 use zkonnx_circuits::cost::Cost;
 use zkonnx_quantize::{
-    data::{quantise_input, read_samples, InputSpec, Samples},
+    data::{quantise_inputs, read_samples, InputSpec, Samples},
     graph::Graph,
     model::{DecodeError, QuantizedModel},
 };
@@ -146,16 +146,21 @@ fn takes(specs: &[InputSpec]) -> String {
     format!("the model takes {} from a .npy, .npz, .json or .csv file", inputs.join(", "))
 }
 
-/// The integers of one sample of a file. Values outside of the declared range are clamped and said, or refused.
+/// The integers of one sample of a file. Values outside of the declared range are clamped and said, or refused; indices and truth
+/// values are always refused there.
 pub(super) fn quantise(
     graph: &Graph,
     (path, samples): (&Path, &Samples),
     sample: usize,
     strict: bool,
 ) -> Result<Vec<Vec<i64>>, Failure> {
+    let values = samples.sample(sample);
+    let all = quantise_inputs(graph, &values).map_err(|e| match samples.len() {
+        1 => Failure::at(path, e),
+        _ => Failure::at(path, format!("sample {sample}: {e}")),
+    })?;
     let mut inputs = Vec::new();
-    for (input, values) in graph.inputs.iter().zip(samples.sample(sample)) {
-        let quantised = quantise_input(input, values).map_err(|e| Failure::at(path, e))?;
+    for ((input, values), quantised) in graph.inputs.iter().zip(values).zip(all) {
         if quantised.clamped > 0 {
             let scale = input.scale.to_f64();
             #[allow(clippy::cast_precision_loss)] // for people

@@ -19,7 +19,7 @@ use zkonnx_prover::{
     },
     spans::{SpanTime, SpanTimer},
 };
-use zkonnx_quantize::{model::Gates, onnx::OnnxModel, quantize, Recipe};
+use zkonnx_quantize::{data::InputSpec, model::Gates, onnx::OnnxModel, quantize, Recipe};
 use zkonnx_verifier::{statement::Context, zkv::VerifierModel};
 
 pub(crate) fn config(name: &str) -> Config {
@@ -118,6 +118,19 @@ fn a_job_that_hides_what_it_takes_is_refused_by_the_worker() {
     let job = queue.jobs().pop().unwrap();
     assert_eq!(job.state, JobState::Failed);
     assert!(job.reason.unwrap().contains("bytes of memory"));
+}
+
+/// The same for jobs: it is the job's fault, and the message names the element.
+#[test]
+fn ids_beyond_their_table_are_no_input_of_a_job() {
+    let onnx = format!("{}/../tests/variants/transformers/sentence.onnx", env!("CARGO_MANIFEST_DIR"));
+    let onnx = OnnxModel::from_path(onnx.as_ref(), &BTreeMap::new()).unwrap();
+    let graph = quantize(&onnx, None, &Recipe::of_bits(8)).unwrap().0.graph;
+    let specs: Vec<InputSpec> = graph.inputs.iter().map(InputSpec::from).collect();
+    let of = |last: f64| JobInput::new(&specs, &[vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, last], vec![1.0; 8]]);
+    assert_eq!(of(23.0).quantise(&graph, false).unwrap().1, 0);
+    let error = of(24.0).quantise(&graph, false).unwrap_err();
+    assert!(error.to_string().contains("input 'input_ids', element 7: 24 lies outside of 0 to 23"), "{error}");
 }
 
 #[test]
