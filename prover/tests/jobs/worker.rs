@@ -150,9 +150,10 @@ fn a_worker_commits_the_weights_of_a_model_once_and_checks_what_it_kept() {
         let seen = Arc::clone(&spans);
         let timer = SpanTimer::new(move |span: SpanTime| seen.lock().unwrap().push(span.name()));
         let subscriber = tracing_subscriber::registry().with(timer);
-        let loaded = tracing::subscriber::with_default(subscriber, || LoadedModel::load(&reference, &blobs, &params));
+        let loaded =
+            tracing::subscriber::with_default(subscriber, || LoadedModel::load(&reference, &blobs, &params).unwrap());
         let committed = spans.lock().unwrap().contains(&"commit parameters");
-        (loaded.unwrap(), committed)
+        (loaded, committed)
     };
     let (first, committed) = load();
     assert!(committed && !first.prover.columns.points.is_empty());
