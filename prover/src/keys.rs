@@ -5,6 +5,7 @@ use crate::{
     error::ProveError,
     generators::{normalise, Generators},
     halo2::Halo2Prover,
+    points::commit_to,
 };
 use blake2b_simd::Params as Blake2b;
 use ff::{Field, FromUniformBytes};
@@ -38,24 +39,100 @@ pub struct ParamColumns {
     pub points: Vec<EqAffine>,
 }
 
+/// Where the points of a model's weights came from.
+#[derive(Debug)]
+pub enum PointsOrigin {
+    /// Committed: no file was given.
+    Committed,
+    /// Those of the file.
+    Known,
+    /// Committed; the file was refused, for this reason.
+    Refused(PointsError),
+}
+
+/// Why the points of a `model.zkv` are not used for a model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PointsError {
+    /// It has another graph.
+    #[error("it is of another model: its graph is another")]
+    Graph,
+    /// It has the same graph in another layout.
+    #[error(
+        "it is of another model: k = {}, limbs of {} bits and gates by {}, where the model has {}, {} and {}",
+        .actual.k, .actual.limb_bits, .actual.gates, .expected.k, .expected.limb_bits, .expected.gates
+    )]
+    Layout {
+        /// The model's.
+        expected: LayoutChoice,
+        /// The file's.
+        actual: LayoutChoice,
+    },
+    /// Private weights for public ones, or the other way round.
+    #[error("it is of another model: {}", privacy_text(*.actual))]
+    Privacy {
+        /// The file's.
+        actual: DeclaredWeights,
+    },
+    /// More or fewer points than there are columns.
+    #[error("it has {actual} points, the weights stand in {expected} columns")]
+    Count {
+        /// Columns of the model.
+        expected: usize,
+        /// Points of the file.
+        actual: usize,
+    },
+    /// Bytes that are no point.
+    #[error("its point {0} is none")]
+    Point(usize),
+    /// Points of other weights.
+    #[error("its points are not the commitments of the model's weights")]
+    OtherWeights,
+    /// They could not be checked.
+    #[error("its points cannot be checked: {0}")]
+    Unchecked(Box<ProveError>),
+}
+
+fn privacy_text(actual: DeclaredWeights) -> &'static str {
+    match actual {
+        DeclaredWeights::Public => "its weights are public, those of the model private",
+        DeclaredWeights::Private => "its weights are private, those of the model public",
+    }
+}
+
 impl ParamColumns {
     /// Lays out and commits the weights of a model.
     #[must_use]
     pub fn new(model: &QuantizedModel, generators: &Generators) -> Self {
         let _span = tracing::info_span!("commit parameters").entered();
-        let layout = ParamLayout::new(&model.graph, generators.row.len());
-        let columns = layout.columns(&model.graph, &model.weights);
-        let contents = match model.privacy {
-            WeightPrivacy::Public => Vec::new(),
-            WeightPrivacy::Private { .. } => Blake2b::new().hash_length(32).hash(&model.to_bytes()).as_bytes().to_vec(),
-        };
-        let blinds: Vec<Fp> = (0_u64..)
-            .take(columns.len())
-            .map(|column| match model.privacy {
-                WeightPrivacy::Public => Fp::ZERO,
-                WeightPrivacy::Private { blind_seed } => private_blind(&blind_seed, &contents, column),
-            })
-            .collect();
+        let (columns, blinds) = columns_with_blinds(model, generators);
+        Self::commit(columns, blinds, generators)
+    }
+
+    /// The same with the points of a file, where they are the commitments of these weights: nothing is committed then.
+    ///
+    /// They are not taken on trust ([`commit_to`]). Otherwise the weights are committed.
+    #[must_use]
+    pub fn with_points(
+        model: &QuantizedModel,
+        generators: &Generators,
+        known: Option<&VerifierModel>,
+    ) -> (Self, PointsOrigin) {
+        let Some(known) = known else { return (Self::new(model, generators), PointsOrigin::Committed) };
+        if let Err(error) = same_model(model, known) {
+            return (Self::new(model, generators), PointsOrigin::Refused(error));
+        }
+        let (columns, blinds) = columns_with_blinds(model, generators);
+        match checked_points(&known.commitments, (&columns, &blinds), generators) {
+            Ok(points) => (Self { columns, blinds, points }, PointsOrigin::Known),
+            Err(error) => {
+                let _span = tracing::info_span!("commit parameters").entered();
+                (Self::commit(columns, blinds, generators), PointsOrigin::Refused(error))
+            }
+        }
+    }
+
+    fn commit(columns: Vec<Integers>, blinds: Vec<Fp>, generators: &Generators) -> Self {
         let mut points = commit_columns(&columns.iter().collect::<Vec<_>>(), generators);
         points.par_iter_mut().zip(&blinds).filter(|(_, blind)| !bool::from(blind.is_zero())).for_each(
             |(point, blind)| {
@@ -63,6 +140,64 @@ impl ParamColumns {
             },
         );
         Self { columns, blinds, points: normalise(&points) }
+    }
+}
+
+/// The weights in columns, and the blind of each.
+fn columns_with_blinds(model: &QuantizedModel, generators: &Generators) -> (Vec<Integers>, Vec<Fp>) {
+    let layout = ParamLayout::new(&model.graph, generators.row.len());
+    let columns = layout.columns(&model.graph, &model.weights);
+    let contents = match model.privacy {
+        WeightPrivacy::Public => Vec::new(),
+        WeightPrivacy::Private { .. } => Blake2b::new().hash_length(32).hash(&model.to_bytes()).as_bytes().to_vec(),
+    };
+    let blinds = (0_u64..)
+        .take(columns.len())
+        .map(|column| match model.privacy {
+            WeightPrivacy::Public => Fp::ZERO,
+            WeightPrivacy::Private { blind_seed } => private_blind(&blind_seed, &contents, column),
+        })
+        .collect();
+    (columns, blinds)
+}
+
+/// Refuses a file with another graph, layout or privacy: weights have other columns there.
+fn same_model(model: &QuantizedModel, known: &VerifierModel) -> Result<(), PointsError> {
+    if known.graph != model.graph {
+        return Err(PointsError::Graph);
+    }
+    if known.layout != model.layout {
+        return Err(PointsError::Layout { expected: model.layout, actual: known.layout });
+    }
+    if known.weights != declared(model) {
+        return Err(PointsError::Privacy { actual: known.weights });
+    }
+    Ok(())
+}
+
+/// Compressed points, where they commit to these columns.
+fn checked_points(
+    compressed: &[[u8; 32]],
+    (columns, blinds): (&[Integers], &[Fp]),
+    generators: &Generators,
+) -> Result<Vec<EqAffine>, PointsError> {
+    if compressed.len() != columns.len() {
+        return Err(PointsError::Count { expected: columns.len(), actual: compressed.len() });
+    }
+    let point = |(at, bytes)| Option::from(EqAffine::from_bytes(bytes)).ok_or(PointsError::Point(at));
+    let points = compressed.par_iter().enumerate().map(point).collect::<Result<Vec<EqAffine>, _>>()?;
+    match commit_to(&points, (columns, blinds), generators) {
+        Ok(true) => Ok(points),
+        Ok(false) => Err(PointsError::OtherWeights),
+        Err(error) => Err(PointsError::Unchecked(Box::new(error))),
+    }
+}
+
+/// What a model's file says of its weights.
+fn declared(model: &QuantizedModel) -> DeclaredWeights {
+    match model.privacy {
+        WeightPrivacy::Public => DeclaredWeights::Public,
+        WeightPrivacy::Private { .. } => DeclaredWeights::Private,
     }
 }
 
@@ -82,10 +217,7 @@ pub fn verifier_model(model: &QuantizedModel, params: &ParamColumns) -> Verifier
     VerifierModel {
         graph: model.graph.clone(),
         layout: model.layout,
-        weights: match model.privacy {
-            WeightPrivacy::Public => DeclaredWeights::Public,
-            WeightPrivacy::Private { .. } => DeclaredWeights::Private,
-        },
+        weights: declared(model),
         commitments: params.points.iter().map(GroupEncoding::to_bytes).collect(),
         registration: Vec::new(),
     }
@@ -132,7 +264,43 @@ impl ProverModel {
         modes: Modes,
         params: Arc<Params<EqAffine>>,
     ) -> Result<Self, ProveError> {
-        Self::with_keys(model, size, params, |graph, layout, params| {
+        Self::with_keys(model, size, params, ParamColumns::new, |graph, layout, params| {
+            ModelKeys::new(CompiledModel::new(graph, modes, layout)?, params)
+        })
+    }
+
+    /// [`ProverModel::new`] with the points of a `model.zkv`, where they are those of the weights ([`ParamColumns::with_points`]), and
+    /// what became of them.
+    ///
+    /// # Errors
+    /// [`ProveError`] when the model has no circuit or no key; a file that is refused is none.
+    pub fn with_points(
+        model: QuantizedModel,
+        modes: Modes,
+        params: Arc<Params<EqAffine>>,
+        known: Option<&VerifierModel>,
+    ) -> Result<(Self, PointsOrigin), ProveError> {
+        let mut origin = PointsOrigin::Committed;
+        let columns = |model: &QuantizedModel, generators: &Generators| {
+            let (columns, from) = ParamColumns::with_points(model, generators, known);
+            origin = from;
+            columns
+        };
+        let prover = Self::with_keys(model, 1, params, columns, |graph, layout, params| {
+            ModelKeys::new(CompiledModel::new(graph, modes, layout)?, params)
+        })?;
+        Ok((prover, origin))
+    }
+
+    /// The keys of this model for `size` inferences in one proof, as [`ProverModel::of_group`] makes them, with the commitments that are there.
+    ///
+    /// # Errors
+    /// [`ProveError`] when that many do not fit a graph or a circuit of the model's layout.
+    pub fn grouped(&self, size: u32) -> Result<Self, ProveError> {
+        let modes = self.keys.compiled.modes.clone();
+        let (model, params, columns) =
+            (self.model.clone(), Arc::clone(&self.params), |_: &_, _: &_| self.columns.clone());
+        Self::with_keys(model, size, params, columns, |graph, layout, params| {
             ModelKeys::new(CompiledModel::new(graph, modes, layout)?, params)
         })
     }
@@ -142,13 +310,16 @@ impl ProverModel {
     /// # Errors
     /// [`ProveError`] when there is no circuit with the model's layout.
     pub fn for_registration(model: QuantizedModel, params: Arc<Params<EqAffine>>) -> Result<Self, ProveError> {
-        Self::with_keys(model, 1, params, |graph, layout, params| registration_keys(&graph, layout, params))
+        Self::with_keys(model, 1, params, ParamColumns::new, |graph, layout, params| {
+            registration_keys(&graph, layout, params)
+        })
     }
 
     fn with_keys(
         model: QuantizedModel,
         group: u32,
         params: Arc<Params<EqAffine>>,
+        columns: impl FnOnce(&QuantizedModel, &Generators) -> ParamColumns,
         keys: impl FnOnce(Arc<Graph>, LayoutChoice, &Params<EqAffine>) -> Result<ModelKeys, RegisterError>,
     ) -> Result<Self, ProveError> {
         if params.k() != u32::from(model.layout.k) {
@@ -156,7 +327,7 @@ impl ProverModel {
         }
         let generators = Generators::new(&params).ok_or(ProveError::Generators)?;
         // Blinds of private weights depend on the model's file: the commitments are those of the model, not of its group.
-        let columns = ParamColumns::new(&model, &generators);
+        let columns = columns(&model, &generators);
         let model = model.grouped(group)?;
         let verifier = verifier_model(&model, &columns);
         let _span = tracing::info_span!("keys").entered();

@@ -23,6 +23,7 @@ pub mod layers;
 pub mod multiexp;
 mod multiples;
 pub mod params_cache;
+pub mod points;
 pub mod prove;
 #[cfg(feature = "cli")]
 mod proven_by;

@@ -7,8 +7,9 @@
 //! of every width, bfloat16 too. Integers that no `f64` is are refused in every format: they would become others.
 
 use crate::{
-    graph::{Input, Output},
+    graph::{Graph, Input, Interval, Op, Output, Source},
     onnx::tensor::Tensor,
+    scale::Scale,
 };
 use serde::Serialize;
 use std::path::PathBuf;
@@ -138,6 +139,22 @@ pub enum DataError {
         element: usize,
         /// NaN or an infinity.
         value: f64,
+    },
+    /// An index or a truth value beyond its declared interval: the nearest one would mean something else.
+    #[error("input '{name}', element {element}: {value} lies outside of {lo} to {hi}; {kind}")]
+    Outside {
+        /// The input.
+        name: String,
+        /// The element in row-major order, from 0.
+        element: usize,
+        /// The value.
+        value: f64,
+        /// The smallest value.
+        lo: i64,
+        /// The largest value.
+        hi: i64,
+        /// What the input holds.
+        kind: Exact,
     },
     /// A format that holds one tensor, for a model with several.
     #[error("a {format} file holds one tensor, this model has {count}; use .npz or .json")]
@@ -295,6 +312,62 @@ pub struct QuantisedInput {
     pub clamped: usize,
 }
 
+/// What inputs hold whose values are never clamped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exact {
+    /// Indices: rows of a table are read by them.
+    Indices,
+    /// Truth values, such as those of a mask.
+    TruthValues,
+}
+
+impl std::fmt::Display for Exact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Indices => "it holds indices, which are not clamped",
+            Self::TruthValues => "it holds truth values, which are not clamped",
+        })
+    }
+}
+
+/// What an input holds if its values are not to be clamped, as the graph tells: an input whose unit is 1 and that one-hot vectors are made
+/// of holds indices; one whose unit is 1 and that is declared on 0 and 1 holds truth values.
+#[must_use]
+pub fn exact_input(graph: &Graph, index: usize) -> Option<Exact> {
+    let input = graph.inputs.get(index).filter(|input| input.scale == Scale::ONE)?;
+    let is_own = |source| matches!(source, Source::Tensor(id) if id.0 as usize == index);
+    let mut forms = graph.nodes.iter().filter(|node| matches!(node.op, Op::OneHot { .. })).map(|node| &node.form);
+    if forms.any(|form| form.terms.iter().any(|term| is_own(term.source))) {
+        return Some(Exact::Indices);
+    }
+    (input.bounds == Interval::new(0, 1)).then_some(Exact::TruthValues)
+}
+
+/// The input boundary of a model: [`quantise_input`] of all its inputs, in their order. Indices and truth values
+/// ([`exact_input`]) beyond their declared intervals are refused, not clamped.
+///
+/// # Errors
+/// [`DataError`] when the number of values is wrong, a value is not finite, or an index or a truth value lies outside.
+pub fn quantise_inputs<T: AsRef<[f64]>>(graph: &Graph, values: &[T]) -> Result<Vec<QuantisedInput>, DataError> {
+    let one = |(index, (input, values)): (usize, (&Input, &T))| {
+        let quantised = quantise_input(input, values.as_ref())?;
+        match exact_input(graph, index).filter(|_| quantised.clamped > 0) {
+            Some(kind) => Err(outside(input, values.as_ref(), kind)),
+            None => Ok(quantised),
+        }
+    };
+    graph.inputs.iter().zip(values).enumerate().map(one).collect()
+}
+
+/// The first value of an input that lies outside of its declared interval.
+fn outside(input: &Input, values: &[f64], kind: Exact) -> DataError {
+    let Interval { lo, hi } = input.bounds;
+    let is_outside = |value: f64| round_ratio(value, input.scale).is_none_or(|v| v < lo.into() || v > hi.into());
+    let found = values.iter().copied().enumerate().find(|(_, value)| is_outside(*value));
+    let (element, value) = found.unwrap_or((0, f64::NAN));
+    DataError::Outside { name: input.name.clone(), element, value, lo, hi, kind }
+}
+
 /// The input boundary: `clamp(round_half_up(x / scale))`, in exact arithmetic on the floats' dyadic values.
 ///
 /// # Errors
@@ -322,7 +395,7 @@ pub fn quantise_input(input: &Input, values: &[f64]) -> Result<QuantisedInput, D
 }
 
 /// `floor(value / scale + 1/2)`, exactly; saturates far outside of 64 bits. `None` when not finite.
-fn round_ratio(value: f64, scale: crate::scale::Scale) -> Option<i128> {
+fn round_ratio(value: f64, scale: Scale) -> Option<i128> {
     if !value.is_finite() {
         return None;
     }
@@ -367,7 +440,6 @@ pub fn dequantise_output(output: &Output, integers: &[i64]) -> NamedTensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{graph::Interval, scale::Scale};
 
     fn input(scale: f64) -> Input {
         let scale = Scale::from_f64(scale).expect("a scale");

@@ -1,6 +1,9 @@
 //! Keys for groups of every size that a batch needs.
 
-use crate::{error::ProveError, keys::ProverModel};
+use crate::{
+    error::ProveError,
+    keys::{PointsOrigin, ProverModel},
+};
 use halo2_proofs::poly::commitment::Params;
 use pasta_curves::EqAffine;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +13,7 @@ use zkonnx_circuits::{
     lower::Modes,
 };
 use zkonnx_quantize::model::QuantizedModel;
-use zkonnx_verifier::registry::ModelHandle;
+use zkonnx_verifier::{registry::ModelHandle, zkv::VerifierModel};
 
 /// What every proof of a size is made and verified with.
 #[derive(Debug)]
@@ -25,8 +28,6 @@ pub struct Keys {
 /// with a bad item.
 #[derive(Debug)]
 pub struct KeysBySize {
-    model: QuantizedModel,
-    params: Arc<Params<EqAffine>>,
     single: Arc<Keys>,
     full: Arc<Keys>,
     size: usize,
@@ -34,17 +35,23 @@ pub struct KeysBySize {
 }
 
 impl KeysBySize {
-    /// Keys of a model, and of `size` inferences of it in one proof.
+    /// Keys of a model, and of `size` inferences of it in one proof; with the points of a `model.zkv`, where they are those of the weights
+    /// ([`ProverModel::with_points`]).
     ///
     /// # Errors
     /// [`ProveError`] when there are no keys, or that many do not fit.
-    pub fn new(model: QuantizedModel, size: usize, params: Arc<Params<EqAffine>>) -> Result<Self, ProveError> {
+    pub fn new(
+        model: QuantizedModel,
+        size: usize,
+        params: Arc<Params<EqAffine>>,
+        known: Option<&VerifierModel>,
+    ) -> Result<(Self, PointsOrigin), ProveError> {
         let modes = Modes::public(&model.graph);
-        let prover = ProverModel::new(model.clone(), modes, Arc::clone(&params))?;
+        let (prover, origin) = ProverModel::with_points(model, modes, params, known)?;
         let handle = prover.register()?;
         let single = Arc::new(Keys { prover, handle });
-        let full = if size > 1 { make(&model, size, &params, &single)? } else { Arc::clone(&single) };
-        Ok(Self { model, params, single, full, size, other: Mutex::new(None) })
+        let full = if size > 1 { make(size, &single)? } else { Arc::clone(&single) };
+        Ok((Self { single, full, size, other: Mutex::new(None) }, origin))
     }
 
     /// The wanted size of groups.
@@ -81,22 +88,15 @@ impl KeysBySize {
         if let Some((_, keys)) = other.as_ref().filter(|(known, _)| *known == size) {
             return Ok(Arc::clone(keys));
         }
-        let keys = make(&self.model, size, &self.params, &self.single)?;
+        let keys = make(size, &self.single)?;
         *other = Some((size, Arc::clone(&keys)));
         Ok(keys)
     }
 }
 
-fn make(
-    model: &QuantizedModel,
-    size: usize,
-    params: &Arc<Params<EqAffine>>,
-    single: &Keys,
-) -> Result<Arc<Keys>, ProveError> {
+fn make(size: usize, single: &Keys) -> Result<Arc<Keys>, ProveError> {
     let size = u32::try_from(size).unwrap_or(u32::MAX);
-    let modes = Modes::public(&model.graph);
-    let prover = ProverModel::of_group(model.clone(), size, modes, Arc::clone(params))?;
-    Ok(Arc::new(Keys { prover, handle: single.handle.grouped(size)? }))
+    Ok(Arc::new(Keys { prover: single.prover.grouped(size)?, handle: single.handle.grouped(size)? }))
 }
 
 /// The predicted cost of a proof of `size` inferences, or nothing when that many do not fit.

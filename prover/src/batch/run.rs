@@ -22,7 +22,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use zkonnx_quantize::data::quantise_input;
+use zkonnx_quantize::data::quantise_inputs;
 use zkonnx_verifier::{
     batch::{verify_batch, BatchItem},
     proof_file::ProofFile,
@@ -144,8 +144,9 @@ impl Run<'_> {
         let is_single = loaded.context.is_some();
         let context = context_of(&self.context, &keys.id, &name, loaded.context)?;
         let (mut inputs, mut clamped) = (Vec::new(), 0);
-        for (input, values) in keys.model.graph.inputs.iter().zip(&loaded.values) {
-            let quantised = quantise_input(input, values)?;
+        let graph = &keys.model.graph;
+        let all = quantise_inputs(graph, &loaded.values)?;
+        for ((input, values), quantised) in graph.inputs.iter().zip(&loaded.values).zip(all) {
             if self.strict_range && quantised.clamped > 0 {
                 let input = input.name.clone();
                 return Err(ItemError::Range { input, clamped: quantised.clamped, all: values.len() });

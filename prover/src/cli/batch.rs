@@ -65,7 +65,10 @@ impl Batch {
         if let Some(name) = (0..source.len()).map(|i| source.name(i)).find(|n| group > 1 && is_group_name(n)) {
             return Err(self.failure(&BatchError::GroupName(name.to_owned())));
         }
-        let keys = KeysBySize::new(model, group, params).map_err(|e| Failure::at(&self.model, e))?;
+        let published = files::Published::beside(&self.model);
+        let (keys, origin) =
+            KeysBySize::new(model, group, params, published.model()).map_err(|e| Failure::at(&self.model, e))?;
+        published.tell(&origin);
         bar.finish_and_clear();
         let each = predict(&keys.full().prover.keys.compiled).memory;
         let asked = self.jobs.map(NonZeroUsize::get);

@@ -1,21 +1,24 @@
 //! Files and inputs, as all commands use them.
 
 use super::Failure;
-use crate::params_cache::{self, ParamsOrigin};
+use crate::{
+    keys::PointsOrigin,
+    params_cache::{self, ParamsOrigin},
+};
 use halo2_proofs::poly::commitment::Params;
 use pasta_curves::EqAffine;
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 use zkonnx_circuits::cost::Cost;
 use zkonnx_quantize::{
-    data::{quantise_input, read_samples, InputSpec, Samples},
+    data::{quantise_inputs, read_samples, InputSpec, Samples},
     graph::Graph,
     model::{DecodeError, QuantizedModel},
 };
-use zkonnx_verifier::error::RegisterError;
+use zkonnx_verifier::{error::RegisterError, zkv::VerifierModel};
 
 /// Reads a whole file.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -69,6 +72,44 @@ pub(super) fn params(k: u32) -> Result<Arc<Params<EqAffine>>, Failure> {
     Ok(Arc::new(params))
 }
 
+/// The `.zkv` beside a model, which may have the points of its weights: they need not be committed then.
+#[derive(Debug)]
+pub(super) struct Published {
+    path: PathBuf,
+    model: Option<VerifierModel>,
+}
+
+impl Published {
+    /// Reads it; says why it is of no use. It is no error that there is none.
+    pub(super) fn beside(model: &Path) -> Self {
+        let path = model.with_extension("zkv");
+        let bytes = if path == model { None } else { std::fs::read(&path).ok() };
+        let model = bytes.and_then(|bytes| {
+            VerifierModel::from_bytes(&bytes).map_err(|e| Self { path: path.clone(), model: None }.warn(&e)).ok()
+        });
+        Self { path, model }
+    }
+
+    /// The file's contents.
+    pub(super) fn model(&self) -> Option<&VerifierModel> {
+        self.model.as_ref()
+    }
+
+    /// Says why its points were not used, where they were not.
+    pub(super) fn tell(&self, origin: &PointsOrigin) {
+        if let PointsOrigin::Refused(error) = origin {
+            self.warn(error);
+        }
+    }
+
+    fn warn(&self, error: &dyn std::fmt::Display) {
+        eprintln!(
+            "warning: {}: {error}; the weights are committed anew (hint: `zkonnx register` writes the file anew)",
+            self.path.display()
+        );
+    }
+}
+
 /// What the cost model says, in words.
 pub(super) fn cost_text(cost: &Cost) -> String {
     format!(
@@ -105,16 +146,21 @@ fn takes(specs: &[InputSpec]) -> String {
     format!("the model takes {} from a .npy, .npz, .json or .csv file", inputs.join(", "))
 }
 
-/// The integers of one sample of a file. Values outside of the declared range are clamped and said, or refused.
+/// The integers of one sample of a file. Values outside of the declared range are clamped and said, or refused; indices and truth
+/// values are always refused there.
 pub(super) fn quantise(
     graph: &Graph,
     (path, samples): (&Path, &Samples),
     sample: usize,
     strict: bool,
 ) -> Result<Vec<Vec<i64>>, Failure> {
+    let values = samples.sample(sample);
+    let all = quantise_inputs(graph, &values).map_err(|e| match samples.len() {
+        1 => Failure::at(path, e),
+        _ => Failure::at(path, format!("sample {sample}: {e}")),
+    })?;
     let mut inputs = Vec::new();
-    for (input, values) in graph.inputs.iter().zip(samples.sample(sample)) {
-        let quantised = quantise_input(input, values).map_err(|e| Failure::at(path, e))?;
+    for ((input, values), quantised) in graph.inputs.iter().zip(values).zip(all) {
         if quantised.clamped > 0 {
             let scale = input.scale.to_f64();
             #[allow(clippy::cast_precision_loss)] // for people

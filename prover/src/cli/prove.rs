@@ -6,7 +6,7 @@ use super::{
     output, stages, Failure, Outcome,
 };
 use crate::{
-    keys::ProverModel,
+    keys::{PointsOrigin, ProverModel},
     prove::{prove_committed, Proven},
 };
 use clap::Args;
@@ -73,7 +73,10 @@ impl Prove {
         let bar = stages::start("parameters", self.json);
         let params = files::params(model.layout.k.into()).map_err(|e| Failure::at(&self.model, e.message))?;
         stages::show(&bar, "keys", None);
-        let prover = ProverModel::new(model, modes, params).map_err(|e| Failure::at(&self.model, e))?;
+        let published = files::Published::beside(&self.model);
+        let (prover, origin) = ProverModel::with_points(model, modes, params, published.model())
+            .map_err(|e| Failure::at(&self.model, e))?;
+        published.tell(&origin);
         let prepared = started.elapsed();
         stages::show(&bar, "proving", None);
         let started = Instant::now();
@@ -104,6 +107,7 @@ impl Prove {
                 serde_json::json!({
                     "model_id": prover.id.to_string(),
                     "gates": prover.model.layout.gates,
+                    "weights_committed": !matches!(origin, PointsOrigin::Known),
                     "proof": self.output,
                     "openings": written,
                     "proof_bytes": proof_bytes,

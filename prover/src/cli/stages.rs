@@ -97,7 +97,10 @@ impl Stages {
     fn entered(&self, name: &'static str) {
         let Some(bar) = self.bar() else { return };
         let Some(at) = PROOF.iter().position(|(stage, _)| *stage == name) else {
-            if matches!(name, "keys" | "commit parameters" | "derive parameters" | "register" | "verify") {
+            if matches!(
+                name,
+                "keys" | "check points" | "commit parameters" | "derive parameters" | "register" | "verify"
+            ) {
                 show(&bar, name, None);
             }
             return;

@@ -2,7 +2,7 @@
 
 use bincode::{Decode, Encode};
 use zkonnx_quantize::{
-    data::{quantise_input, DataError, InputSpec, NamedTensor, Samples},
+    data::{quantise_inputs, DataError, InputSpec, NamedTensor, Samples},
     graph::Graph,
     model::{decode_file, encode_file, DecodeError},
 };
@@ -33,7 +33,7 @@ pub enum InputError {
     /// Not the bytes of an input.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// Not of this model, or not finite.
+    /// Not of this model, not finite, or an index or a truth value that is none of the declared ones.
     #[error(transparent)]
     Data(#[from] DataError),
     /// Outside of the declared range, where this is refused.
@@ -93,8 +93,8 @@ impl JobInput {
             return Err(InputError::Samples(samples.len()));
         }
         let (mut inputs, mut clamped) = (Vec::new(), 0);
-        for (input, values) in graph.inputs.iter().zip(samples.sample(0)) {
-            let quantised = quantise_input(input, values)?;
+        let all = quantise_inputs(graph, &samples.sample(0))?;
+        for ((input, values), quantised) in graph.inputs.iter().zip(samples.sample(0)).zip(all) {
             if strict_range && quantised.clamped > 0 {
                 let (name, outside, all) = (input.name.clone(), quantised.clamped, values.len());
                 return Err(InputError::Range { name, outside, all });

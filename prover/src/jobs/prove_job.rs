@@ -7,7 +7,12 @@ use super::{
     time::UnixMillis,
     BlobId,
 };
-use crate::{error::ProveError, keys::ProverModel, params_cache, prove::prove};
+use crate::{
+    error::ProveError,
+    keys::{PointsOrigin, ProverModel},
+    params_cache,
+    prove::prove,
+};
 use std::{
     panic::{catch_unwind, AssertUnwindSafe},
     path::Path,
@@ -30,6 +35,7 @@ use zkonnx_verifier::{
     registry::ModelHandle,
     statement::{FORMAT_VERSION, SUITE},
     verify::verify,
+    zkv::VerifierModel,
 };
 
 /// Why a job was not proven.
@@ -166,7 +172,8 @@ pub struct LoadedModel {
 }
 
 impl LoadedModel {
-    /// Loads a model; parameters are cached in a folder.
+    /// Loads a model; parameters are cached in a folder, and the points of the model's weights too: they are committed once, and checked
+    /// whenever they are read ([`ProverModel::with_points`]).
     ///
     /// # Errors
     /// [`JobError`] when there is no such model, or it cannot be proven.
@@ -174,8 +181,21 @@ impl LoadedModel {
         let _span = tracing::info_span!("load model").entered();
         let model = QuantizedModel::from_bytes(&blobs.get(reference.blob)?)?;
         let modes = modes(&model.graph, &reference.hidden)?;
+        let points = params.join(format!("{}.zkv", reference.blob));
         let params = Arc::new(params_cache::load(params, model.layout.k.into())?.0);
-        let prover = ProverModel::new(model, modes, params)?;
+        let known = std::fs::read(&points).ok().and_then(|bytes| {
+            let refused = |e| tracing::warn!(file = %points.display(), error = %e, "cached points cannot be read: committed anew");
+            VerifierModel::from_bytes(&bytes).map_err(refused).ok()
+        });
+        let (prover, origin) = ProverModel::with_points(model, modes, params, known.as_ref())?;
+        if let PointsOrigin::Refused(error) = &origin {
+            tracing::warn!(file = %points.display(), %error, "cached points refused: committed anew");
+        }
+        if !matches!(origin, PointsOrigin::Known) {
+            if let Err(error) = params_cache::write_atomically(&points, &prover.zkv) {
+                tracing::warn!(file = %points.display(), %error, "points cannot be cached");
+            }
+        }
         let handle = prover.register()?;
         let memory = memory(&prover.keys.compiled);
         Ok(Self { reference: reference.clone(), prover, handle, memory })

@@ -4,7 +4,7 @@ use super::layers::Kind;
 use rayon::prelude::*;
 use serde::Serialize;
 use zkonnx_quantize::{
-    data::{quantise_input, DataError, Samples},
+    data::{quantise_inputs, DataError, Samples},
     eval::{evaluate, EvalError, Trace},
     graph::{round_shift, Graph, Op},
     model::QuantizedModel,
@@ -145,8 +145,7 @@ fn at_bounds(graph: &Graph, trace: &Trace, node: usize, values: &[i64]) -> (u64,
 fn integers(graph: &Graph, samples: &Samples, index: usize) -> Result<(Vec<Vec<i64>>, usize), AccuracyError> {
     let mut all = Vec::new();
     let mut clamped = 0;
-    for (input, values) in graph.inputs.iter().zip(samples.sample(index)) {
-        let quantised = quantise_input(input, values)?;
+    for quantised in quantise_inputs(graph, &samples.sample(index))? {
         clamped += quantised.clamped;
         all.push(quantised.values);
     }

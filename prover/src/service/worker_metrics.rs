@@ -23,8 +23,9 @@ use tracing::Subscriber;
 use tracing_subscriber::{registry::LookupSpan, Layer};
 
 /// Stages that are measured: spans of the prover.
-const STAGES: [&str; 11] = [
+const STAGES: [&str; 12] = [
     "keys",
+    "check points",
     "commit parameters",
     "evaluate",
     "witness",

@@ -9,6 +9,7 @@ mod files;
 mod flow;
 mod inspect;
 mod options;
+mod points;
 mod quantize;
 mod receipts;
 mod refusals;

@@ -107,6 +107,49 @@ fn values_outside_of_the_range_are_clamped_with_a_warning_or_refused() {
     assert_eq!(dir.list(), ["clamped.npy", "x.npy"]);
 }
 
+/// Token ids beyond their table, and a mask of other than zeros and ones: the nearest ones would mean something else.
+#[test]
+fn ids_and_masks_beyond_their_ranges_are_refused_by_every_command() {
+    let dir = Dir::new("ids");
+    let zkq = dir.path("m.zkq");
+    zkonnx(&["quantize", &fixture("variants/transformers/sentence.onnx"), "-o", &zkq, "--bits", "8"]).done();
+    let tensor = |name: &str, data: &[f64]| NamedTensor { name: name.into(), shape: vec![1, 8], data: data.to_vec() };
+    let inputs = |name: &str, ids: &[f64], mask: &[f64]| {
+        let path = dir.path(name);
+        write(&path, &[tensor("input_ids", ids), tensor("attention_mask", mask)]);
+        path
+    };
+    let (ids, mask) = ([0.0, 23.0, 3.0, 9.0, 4.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0]);
+    let good = inputs("good.npz", &ids, &mask);
+    let (mut far, mut grey) = (ids, mask);
+    (far[4], grey[1]) = (24.0, 3.0);
+    let of_ids = "input 'input_ids', element 4: 24 lies outside of 0 to 23";
+    let of_mask = "input 'attention_mask', element 1: 3 lies outside of 0 to 1";
+    let (far, grey) = (inputs("far.npz", &far, &mask), inputs("grey.npz", &ids, &grey));
+    zkonnx(&["run", &zkq, "--input", &good]).done();
+    for (bad, reason) in [(&far, of_ids), (&grey, of_mask)] {
+        zkonnx(&["run", &zkq, "--input", bad]).refused(&[bad, reason]);
+        zkonnx(&["prove", &zkq, "--input", bad, "-o", &dir.path("m.proof")]).refused(&[bad, reason]);
+    }
+    // Among many: the sample is named.
+    let both = dir.path("both.npz");
+    let twice =
+        |name: &str, data: [&[f64]; 2]| NamedTensor { name: name.into(), shape: vec![2, 1, 8], data: data.concat() };
+    let mut below = ids;
+    below[7] = -1.0;
+    write(&both, &[twice("input_ids", [&ids, &below]), twice("attention_mask", [&mask, &mask])]);
+    zkonnx(&["run", &zkq, "--input", &both]).refused(&["sample 1: input 'input_ids', element 7: -1 lies outside"]);
+    // A batch proves the others.
+    let out = dir.path("out");
+    let ended = zkonnx(&["batch", &zkq, "--inputs", &both, "-o", &out, "--json"]);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    let summary: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!((&summary["totals"]["proved"], &summary["totals"]["failed"]), (&1.into(), &1.into()), "{summary:#}");
+    let reason = summary["items"][1]["reason"].as_str().unwrap();
+    assert!(reason.contains("input 'input_ids', element 7: -1 lies outside of 0 to 23"), "{reason}");
+    assert!(!Path::new(&dir.path("m.proof")).exists());
+}
+
 fn prove_with_context(dir: &Dir, context: &str) -> crate::Ended {
     let (mlp, context) = (mlp(), dir.file("c.json", context));
     zkonnx(&["prove", &mlp.zkq, "--input", &mlp.input, "-o", &dir.path("p"), "--context", &context])

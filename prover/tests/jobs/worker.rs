@@ -2,18 +2,25 @@
 
 use crate::program::{model, params_folder, specs, Queue};
 use std::{
+    collections::BTreeMap,
     sync::{
         atomic::{AtomicBool, Ordering},
-        Mutex,
+        Arc, Mutex,
     },
     time::Duration,
 };
-use zkonnx_prover::jobs::{
-    worker::{run, Config, Tally, Until, WorkerError},
-    BlobError, BlobId, BlobStore, Claim, Filter, JobInput, JobState, JobStore, ModelRef, NewJob, Requirements,
-    UnixMillis,
+use tracing_subscriber::layer::SubscriberExt;
+use zkonnx_circuits::cost::choose_layout;
+use zkonnx_prover::{
+    jobs::{
+        worker::{run, Config, Tally, Until, WorkerError},
+        BlobError, BlobId, BlobStore, Claim, Filter, JobInput, JobState, JobStore, LoadedModel, ModelRef, NewJob,
+        Requirements, UnixMillis,
+    },
+    spans::{SpanTime, SpanTimer},
 };
-use zkonnx_verifier::statement::Context;
+use zkonnx_quantize::{data::InputSpec, model::Gates, onnx::OnnxModel, quantize, Recipe};
+use zkonnx_verifier::{statement::Context, zkv::VerifierModel};
 
 pub(crate) fn config(name: &str) -> Config {
     Config {
@@ -111,6 +118,59 @@ fn a_job_that_hides_what_it_takes_is_refused_by_the_worker() {
     let job = queue.jobs().pop().unwrap();
     assert_eq!(job.state, JobState::Failed);
     assert!(job.reason.unwrap().contains("bytes of memory"));
+}
+
+/// The same for jobs: it is the job's fault, and the message names the element.
+#[test]
+fn ids_beyond_their_table_are_no_input_of_a_job() {
+    let onnx = format!("{}/../tests/variants/transformers/sentence.onnx", env!("CARGO_MANIFEST_DIR"));
+    let onnx = OnnxModel::from_path(onnx.as_ref(), &BTreeMap::new()).unwrap();
+    let graph = quantize(&onnx, None, &Recipe::of_bits(8)).unwrap().0.graph;
+    let specs: Vec<InputSpec> = graph.inputs.iter().map(InputSpec::from).collect();
+    let of = |last: f64| JobInput::new(&specs, &[vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, last], vec![1.0; 8]]);
+    assert_eq!(of(23.0).quantise(&graph, false).unwrap().1, 0);
+    let error = of(24.0).quantise(&graph, false).unwrap_err();
+    assert!(error.to_string().contains("input 'input_ids', element 7: 24 lies outside of 0 to 23"), "{error}");
+}
+
+#[test]
+fn a_worker_commits_the_weights_of_a_model_once_and_checks_what_it_kept() {
+    let queue = Queue::new();
+    let (blobs, params) = (queue.blobs(), queue.path("params"));
+    let onnx = format!("{}/../tests/cli/regressor.onnx", env!("CARGO_MANIFEST_DIR"));
+    let onnx = OnnxModel::from_path(onnx.as_ref(), &BTreeMap::new()).unwrap();
+    let mut model = quantize(&onnx, None, &Recipe::of_bits(8)).unwrap().0;
+    let graph = Arc::new(model.graph.clone());
+    model.layout = choose_layout(&graph, Gates::Relations, Some(7), None).unwrap().0;
+    let reference = ModelRef { blob: blobs.put(&model.to_bytes()).unwrap(), hidden: Vec::new() };
+    let kept = params.join(format!("{}.zkv", reference.blob));
+    // What is loaded, and whether weights were committed.
+    let load = || {
+        let spans = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&spans);
+        let timer = SpanTimer::new(move |span: SpanTime| seen.lock().unwrap().push(span.name()));
+        let subscriber = tracing_subscriber::registry().with(timer);
+        let loaded =
+            tracing::subscriber::with_default(subscriber, || LoadedModel::load(&reference, &blobs, &params).unwrap());
+        let committed = spans.lock().unwrap().contains(&"commit parameters");
+        (loaded, committed)
+    };
+    let (first, committed) = load();
+    assert!(committed && !first.prover.columns.points.is_empty());
+    assert_eq!(std::fs::read(&kept).unwrap(), first.prover.zkv);
+    let (second, committed) = load();
+    assert!(!committed);
+    assert_eq!(second.prover.zkv, first.prover.zkv);
+    // Points of other weights, and no points at all.
+    let mut changed = VerifierModel::from_bytes(&first.prover.zkv).unwrap();
+    changed.commitments[0] = [0; 32];
+    for bad in [changed.to_bytes(), b"damaged".to_vec()] {
+        std::fs::write(&kept, bad).unwrap();
+        let (third, committed) = load();
+        assert!(committed);
+        assert_eq!(third.prover.zkv, first.prover.zkv);
+        assert_eq!(std::fs::read(&kept).unwrap(), first.prover.zkv, "written anew");
+    }
 }
 
 /// Does something when the first receipt is kept.
