@@ -94,25 +94,25 @@ pub struct Constants {
 impl Constants {
     /// By these layouts are chosen.
     pub const LAYOUT: Self = Self {
-        row: 2.7e-5,
-        cell: 1.6e-7,
-        leaf: 1.6e-7,
-        product: 8.0e-8,
-        halo2_row: 8.0e-5,
-        gated_cell: 1.9e-6,
-        piece: 3.2e-5,
+        row: 2.4e-5,
+        cell: 4.8e-7,
+        leaf: 2.1e-7,
+        product: 2.0e-7,
+        halo2_row: 3.2e-4,
+        gated_cell: 2.0e-6,
+        piece: 1.5e-4,
         linear: 1.2e-8,
     };
     /// What is predicted, on two cores: docs/cost-model.md has the measurements and errors.
     pub const REFERENCE: Self = Self {
-        row: 1.87e-5,
-        cell: 0.0,
-        leaf: 4.7e-7,
-        product: 3.5e-7,
+        row: 2.37e-5,
+        cell: 4.77e-7,
+        leaf: 2.11e-7,
+        product: 2.0e-7,
         halo2_row: 3.2e-4,
         gated_cell: 2.0e-6,
-        piece: 8.6e-5,
-        linear: 3.2e-8,
+        piece: 1.47e-4,
+        linear: 1.18e-8,
     };
 
     /// In the order of [`Counts::to_array`].
@@ -138,9 +138,9 @@ impl Constants {
 /// Seconds to verify: for each point of the proof, which is decompressed too, for each of the model's, for each row, and for each element that
 /// relations read.
 const VERIFY_PROOF_POINT: f64 = 8.0e-6;
-const VERIFY_MODEL_POINT: f64 = 4.5e-6;
-const VERIFY_ROW: f64 = 6.0e-6;
-const VERIFY_LINEAR: f64 = 4.0e-8;
+const VERIFY_MODEL_POINT: f64 = 2.5e-6;
+const VERIFY_ROW: f64 = 4.0e-6;
+const VERIFY_LINEAR: f64 = 2.0e-8;
 
 /// Bytes of a process that proves next to nothing: the program, parameters, files.
 const BYTES_FIXED: usize = 27 << 20;
@@ -157,10 +157,10 @@ const BYTES_PER_LINEAR: usize = 12;
 
 /// What a second of verifying is worth in seconds of proving, when a layout is chosen: a proof is verified by several.
 const VERIFY_WEIGHT: f64 = 2.0;
-/// What a byte of proof is worth in seconds of proving, when a layout is chosen: a kilobyte, three and a half milliseconds.
-const SECONDS_PER_PROOF_BYTE: f64 = 3.6e-6;
-/// The same of a byte of parameter commitments, which are sent once.
-const SECONDS_PER_MODEL_BYTE: f64 = 5.0e-7;
+/// What a byte of parameter commitments, which are sent once, is worth in bytes of proofs.
+const MODEL_BYTE_WEIGHT: f64 = 1.0 / 32.0;
+/// No proof has fewer bytes.
+const FEWEST_BYTES: f64 = 1024.0;
 
 /// A prediction.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -223,14 +223,17 @@ fn predict_with(constants: &Constants, model: &CompiledModel) -> Cost {
     }
 }
 
-/// What the choice of a layout minimises: proving time, and a little the time of verifying and the bytes of proof and model.
+/// What the choice of a layout minimises: seconds of proving and verifying, squared, times bytes. So a hundredth of the seconds is worth two
+/// hundredths of the bytes, for small models and for large ones.
 #[allow(clippy::cast_precision_loss)]
 fn weight(model: &CompiledModel) -> f64 {
     let cost = predict_with(&Constants::LAYOUT, model);
-    cost.seconds
-        + cost.verify_seconds * VERIFY_WEIGHT
-        + cost.proof_bytes as f64 * SECONDS_PER_PROOF_BYTE
-        + (model.params.num_columns * 32) as f64 * SECONDS_PER_MODEL_BYTE
+    let bytes = cost.proof_bytes as f64 + (model.params.num_columns * ELEMENT) as f64 * MODEL_BYTE_WEIGHT;
+    weigh(cost.seconds + cost.verify_seconds * VERIFY_WEIGHT, bytes)
+}
+
+fn weigh(seconds: f64, bytes: f64) -> f64 {
+    seconds * seconds * bytes
 }
 
 /// The best layout for a graph whose inputs and outputs are public, with `k` or the limb width given or free.
@@ -262,9 +265,10 @@ pub fn choose_layout(
                 Err(e) => error = e,
             }
         }
-        // Larger circuits only get dearer once a row alone costs more than the best so far.
+        // Larger circuits only get dearer once their rows alone cost more than the best so far.
         #[allow(clippy::cast_precision_loss)]
-        let least = (1_u64 << (k + 1)) as f64 * Constants::LAYOUT.row;
+        let rows = (1_u64 << (k + 1)) as f64;
+        let least = weigh(rows * (Constants::LAYOUT.row + VERIFY_ROW * VERIFY_WEIGHT), FEWEST_BYTES);
         if best.is_some_and(|(_, own, _)| least > own) {
             break;
         }

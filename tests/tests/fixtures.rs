@@ -39,10 +39,10 @@ const LENET: Fixture = Fixture {
     name: "lenet",
     images: "mnist",
     golden: Golden {
-        model_id: "7a45820aae80932abd8581901e869cb125b8149b5ee0f541971bd20d4f38e95e",
-        proof_length: 8800,
-        key_digest: "d432c095685459e675224ac4dda0affb181fbbd11e3b74af8b8c04ec509f1536",
-        halo2_proof_length: 11_968,
+        model_id: "a4caf23914c5fcc19bce2c5a3836474aa3ee6ee8c8011f6b63d918d5921f3ca5",
+        proof_length: 8480,
+        key_digest: "8f5214d5ab108f610168b7d002d8bbf0289dcab3926d1db5a1ad3a6fcf900a01",
+        halo2_proof_length: 11_264,
     },
 };
 
@@ -50,10 +50,10 @@ const MLP: Fixture = Fixture {
     name: "mlp",
     images: "mnist",
     golden: Golden {
-        model_id: "d52fdd363abba83c252e4de94a2060aeeaaf0def0f0b0ccec1fc8c5ba14071a6",
-        proof_length: 4352,
-        key_digest: "700d2b6f1bdb18398dbb0962226a31d9a8b62508d023988e74e4a3c26fc14c0c",
-        halo2_proof_length: 5312,
+        model_id: "503e05b7952f6647faa6e0ce861a226ade9a69f133750aaa19fbe27489c93956",
+        proof_length: 3904,
+        key_digest: "802983c9e2d06dd5d68f6d2ed930db6a638a1b631cd719eacc28b9a18983af29",
+        halo2_proof_length: 5760,
     },
 };
 
@@ -62,9 +62,9 @@ const CIFAR: Fixture = Fixture {
     images: "cifar",
     golden: Golden {
         model_id: "bb08aba142d21e9ebe4897db5d374a023c21fbbea964d55367fe040d449b81be",
-        proof_length: 11_072,
-        key_digest: "bc954a21b2f55f8f4d357053b25c963d5c2704fca3b927381f129540d572bd1c",
-        halo2_proof_length: 15_392,
+        proof_length: 11_136,
+        key_digest: "25bcfacd3f8da8e79554d6696669fd7fd5cb42537a7466953167d743321d8810",
+        halo2_proof_length: 15_104,
     },
 };
 

@@ -2,7 +2,7 @@
 //! follows from them consistent. The debug verifier names the element that lies, and nothing else.
 #![cfg(feature = "onnx")]
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use zkonnx_circuits::{
     compiled::CompiledModel,
     gadgets::clamp::ClampWords,
@@ -152,22 +152,29 @@ fn reject(case: &Case, trace: &Trace, lie: &mut dyn Deviation) -> Vec<Fault> {
 }
 
 /// Values of a node that its form does not give, in cells that satisfy every gate: exactly those elements of the node's
-/// relation fail.
+/// relation fail, and where a clamp is looked up, with values that no form of its gives, their pairs.
 #[track_caller]
 fn rejects_forms(case: &Case, node: usize, changes: &[(usize, i64)]) {
     let lie = altered(case, node, changes, true);
     let faults = reject(case, &lie, &mut Honest);
     let name = &case.sides.prover.model.graph.nodes[node].name;
-    let elements: Vec<usize> = faults
-        .iter()
-        .map(|fault| match fault {
-            Fault::Relation { name: own, element, .. } if own == name => *element,
+    let (mut elements, mut pairs) = (Vec::new(), BTreeSet::new());
+    for fault in &faults {
+        match fault {
+            Fault::Relation { name: own, element, .. } if own == name => elements.push(*element),
+            Fault::Pair { column, row, .. } => _ = pairs.insert((*column, *row)),
             other => panic!("not in '{name}': {other:?}"),
-        })
-        .collect();
+        }
+    }
     let mut expected: Vec<usize> = changes.iter().map(|(element, _)| *element).collect();
     expected.sort_unstable();
     assert_eq!(elements, expected);
+    if !pairs.is_empty() {
+        let argument = clamp(case, node);
+        assert!(argument.lookup.is_some());
+        let places = expected.iter().map(|element| place_of(case.model(), argument.value, 0, *element)).collect();
+        assert!(pairs.is_subset(&places), "{pairs:?}");
+    }
 }
 
 /// The words of a node.

@@ -124,13 +124,14 @@ impl Worker {
     }
 
     pub(super) fn run(&self) -> Result<Outcome, Failure> {
-        let meter = self.start()?;
+        // Before anyone is told that there is a worker.
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT] {
             // The second time it does not wait.
             flag::register_conditional_shutdown(signal, 2, Arc::clone(&stop)).map_err(Failure::new)?;
             flag::register(signal, Arc::clone(&stop)).map_err(Failure::new)?;
         }
+        let meter = self.start()?;
         let (store, blobs) = (self.place.open()?, self.place.blobs()?);
         let (concurrency, threads) = self.slots(std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
         let lease = Duration::from_secs_f64(self.lease);
