@@ -8,7 +8,7 @@
 
 use crate::{
     gadgets::{clamp, table, Builder},
-    lookup_tables::{interval_len, Bounds, LookupTable, LookupTables},
+    lookup_tables::{clamped, interval_len, Bounds, LookupTable, LookupTables},
     lower::LowerError,
     words::{CellKind, Lane},
 };
@@ -73,6 +73,12 @@ fn hull(a: Interval, b: Interval) -> Interval {
     Interval::new(a.lo.min(b.lo), a.hi.max(b.hi))
 }
 
+/// Whether what a clamp adds fits 32 bits, as all entries of tables do.
+fn is_small(range: Interval, bounds: Bounds) -> bool {
+    let excess = |x: i64| i128::from(clamped(x, bounds)) - i128::from(x);
+    [range.lo, range.hi].into_iter().all(|x| i32::try_from(excess(x)).is_ok())
+}
+
 /// The interval that saves most, beyond `own`, whose rows stand in the table anyway, with no more than `most` rows more.
 fn widest(mut requests: Vec<Request>, own: Option<Interval>, most: usize) -> Option<Interval> {
     requests.sort_by_key(|request| (interval_len(request.range), request.range.lo));
@@ -107,7 +113,7 @@ pub fn choose(graph: &Graph, limb_bits: u8) -> Result<LookupTables, LowerError> 
         match node.op {
             Op::Clamp { lo, hi, under: false } | Op::Max { lo, hi, .. } => {
                 let words = clamp::words(&mut builder, 1, range, (lo, hi), false)?;
-                if words.under.is_some() {
+                if words.under.is_some() && is_small(range, (lo, hi)) {
                     let request = Request { range, saved: saved(&builder, len) };
                     clamps.entry((lo, hi)).or_default().push(request);
                 }
@@ -179,6 +185,16 @@ mod tests {
         assert_eq!(widest(vec![request(0, 15, 0)], Some(own), 100), None);
         assert_eq!(widest(vec![request(0, 16, TABLE_ROW + 1)], Some(own), 100), Some(Interval::new(0, 16)));
         assert_eq!(widest(vec![request(0, 16, TABLE_ROW)], Some(own), 100), None);
+    }
+
+    #[test]
+    fn what_is_added_fits_32_bits() {
+        let far = i64::from(i32::MAX);
+        assert!(is_small(Interval::new(-far, 5), (Some(0), Some(9))));
+        assert!(is_small(Interval::new(0, far), (Some(0), Some(0))));
+        assert!(!is_small(Interval::new(0, far + 2), (None, Some(0))));
+        assert!(!is_small(Interval::new(-5, 5), (Some(i64::MAX), None)));
+        assert!(!is_small(Interval::new(i64::MAX - 5, i64::MAX), (None, Some(i64::MIN))));
     }
 
     #[test]
