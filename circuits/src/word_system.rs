@@ -1,6 +1,6 @@
 //! The linear equation by words: what a verifier needs of it.
 //!
-//! A word's functional is a sum of outer products ([`crate::outer_products`]) with factors, and holds for all its limbs. It is never spread
+//! A word's functional is a sum of outer products (`outer_products`) with factors, and holds for all its limbs. It is never spread
 //! out for a verifier: limbs on the same rows, words that are read in the same way, and words of one shape wherever they stand share
 //! what is computed. Only a prover makes columns of it. Parameters that are matrices are read by outer products too.
 

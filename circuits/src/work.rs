@@ -70,7 +70,7 @@ const POINT_WORK: usize = 1 << 9;
 const POOL_WORK: usize = 4;
 
 /// Field multiplications that building and evaluating the linear system of the model takes, with what its parameters' columns cost, roughly and at
-/// most: it counts every element that a read meets, though reads that are alike are computed once ([`crate::row_values`]).
+/// most: it counts every element that a read meets, though reads that are alike are computed once (`row_values`).
 #[must_use]
 pub fn verification_work(model: &CompiledModel) -> usize {
     let pool = model.params.num_pooled.saturating_mul(model.num_rows()).saturating_mul(POOL_WORK);
