@@ -1,6 +1,7 @@
 //! Threads where there are any; results never depend on them.
 
 /// Fewer steps than this are not worth another thread.
+#[cfg(feature = "multicore")]
 const ENOUGH: usize = 1 << 16;
 
 /// `task(0), task(1), …` for `count` tasks of `work` steps each.
