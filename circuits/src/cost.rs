@@ -10,7 +10,6 @@ use crate::{
     length::{proof_length, ELEMENT},
     lower::{LowerError, Modes, LIMB_BITS},
     messages::Rounds,
-    words::CellKind,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -192,12 +191,6 @@ pub fn num_linear(model: &CompiledModel) -> usize {
         + model.placement.words.iter().map(|w| w.len).sum::<usize>()
 }
 
-/// Whether a cell is looked up.
-#[must_use]
-pub fn is_looked_up(kind: CellKind) -> bool {
-    matches!(kind, CellKind::Range { .. } | CellKind::Argument { .. })
-}
-
 #[allow(clippy::cast_precision_loss)] // counts are far below 2^52
 fn predict_with(constants: &Constants, model: &CompiledModel) -> Cost {
     let shape = &model.shape;
@@ -219,7 +212,7 @@ fn predict_with(constants: &Constants, model: &CompiledModel) -> Cost {
             + linear * BYTES_PER_LINEAR,
         proof_bytes: proof_length(model),
         columns,
-        lookups: words.map(|w| w.len * w.limbs.iter().filter(|l| is_looked_up(l.kind)).count()).sum(),
+        lookups: words.map(|w| w.len * w.limbs.iter().filter(|l| l.kind.is_looked_up()).count()).sum(),
     }
 }
 

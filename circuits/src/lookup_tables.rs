@@ -5,17 +5,10 @@
 //! by the lookup, without words that say by how much it lies beyond (see [`crate::saturation`]).
 
 use std::collections::BTreeMap;
-use zkonnx_quantize::graph::{Graph, Interval};
+use zkonnx_quantize::graph::{clamped, Graph, Interval};
 
 /// The bounds of a clamp, lower one first.
 pub type Bounds = (Option<i64>, Option<i64>);
-
-/// `min(max(x, lo), hi)`, with the bounds that there are.
-#[must_use]
-pub fn clamped(x: i64, (lo, hi): Bounds) -> i64 {
-    let x = lo.map_or(x, |lo| x.max(lo));
-    hi.map_or(x, |hi| x.min(hi))
-}
 
 /// A function of one integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

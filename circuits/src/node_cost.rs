@@ -5,7 +5,7 @@
 
 use crate::{
     compiled::CompiledModel,
-    cost::{is_looked_up, predict, Constants, Cost},
+    cost::{predict, Constants, Cost},
     words::{CellKind, Word},
 };
 use zkonnx_quantize::graph::{Form, Graph, Op, Source};
@@ -36,7 +36,7 @@ pub struct NodeCosts {
 #[allow(clippy::cast_precision_loss)] // counts are far below 2^52
 fn weight(word: &Word) -> f64 {
     let Constants { cell, leaf, .. } = Constants::REFERENCE;
-    let limb = |kind: CellKind| cell + if is_looked_up(kind) { leaf } else { 0.0 };
+    let limb = |kind: CellKind| cell + if kind.is_looked_up() { leaf } else { 0.0 };
     word.len as f64 * word.limbs.iter().map(|l| limb(l.kind)).sum::<f64>()
 }
 

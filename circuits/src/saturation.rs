@@ -8,12 +8,12 @@
 
 use crate::{
     gadgets::{clamp, table, Builder},
-    lookup_tables::{clamped, interval_len, Bounds, LookupTable, LookupTables},
+    lookup_tables::{interval_len, Bounds, LookupTable, LookupTables},
     lower::LowerError,
-    words::{CellKind, Lane},
+    row_gates::RowGate,
 };
 use std::collections::BTreeMap;
-use zkonnx_quantize::graph::{Graph, Interval, Node, Op};
+use zkonnx_quantize::graph::{clamped, Graph, Interval, Node, Op};
 
 /// Rows that are added to tables in all: every verification evaluates them.
 const MAX_ADDED_ROWS: usize = 1 << 19;
@@ -30,21 +30,10 @@ const PAIR: u64 = 2 * CELL + LEAF;
 /// What one element of the words of a builder costs.
 fn cost_of(builder: &Builder) -> u64 {
     let limbs = builder.words.iter().flat_map(|(_, limbs)| limbs);
-    let cells = limbs.map(|limb| match limb.kind {
-        CellKind::Range { .. } | CellKind::Argument { .. } => CELL + LEAF,
-        CellKind::Value | CellKind::Unchecked => CELL,
-    });
-    let gates = builder.blocks.iter().map(|block| PRODUCT * num_products(block.lane));
-    cells.chain(gates).sum()
-}
-
-fn num_products(lane: Lane) -> u64 {
-    match lane {
-        Lane::Clamp { under, over, .. } | Lane::Table { under, over, .. } => {
-            u64::from(under) + u64::from(over.is_some())
-        }
-        _ => 0,
-    }
+    let cells = limbs.map(|limb| CELL + if limb.kind.is_looked_up() { LEAF } else { 0 });
+    let gates = builder.blocks.iter().flat_map(|block| block.lane.gates());
+    let products = gates.filter(|gate| matches!(gate, RowGate::Product { .. })).map(|_| PRODUCT);
+    cells.chain(products).sum()
 }
 
 /// A node that would be served by a wider table.
@@ -56,12 +45,7 @@ struct Request {
 
 /// Elements of what a node saturates.
 fn num_values(node: &Node) -> u64 {
-    let axes = match node.op {
-        Op::Max { axes, .. } => usize::from(axes),
-        _ => 0,
-    };
-    let outer = node.form.shape.len().saturating_sub(axes);
-    node.form.shape.iter().take(outer).fold(1, |len, size| u64::saturating_mul(len, (*size).into()))
+    node.output_shape().into_iter().fold(1, |len, size| u64::saturating_mul(len, size.into()))
 }
 
 /// What a pair in place of these words saves, for so many elements.

@@ -31,6 +31,14 @@ pub enum CellKind {
     Unchecked,
 }
 
+impl CellKind {
+    /// Whether a cell is looked up by itself: a value is with its argument.
+    #[must_use]
+    pub fn is_looked_up(self) -> bool {
+        matches!(self, Self::Range { .. } | Self::Argument { .. })
+    }
+}
+
 /// One limb of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Limb {

@@ -244,6 +244,13 @@ pub struct ProverModel {
     pub columns: ParamColumns,
 }
 
+/// How the keys of a graph are made whose inputs and outputs stand so in the statement.
+fn keys_of(
+    modes: Modes,
+) -> impl FnOnce(Arc<Graph>, LayoutChoice, &Params<EqAffine>) -> Result<ModelKeys, RegisterError> {
+    |graph, layout, params| ModelKeys::new(CompiledModel::new(graph, modes, layout)?, params)
+}
+
 impl ProverModel {
     /// Compiles, makes keys and commits the parameters.
     ///
@@ -264,9 +271,7 @@ impl ProverModel {
         modes: Modes,
         params: Arc<Params<EqAffine>>,
     ) -> Result<Self, ProveError> {
-        Self::with_keys(model, size, params, ParamColumns::new, |graph, layout, params| {
-            ModelKeys::new(CompiledModel::new(graph, modes, layout)?, params)
-        })
+        Self::with_keys(model, size, params, ParamColumns::new, keys_of(modes))
     }
 
     /// [`ProverModel::new`] with the points of a `model.zkv`, where they are those of the weights ([`ParamColumns::with_points`]), and
@@ -286,9 +291,7 @@ impl ProverModel {
             origin = from;
             columns
         };
-        let prover = Self::with_keys(model, 1, params, columns, |graph, layout, params| {
-            ModelKeys::new(CompiledModel::new(graph, modes, layout)?, params)
-        })?;
+        let prover = Self::with_keys(model, 1, params, columns, keys_of(modes))?;
         Ok((prover, origin))
     }
 
@@ -300,9 +303,7 @@ impl ProverModel {
         let modes = self.keys.compiled.modes.clone();
         let (model, params, columns) =
             (self.model.clone(), Arc::clone(&self.params), |_: &_, _: &_| self.columns.clone());
-        Self::with_keys(model, size, params, columns, |graph, layout, params| {
-            ModelKeys::new(CompiledModel::new(graph, modes, layout)?, params)
-        })
+        Self::with_keys(model, size, params, columns, keys_of(modes))
     }
 
     /// The same model with the keys of its registration.

@@ -351,10 +351,9 @@ pub fn exact_input(graph: &Graph, index: usize) -> Option<Exact> {
 pub fn quantise_inputs<T: AsRef<[f64]>>(graph: &Graph, values: &[T]) -> Result<Vec<QuantisedInput>, DataError> {
     let one = |(index, (input, values)): (usize, (&Input, &T))| {
         let quantised = quantise_input(input, values.as_ref())?;
-        match exact_input(graph, index).filter(|_| quantised.clamped > 0) {
-            Some(kind) => Err(outside(input, values.as_ref(), kind)),
-            None => Ok(quantised),
-        }
+        // The graph is looked at only where something is clamped.
+        let kind = if quantised.clamped > 0 { exact_input(graph, index) } else { None };
+        kind.map_or(Ok(quantised), |kind| Err(outside(input, values.as_ref(), kind)))
     };
     graph.inputs.iter().zip(values).enumerate().map(one).collect()
 }

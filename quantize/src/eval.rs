@@ -1,7 +1,7 @@
 //! The reference evaluator: what a quantised model means.
 
 use crate::{
-    graph::{round_shift, Form, Graph, Op, Source},
+    graph::{clamped, round_shift, Form, Graph, Op, Source},
     integers::{IntegerSlice, Integers},
     kernels::{product::add_product, term::add_term},
     model::QuantizedModel,
@@ -82,10 +82,6 @@ pub fn evaluate_with(
     for (number, node) in graph.nodes.iter().enumerate() {
         let a = evaluate_form(&node.form, &trace.tensors, &model.weights);
         let q = a.iter().map(|a| round_shift(*a, node.shift));
-        let clamp = |q: i64, lo: &Option<i64>, hi: &Option<i64>| {
-            let q = lo.map_or(q, |lo| q.max(lo));
-            hi.map_or(q, |hi| q.min(hi))
-        };
         let mut denominator = Vec::new();
         let mut under_values = None;
         let y: Vec<i64> = match &node.op {
@@ -93,7 +89,7 @@ pub fn evaluate_with(
                 if let (Some(lo), true) = (lo, under) {
                     under_values = Some(q.clone().map(|q| (lo - q).max(0)).collect());
                 }
-                q.map(|q| clamp(q, lo, hi)).collect()
+                q.map(|q| clamped(q, (*lo, *hi))).collect()
             }
             Op::Table { table } => {
                 let table = &graph.tables[*table as usize];
@@ -103,7 +99,7 @@ pub fn evaluate_with(
                 let outer = node.form.shape.len() - usize::from(*axes);
                 let window: usize = node.form.shape[outer..].iter().map(|s| *s as usize).product();
                 let q: Vec<i64> = q.collect();
-                q.chunks(window).map(|w| clamp(w.iter().copied().max().unwrap_or(0), lo, hi)).collect()
+                q.chunks(window).map(|w| clamped(w.iter().copied().max().unwrap_or(0), (*lo, *hi))).collect()
             }
             Op::Div { denominator: form } => {
                 denominator = evaluate_form(form, &trace.tensors, &model.weights);

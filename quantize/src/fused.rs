@@ -89,11 +89,8 @@ impl<'a> Finder<'a> {
 
     /// The value that a node is a function of, element by element.
     fn source(&self, node: &FloatNode) -> Option<ValueId> {
-        let is_function = match node.op {
-            FloatOp::Unary(unary) => !matches!(unary, Unary::Floor | Unary::Round { .. }),
-            FloatOp::Binary(binary) => !binary.is_whole(),
-            _ => false,
-        };
+        // Quotients of integers are none of reals: their value is an integer.
+        let is_function = matches!(node.op, FloatOp::Unary(_) | FloatOp::Binary(_)) && !node.op.is_discontinuous();
         let is_number = |id: &ValueId| self.graph.constant(*id).is_some_and(|tensor| tensor.data.len() == 1);
         let shape = self.graph.shape(node.output);
         let mut inputs = node.inputs.iter().filter(|id| !is_number(id));

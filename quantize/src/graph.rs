@@ -304,6 +304,13 @@ impl TensorInfo {
     }
 }
 
+/// `min(max(v, lo), hi)`, with the bounds that there are.
+#[must_use]
+pub fn clamped(v: i64, (lo, hi): (Option<i64>, Option<i64>)) -> i64 {
+    let v = lo.map_or(v, |lo| v.max(lo));
+    hi.map_or(v, |hi| v.min(hi))
+}
+
 /// The one rounding rule: `(a + 2^(shift-1)) >> shift`, half-up; the identity for shift 0.
 #[must_use]
 pub fn round_shift(a: i64, shift: u8) -> i64 {
@@ -325,12 +332,10 @@ impl Graph {
             .collect();
         for node in &self.nodes {
             let q = node.quantised_bounds();
-            let clamp = |lo: &Option<i64>, hi: &Option<i64>| {
-                let clamp = |v: i64| hi.map_or(lo.map_or(v, |l| v.max(l)), |h| lo.map_or(v, |l| v.max(l)).min(h));
-                Interval::new(clamp(q.lo), clamp(q.hi))
-            };
             let bounds = match &node.op {
-                Op::Clamp { lo, hi, .. } | Op::Max { lo, hi, .. } => clamp(lo, hi),
+                Op::Clamp { lo, hi, .. } | Op::Max { lo, hi, .. } => {
+                    Interval::new(clamped(q.lo, (*lo, *hi)), clamped(q.hi, (*lo, *hi)))
+                }
                 Op::Table { table } => self.tables.get(*table as usize).map_or(q, |t| t.image(q)),
                 Op::Div { denominator } => {
                     let (dl, dh) = (denominator.bounds.lo.max(1), denominator.bounds.hi.max(1));

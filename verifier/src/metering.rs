@@ -6,7 +6,7 @@
 use crate::length::proof_length;
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
-use zkonnx_circuits::{compiled::CompiledModel, cost::is_looked_up, relations::FormRef, words::Word};
+use zkonnx_circuits::{compiled::CompiledModel, relations::FormRef, words::Word};
 use zkonnx_quantize::graph::Form;
 
 /// The units of one inference.
@@ -50,7 +50,7 @@ impl Metering {
         let graph = &model.graph;
         let nodes = (0..graph.nodes.len()).flat_map(|i| [FormRef::Node(i), FormRef::Denominator(i)]);
         let forms = nodes.chain((0..graph.outputs.len()).map(FormRef::Output));
-        let cells = |word: &Word| word.len.saturating_mul(word.limbs.iter().filter(|l| is_looked_up(l.kind)).count());
+        let cells = |word: &Word| word.len.saturating_mul(word.limbs.iter().filter(|l| l.kind.is_looked_up()).count());
         Self {
             macs: forms.filter_map(|f| f.resolve(graph)).map(macs).fold(0, u64::saturating_add),
             weights: units(graph.params.iter().map(|p| p.len()).fold(0, usize::saturating_add)),

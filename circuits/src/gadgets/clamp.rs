@@ -8,7 +8,6 @@
 //! | `lo` | words `y', v` | `v·y' = 0` | `lo + y' − v` | `y = lo + y'` |
 //! | `hi` | words `y', v` | `v·y' = 0` | `hi − y' + v` | `y = hi − y'` |
 //! | both | `y'` in `[0, D]`, words `v, w` | `v·y' = 0`, `w·(D − y') = 0` | `lo + y' − v + w` | `y = lo + y'` |
-//!
 //! | both or one, by lookup | pair `x', e'` of the clamp's table on `[a, b]` | | `a + x'` | `y = a + x' + e'` |
 //!
 //! with `D = hi − lo ≥ 1`. `y'` in `[0, D]` is a word of exactly `b` bits for `D = 2^b − 1`, and otherwise
@@ -23,12 +22,12 @@
 
 use super::{requantise, width, Builder, WordForm};
 use crate::{
-    lookup_tables::{clamped, Bounds},
+    lookup_tables::Bounds,
     lower::LowerError,
     relations::{FormRef, Right, TensorCells},
     words::{bits_of, exact_limbs, Lane, WordId},
 };
-use zkonnx_quantize::graph::Interval;
+use zkonnx_quantize::graph::{clamped, Interval};
 
 /// The words of a clamp, and how `q` and `y` are read from them.
 #[derive(Clone, Debug)]

@@ -93,8 +93,9 @@ impl JobInput {
             return Err(InputError::Samples(samples.len()));
         }
         let (mut inputs, mut clamped) = (Vec::new(), 0);
-        let all = quantise_inputs(graph, &samples.sample(0))?;
-        for ((input, values), quantised) in graph.inputs.iter().zip(samples.sample(0)).zip(all) {
+        let values = samples.sample(0);
+        let all = quantise_inputs(graph, &values)?;
+        for ((input, values), quantised) in graph.inputs.iter().zip(values).zip(all) {
             if strict_range && quantised.clamped > 0 {
                 let (name, outside, all) = (input.name.clone(), quantised.clamped, values.len());
                 return Err(InputError::Range { name, outside, all });

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use zkonnx_circuits::{
     compiled::CompiledModel,
     node_cost::{node_costs, NodeCost},
-    words::{CellKind, Lane},
+    words::Lane,
 };
 use zkonnx_quantize::graph::{Form, Op, Source, TensorId};
 use zkonnx_verifier::metering::macs;
@@ -196,8 +196,7 @@ fn word_counts(compiled: &CompiledModel) -> Vec<WordCounts> {
         let mut columns = BTreeSet::new();
         for word in compiled.placement.words.get(words.clone()).unwrap_or_default() {
             for (limb, place) in word.limbs.iter().zip(&word.places) {
-                let looked_up = matches!(limb.kind, CellKind::Range { .. } | CellKind::Argument { .. });
-                counts.lookups += if looked_up { word.len } else { 0 };
+                counts.lookups += if limb.kind.is_looked_up() { word.len } else { 0 };
                 place.for_each_run(word.len, active, |column, _, _| {
                     columns.insert(column);
                 });

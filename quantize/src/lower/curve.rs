@@ -9,7 +9,7 @@
 use super::{
     dims, emit,
     expr::{Atom, Blocked, Expr},
-    requantise::{clip_name, quantised, scale},
+    requantise::{clip_name, quantised, scale, step_of},
     Lazy, LowerError, Lowering,
 };
 use crate::{
@@ -233,10 +233,9 @@ impl Lowering<'_> {
         let bits = self.recipe.table_bits;
         let entries = self.table_entries();
         let steep = steepest(curve, domain);
-        let step = (domain.hi - domain.lo) / (entries - 1.0);
         let exact = self.exact_width(x, domain);
         let is_exact = |entries: f64| exact.is_some_and(|width| width <= entries);
-        let direct = if is_exact(entries) || steep * step <= 1.01 * unit {
+        let direct = if is_exact(entries) || steep * step_of(domain, entries) <= 1.01 * unit {
             Some(entries)
         } else {
             let room = most_entries(shape);
@@ -245,9 +244,9 @@ impl Lowering<'_> {
         };
         if let Some(entries) = direct {
             let tensor = self.lookup(x, Function::Curve(curve), (domain, entries), unit, name, shape)?;
-            let step = (domain.hi - domain.lo) / (entries - 1.0);
-            let error = if is_exact(entries) { unit / 2.0 } else { (steep * step + unit) / 2.0 };
-            self.note(name, curve, entries, error);
+            let coarse = (steep * step_of(domain, entries) + unit) / 2.0;
+            let error = if is_exact(entries) { unit / 2.0 } else { coarse };
+            self.note(name, curve, entries, false, error);
             return Ok(self.read(tensor, shape));
         }
         let mut segments = FEWEST_SEGMENTS;
@@ -295,19 +294,16 @@ impl Lowering<'_> {
         let product = slope.times(&mut self.axes, offset).map_err(blocked)?;
         let value = self.read(reads[0], shape).plus(&mut self.axes, product).map_err(blocked)?;
         let error = interpolation_error(curve, domain, segment_unit.to_f64()) + fine_unit * steep / 2.0 + middle_unit;
-        self.note(name, curve, libm::ldexp(1.0, segments.into()), error);
-        if let Some(note) = self.tables.last_mut() {
-            note.interpolated = true;
-        }
+        self.note(name, curve, libm::ldexp(1.0, segments.into()), true, error);
         Ok(value)
     }
 
-    /// Notes a table of so many entries.
-    pub(super) fn note(&mut self, node: &str, curve: Curve, entries: f64, max_error: f64) {
+    /// Notes a table of so many entries, or segments.
+    pub(super) fn note(&mut self, node: &str, curve: Curve, entries: f64, interpolated: bool, max_error: f64) {
         let (node, function) = (node.to_owned(), format!("{curve:?}"));
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small count
         let entries = entries as usize;
-        self.tables.push(TableNote { node, function, entries, interpolated: false, max_error });
+        self.tables.push(TableNote { node, function, entries, interpolated, max_error });
     }
 
     /// Number of integers that an expression takes within a domain, when it is one tensor times a number.

@@ -293,8 +293,7 @@ impl Lowering<'_> {
         name: &str,
         shape: &[u32],
     ) -> Result<TensorId, LowerError> {
-        let step = (domain.hi - domain.lo) / (entries - 1.0);
-        self.fitting(expr, &[], step, name, &|this, expr| {
+        self.fitting(expr, &[], step_of(domain, entries), name, &|this, expr| {
             this.lookup_sum(expr, function, (domain, entries), output_scale, name, shape)
         })
     }
@@ -316,7 +315,7 @@ impl Lowering<'_> {
     ) -> Result<TensorId, LowerError> {
         let expr = self.compacted(expr.clone(), &[]);
         let order = expr.axes();
-        let chosen = self.choose(&expr, (domain.hi - domain.lo) / (entries - 1.0));
+        let chosen = self.choose(&expr, step_of(domain, entries));
         let entries = emit::integer(entries)?;
         let input_scale = scale(chosen.scale)?;
         let form = self.commit(&expr, &order, libm::ldexp(input_scale.to_f64(), -i32::from(chosen.shift)), name)?;
@@ -336,6 +335,11 @@ impl Lowering<'_> {
         let op = Op::Table { table: self.table_index(table)? };
         self.push_node(Node { name: clip_name(name), form, shift: chosen.shift, op, scale: output_scale }, shape)
     }
+}
+
+/// The step of a table of so many entries over a domain.
+pub(super) fn step_of(domain: Range, entries: f64) -> f64 {
+    (domain.hi - domain.lo) / (entries - 1.0)
 }
 
 /// Magnitudes of an expression's atoms: those that are one number times tensors, and those with weights.

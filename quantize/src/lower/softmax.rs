@@ -64,11 +64,11 @@ impl Lowering<'_> {
         let domain = Range { lo: -reach, hi: 0.0 };
         let unit = libm::ldexp(1.0, -exp_bits);
         // Differences of integers of one unit are integers of it: where they are not too many, each has its entry.
-        let entries =
-            step.map(|step| libm::ceil(reach / step) + 2.0).filter(|entries| *entries <= most_entries(&shape));
-        let exponential = if let (true, Some(entries)) = (self.is_fine(), entries) {
-            let domain = Range { lo: (1.0 - entries) * step.unwrap_or(0.0), hi: 0.0 };
-            self.note(&name("exp"), Curve::Exp, entries, unit / 2.0);
+        let exact = step.map(|step| (step, libm::ceil(reach / step) + 2.0));
+        let exact = exact.filter(|(_, entries)| *entries <= most_entries(&shape));
+        let exponential = if let (true, Some((step, entries))) = (self.is_fine(), exact) {
+            let domain = Range { lo: (1.0 - entries) * step, hi: 0.0 };
+            self.note(&name("exp"), Curve::Exp, entries, false, unit / 2.0);
             self.lookup(&difference, Function::Exp, (domain, entries), unit, &name("exp"), &shape)?
         } else if self.is_fine() {
             let value = self.curve_part(&difference, Curve::Exp, domain, unit, &name("exp"), &shape)?;
