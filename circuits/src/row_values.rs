@@ -15,6 +15,10 @@ use pasta_curves::deferred::DeferredField;
 
 /// Parts, or runs, that are collected before they are computed.
 const MOST_COLLECTED: usize = 1 << 16;
+/// Parts are cut into runs in so many threads at most, each of which collects half of that.
+const MOST_THREADS: usize = 8;
+/// Fewer parts are not worth a thread.
+const FEWEST_PARTS: usize = 16;
 /// Shorter runs are computed at once: to look for equal ones would cost more.
 const LEAST_COLLECTED: usize = 4;
 
@@ -27,21 +31,93 @@ struct Part {
     row: usize,
 }
 
+/// Vectors and the rows that they stand on.
+#[derive(Clone, Copy, Debug)]
+struct Rows<'a> {
+    products: &'a OuterProducts,
+    rows: &'a [Fp],
+}
+
+impl Rows<'_> {
+    /// `<entries, rows>`.
+    fn value(&self, run: &Run) -> Fp {
+        let mut sum = Default::default();
+        let rows = self.rows[run.at..].iter();
+        let add = |(entry, row): (&Fp, &Fp)| Fp::mul_accumulate(&mut sum, entry, row);
+        match run.stride {
+            1 => self.products.entries(run).iter().zip(rows).for_each(add),
+            stride => self.products.entries(run).iter().zip(rows.step_by(stride)).for_each(add),
+        }
+        Fp::reduce(sum)
+    }
+
+    /// Parts as runs.
+    fn cut(&self, parts: &[(Part, Fp)], most: usize) -> Runs {
+        let mut all = Runs::default();
+        if parts.len() <= most {
+            for (part, factor) in parts {
+                self.products.for_each_run(
+                    part.functional,
+                    part.first..part.first + part.len,
+                    *factor,
+                    &mut |run, f| {
+                        all.add(self, run.part(0, run.len, part.row + run.at - part.first), f, MOST_COLLECTED / 2);
+                    },
+                );
+            }
+            return all;
+        }
+        let (low, high) = parts.split_at(parts.len() / 2);
+        let (mut all, mut high) = parallel::join(|| self.cut(low, most), || self.cut(high, most));
+        all.sum += high.sum;
+        all.runs.append(&mut high.runs);
+        all.bound(self, MOST_COLLECTED / 2);
+        all
+    }
+}
+
+/// Runs at rows that are being collected, and the sum of those that are computed already.
+#[derive(Debug, Default)]
+struct Runs {
+    runs: Vec<(Run, Fp)>,
+    sum: Fp,
+}
+
+impl Runs {
+    fn add(&mut self, rows: &Rows<'_>, run: Run, factor: Fp, most: usize) {
+        if run.len < LEAST_COLLECTED {
+            self.sum += factor * rows.value(&run);
+            return;
+        }
+        self.runs.push((run, factor));
+        self.bound(rows, most);
+    }
+
+    /// Computes all, if there are more than `most` different ones.
+    fn bound(&mut self, rows: &Rows<'_>, most: usize) {
+        if is_full(&mut self.runs, most) {
+            self.compute(rows);
+        }
+    }
+
+    fn compute(&mut self, rows: &Rows<'_>) {
+        self.sum += parallel::sum(&self.runs, &|(run, factor)| *factor * rows.value(run));
+        self.runs.clear();
+    }
+}
+
 /// A sum that is being collected.
 #[derive(Debug)]
 pub(crate) struct RowValues<'a> {
-    products: &'a OuterProducts,
-    rows: &'a [Fp],
+    rows: Rows<'a>,
     parts: Vec<(Part, Fp)>,
-    /// Those at rows.
-    runs: Vec<(Run, Fp)>,
-    sum: Fp,
+    runs: Runs,
 }
 
 impl<'a> RowValues<'a> {
     /// Nothing.
     pub(crate) fn new(products: &'a OuterProducts, rows: &'a [Fp]) -> Self {
-        Self { products, rows, parts: Vec::new(), runs: Vec::new(), sum: Fp::ZERO }
+        Self { rows: Rows { products, rows }, parts: Vec::new(), runs: Runs::default() }
     }
 
     /// Adds a functional, times `factor`, on `len` elements from position `start` of a stream on, whose columns have `active` rows. Each column of
@@ -53,7 +129,7 @@ impl<'a> RowValues<'a> {
         weights: &[Fp],
         factor: Fp,
     ) {
-        let products = self.products;
+        let products = self.rows.products;
         let extent = products.extent(functional);
         let range = extent.start..extent.end.min(len);
         if range.is_empty() {
@@ -77,7 +153,8 @@ impl<'a> RowValues<'a> {
                 let position = start + run.at + done * run.stride;
                 let row = position % active;
                 let len = (active - row).div_ceil(run.stride).min(run.len - done);
-                self.add_run(run.part(done, len, row), entry * weight(position / active));
+                let weight = entry * weight(position / active);
+                self.runs.add(&self.rows, run.part(done, len, row), weight, MOST_COLLECTED);
                 done += len;
             }
         });
@@ -90,65 +167,36 @@ impl<'a> RowValues<'a> {
 
     fn add_part(&mut self, part: Part, factor: Fp) {
         self.parts.push((part, factor));
-        if is_full(&mut self.parts) {
+        if is_full(&mut self.parts, MOST_COLLECTED) {
             self.cut_parts();
         }
     }
 
     fn cut_parts(&mut self) {
-        let products = self.products;
-        for (part, factor) in std::mem::take(&mut self.parts) {
-            products.for_each_run(part.functional, part.first..part.first + part.len, factor, &mut |run, factor| {
-                self.add_run(run.part(0, run.len, part.row + run.at - part.first), factor);
-            });
-        }
-    }
-
-    fn add_run(&mut self, run: Run, factor: Fp) {
-        if run.len < LEAST_COLLECTED {
-            self.sum += factor * self.value(&run);
-            return;
-        }
-        self.runs.push((run, factor));
-        if is_full(&mut self.runs) {
-            self.compute_runs();
-        }
-    }
-
-    fn compute_runs(&mut self) {
-        self.sum += parallel::sum(&self.runs, &|(run, factor)| *factor * self.value(run));
-        self.runs.clear();
-    }
-
-    /// `<entries, rows>`.
-    fn value(&self, run: &Run) -> Fp {
-        let mut sum = Default::default();
-        let rows = self.rows[run.at..].iter();
-        let add = |(entry, row): (&Fp, &Fp)| Fp::mul_accumulate(&mut sum, entry, row);
-        match run.stride {
-            1 => self.products.entries(run).iter().zip(rows).for_each(add),
-            stride => self.products.entries(run).iter().zip(rows.step_by(stride)).for_each(add),
-        }
-        Fp::reduce(sum)
+        let parts = std::mem::take(&mut self.parts);
+        let mut cut = self.rows.cut(&parts, FEWEST_PARTS.max(parts.len().div_ceil(MOST_THREADS)));
+        self.runs.sum += cut.sum;
+        self.runs.runs.append(&mut cut.runs);
+        self.runs.bound(&self.rows, MOST_COLLECTED);
     }
 
     /// The sum.
     pub(crate) fn finish(mut self) -> Fp {
         add_up(&mut self.parts);
         self.cut_parts();
-        add_up(&mut self.runs);
-        self.compute_runs();
-        self.sum
+        add_up(&mut self.runs.runs);
+        self.runs.compute(&self.rows);
+        self.runs.sum
     }
 }
 
-/// Whether there is no room for more, though equal terms are added up.
-fn is_full<T: Ord>(terms: &mut Vec<(T, Fp)>) -> bool {
-    if terms.len() < MOST_COLLECTED {
+/// Whether there is no room for more than `most`, though equal terms are added up.
+fn is_full<T: Ord>(terms: &mut Vec<(T, Fp)>, most: usize) -> bool {
+    if terms.len() < most {
         return false;
     }
     add_up(terms);
-    terms.len() > MOST_COLLECTED / 2
+    terms.len() > most / 2
 }
 
 /// Adds up the factors of what is equal; the rest is in order then.

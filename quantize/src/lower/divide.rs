@@ -11,6 +11,7 @@
 
 use super::{
     dims,
+    expr::Blocked,
     requantise::{clip_name, constant_magnitude, scale},
     Expr, Lazy, LowerError, Lowering, Pending,
 };
@@ -62,6 +63,15 @@ impl Lowering<'_> {
                 self.tensor(id)?;
             }
         }
+        if self.divides_many(node.output, b) {
+            self.fetch(b)?;
+            let start = self.mark();
+            match self.inverse(node, b) {
+                // One quotient an element can be coarser than a reciprocal.
+                Err(LowerError::TooWide) => self.rewind(start),
+                inverse => return self.divide_many(node, a, &inverse?),
+            }
+        }
         let numerator = self.fetch(a)?;
         self.fetch(b)?;
         let start = self.mark();
@@ -76,6 +86,31 @@ impl Lowering<'_> {
             }
             lazy => lazy,
         }
+    }
+
+    /// The reciprocal of a denominator that divides several elements, as a tensor.
+    fn inverse(&mut self, node: &FloatNode, b: ValueId) -> Result<Expr, LowerError> {
+        let (seen, shape) = (self.ranges[b.0], dims(self.float.shape(b)));
+        let by = self.fetch(b)?;
+        let mark = self.mark();
+        let tensor = match self.reciprocal(&by, seen, &node.name, &shape) {
+            Err(refused @ (LowerError::Denominator { .. } | LowerError::TooWide)) => {
+                self.rewind(mark);
+                let cut = if self.float.constant(b).is_some() { None } else { self.away_from_zero(b)? };
+                self.reciprocal(&cut.ok_or(refused)?, seen, &node.name, &shape)?
+            }
+            tensor => tensor?,
+        };
+        Ok(self.read(tensor, &shape))
+    }
+
+    /// A product with a reciprocal.
+    fn divide_many(&mut self, node: &FloatNode, a: ValueId, inverse: &Expr) -> Result<Lazy, LowerError> {
+        let expr = self.with(&[a], |axes, operands| {
+            let inverse = inverse.freshened(axes);
+            operands.pop().ok_or(Blocked)?.times(axes, inverse)
+        })?;
+        Ok(self.lazy(node, expr))
     }
 
     /// `1 / b` of a count.

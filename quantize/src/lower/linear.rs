@@ -107,6 +107,9 @@ impl Lowering<'_> {
     }
 
     pub(super) fn matmul(&mut self, node: &FloatNode) -> Result<Lazy, LowerError> {
+        if let Some((weights, inverse)) = self.unnormalised.remove(&node.inputs[0]) {
+            return self.weighted_mean(node, weights, inverse);
+        }
         let expr = self.with(&node.inputs[..2], |axes, operands| {
             let (mut b, mut a) = (pop(operands)?, pop(operands)?);
             let (row, col) = (a.dims.len() == 1, b.dims.len() == 1);
@@ -259,7 +262,7 @@ impl Lowering<'_> {
 }
 
 /// The product of `[…, m, k]` and `[…, k, n]`.
-fn matrix_product(axes: &mut Axes, mut a: Expr, mut b: Expr) -> Result<Expr, Blocked> {
+pub(super) fn matrix_product(axes: &mut Axes, mut a: Expr, mut b: Expr) -> Result<Expr, Blocked> {
     readable(&a)?;
     readable(&b)?;
     let (k, m) = (a.dims.pop().ok_or(Blocked)?, a.dims.pop().ok_or(Blocked)?);

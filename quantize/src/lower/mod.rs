@@ -20,6 +20,7 @@ mod normalised;
 mod order;
 mod pool;
 mod quotient;
+mod reciprocal;
 mod requantise;
 mod round;
 mod selection;
@@ -160,6 +161,8 @@ pub(crate) struct Lowering<'a> {
     in_parts: bool,
     /// Largest elements that have been found: of a value along an axis, from the largest on.
     largest: BTreeMap<(usize, usize), Vec<TensorId>>,
+    /// Softmaxes whose weights are not normalised yet: exponentials, and the reciprocals of their sums.
+    unnormalised: HashMap<ValueId, (Expr, Expr)>,
     /// Inputs as they were declared, where other operators than trees see them in units of their columns.
     raw: BTreeMap<ValueId, Expr>,
 }
@@ -190,6 +193,7 @@ impl<'a> Lowering<'a> {
             in_steps: false,
             in_parts: false,
             largest: BTreeMap::new(),
+            unnormalised: HashMap::new(),
             raw: BTreeMap::new(),
         }
     }

@@ -22,8 +22,8 @@ This document is generated:
 ";
 
 const LEGEND: &str = "
-Each model is quantised with the smallest width of 8, 10, 12, 14, 16, 18 and 20 bits that is near enough on the held-out samples,
-with scales per channel where that width needs them. Near enough to ONNX Runtime's outputs, that is: what is asked of each model stands in
+Each model is quantised with the smallest width of 8, 10, 12, 14, 16, 18 and 20 bits (from 12 on, for models of more than ten million
+multiply-accumulates) that is near enough on the held-out samples, with scales per channel where that width needs them. Near enough to ONNX Runtime's outputs, that is: what is asked of each model stands in
 its section. The error given is the largest one of any element of any output, as a share of the range that the output takes on
 these samples. Proving times are medians of three, or single ones from 5 s on; `of cores` is the time
 of both cores together, which other work on the machine does not lengthen much: half of it is what proving takes at best.
@@ -35,19 +35,25 @@ magika's first layer norm takes variances of 1e-6 as differences of means, which
 ";
 
 /// The whole document.
-pub(crate) fn document(outcomes: &[(&Model, &Outcome)]) -> String {
+pub(crate) fn document(all: &[(&Model, anyhow::Result<Outcome>)]) -> String {
+    let outcomes: Vec<(&Model, &Outcome)> = all.iter().filter_map(|(m, o)| Some((*m, o.as_ref().ok()?))).collect();
     let mut text = HEAD.to_owned();
     let _ = writeln!(text, "{}\n", machine());
     text.push_str(
         "| model | weights | MAC | bits | k, columns | prove, s | of cores, s | verify, ms | proof, kB | memory, MB | error | top-1 as float |\n",
     );
     text.push_str("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
-    for (model, outcome) in outcomes {
+    for (model, outcome) in &outcomes {
         text.push_str(&row(model, outcome));
     }
-    text.push_str(&reach(outcomes));
+    text.push_str(&reach(&outcomes));
+    for (model, outcome) in all {
+        if let Err(problem) = outcome {
+            let _ = write!(text, "\n**{} is not proven**: {problem}. It is {}.\n", model.name, model.about);
+        }
+    }
     text.push_str(LEGEND);
-    for (model, outcome) in outcomes {
+    for (model, outcome) in &outcomes {
         text.push_str(&section(model, outcome));
     }
     text

@@ -55,21 +55,19 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     if let Some(name) = &arguments.model {
         let model = MODELS.iter().find(|m| m.name == name).with_context(|| format!("no model is named {name}"))?;
-        let outcome = run::run(model, &arguments)?;
+        let outcome = run::run(model, &arguments);
         if let Some(path) = &arguments.json {
-            std::fs::write(path, serde_json::to_vec(&outcome)?).with_context(|| path.display().to_string())?;
+            let said = outcome.as_ref().map_err(|e| format!("{e:#}"));
+            std::fs::write(path, serde_json::to_vec(&said)?).with_context(|| path.display().to_string())?;
         }
-        return Ok(());
+        return outcome.map(|_| ());
     }
     let folder = std::env::temp_dir().join(format!("zkonnx-real-models-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let outcomes: Vec<_> = MODELS.iter().map(|model| (model, of_own_process(model, &arguments, &folder))).collect();
     std::fs::remove_dir_all(&folder)?;
     if let Some(path) = &arguments.write {
-        if outcomes.iter().all(|(_, outcome)| outcome.is_ok()) {
-            let outcomes: Vec<_> = outcomes.iter().filter_map(|(m, o)| Some((*m, o.as_ref().ok()?))).collect();
-            std::fs::write(path, document::document(&outcomes)).with_context(|| path.display().to_string())?;
-        }
+        std::fs::write(path, document::document(&outcomes)).with_context(|| path.display().to_string())?;
     }
     let mut missed = Vec::new();
     for (model, outcome) in &outcomes {
@@ -84,7 +82,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs this program on one model.
+/// Runs this program on one model: what came of it, or what stands in the way.
 fn of_own_process(model: &Model, arguments: &Arguments, folder: &Path) -> anyhow::Result<Outcome> {
     let json = folder.join(format!("{}.json", model.name));
     let mut command = Command::new(std::env::current_exe()?);
@@ -99,8 +97,6 @@ fn of_own_process(model: &Model, arguments: &Arguments, folder: &Path) -> anyhow
         }
     }
     let status = command.status()?;
-    if !status.success() {
-        bail!("{status}");
-    }
-    Ok(serde_json::from_slice(&std::fs::read(&json)?)?)
+    let said = std::fs::read(&json).with_context(|| status.to_string())?;
+    serde_json::from_slice::<Result<Outcome, String>>(&said)?.map_err(anyhow::Error::msg)
 }

@@ -28,6 +28,10 @@ use zkonnx_verifier::{registry::Registry, statement::Context, verify::verify};
 
 /// The widths that are tried.
 const LADDER: [u8; 7] = [8, 10, 12, 14, 16, 18, 20];
+/// Of models with more multiply-accumulates than these, only widths from [`LARGE_BITS`] on are.
+const LARGE_MACS: u64 = 10_000_000;
+/// See [`LARGE_MACS`].
+const LARGE_BITS: u8 = 12;
 /// Proofs that take longer than this are timed once.
 const SLOW: f64 = 5.0;
 /// The sample that is proven.
@@ -147,7 +151,9 @@ pub(crate) fn run(model: &Model, arguments: &Arguments) -> anyhow::Result<Outcom
         return Err(anyhow!("the float model differs from ONNX Runtime"));
     }
 
-    let chosen = choose(model, onnx, (&calibration, &held_out, &expected), arguments)?;
+    let least = if inspection.macs > LARGE_MACS { LARGE_BITS } else { 0 };
+    let widths = arguments.bits.map_or_else(|| LADDER.into_iter().filter(|b| *b >= least).collect(), |bits| vec![bits]);
+    let chosen = choose(model, onnx, (&calibration, &held_out, &expected), widths, arguments)?;
     let report = accuracy(onnx, &chosen.model, &held_out)?;
     println!("{report}");
     for table in chosen.notes.tables.iter().filter(|t| t.interpolated) {
@@ -261,11 +267,11 @@ fn choose(
     model: &Model,
     onnx: &OnnxModel,
     samples: (&Samples, &Samples, &[NamedTensor]),
+    widths: Vec<u8>,
     arguments: &Arguments,
 ) -> anyhow::Result<Tried> {
     let mut last = None;
-    let ladder = arguments.bits.map_or(LADDER.to_vec(), |bits| vec![bits]);
-    for bits in ladder {
+    for bits in widths {
         let channels: &[bool] = match (arguments.per_channel, arguments.bits) {
             (true, _) => &[true],
             (false, Some(_)) => &[false],

@@ -31,3 +31,5 @@ pub use proofs::{
     zkonnx_verify, ZkonnxVerified, ZKONNX_NO_CLOCK,
 };
 pub use tensors::{zkonnx_verified_num_tensors, zkonnx_verified_tensor, ZkonnxMode, ZkonnxSide, ZkonnxTensor};
+#[cfg(target_family = "wasm")]
+pub use wasm::{zkonnx_alloc, zkonnx_dealloc};
