@@ -82,7 +82,12 @@ impl Integers {
     #[must_use]
     pub fn new(values: &[i64]) -> Self {
         fn narrow<T: TryFrom<i64>>(values: &[i64]) -> Option<Vec<T>> {
-            values.iter().map(|v| T::try_from(*v).ok()).collect()
+            if values.iter().any(|v| T::try_from(*v).is_err()) {
+                return None;
+            }
+            let mut all = Vec::with_capacity(values.len());
+            all.extend(values.iter().filter_map(|v| T::try_from(*v).ok()));
+            Some(all)
         }
         None.or_else(|| narrow(values).map(Self::I8))
             .or_else(|| narrow(values).map(Self::I16))

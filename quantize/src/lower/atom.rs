@@ -1,6 +1,6 @@
 //! The summands of lazy expressions: reads of tensors, dense arrays of constants, substitution of axes.
 
-use crate::graph::TensorId;
+use crate::{graph::TensorId, onnx::tensor};
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
@@ -189,7 +189,16 @@ impl Dense {
         if self.axes == order {
             return Ok(self.clone());
         }
-        if axes.volume(order) > MAX_CONSTANT {
+        let (shape, strides) = self.strides_over(axes, order)?;
+        let mut values = Vec::with_capacity(axes.volume(order));
+        tensor::for_each_address(&shape, &strides, |a| values.push(self.values[a]));
+        let origin = self.origin_over(order, &shape, &strides);
+        Ok(Self { axes: order.to_vec(), values: Arc::new(values), origin, public: self.public })
+    }
+
+    /// The sizes of axes, and the strides that read the array over them.
+    fn strides_over(&self, axes: &Axes, order: &[AxisId]) -> Result<(Vec<usize>, Vec<usize>), Blocked> {
+        if self.axes != order && axes.volume(order) > MAX_CONSTANT {
             return Err(Blocked);
         }
         let mut strides = vec![0_usize; order.len()];
@@ -199,20 +208,25 @@ impl Dense {
             strides[at] = stride;
             stride *= axes.size(*axis) as usize;
         }
-        let shape: Vec<usize> = order.iter().map(|a| axes.size(*a) as usize).collect();
-        let mut values = Vec::with_capacity(axes.volume(order));
-        crate::onnx::tensor::for_each_address(&shape, &strides, |a| values.push(self.values[a]));
-        let origin = self.origin.map(|o| Origin::new((o, "over", &shape, &strides)));
-        Ok(Self { axes: order.to_vec(), values: Arc::new(values), origin, public: self.public })
+        Ok((order.iter().map(|a| axes.size(*a) as usize).collect(), strides))
+    }
+
+    fn origin_over(&self, order: &[AxisId], shape: &[usize], strides: &[usize]) -> Option<Origin> {
+        if self.axes == order {
+            self.origin
+        } else {
+            self.origin.map(|o| Origin::new((o, "over", shape, strides)))
+        }
     }
 
     pub(super) fn times(&self, axes: &Axes, other: &Self) -> Result<Self, Blocked> {
         let mut order = self.axes.clone();
         order.extend(other.axes.iter().filter(|a| !self.axes.contains(a)));
-        let (a, b) = (self.over(axes, &order)?, other.over(axes, &order)?);
-        let values = a.values.iter().zip(b.values.iter()).map(|(x, y)| x * y).collect();
-        let origin = a.origin.zip(b.origin).map(|o| Origin::new((o, "times")));
-        Ok(Self { axes: order, values: Arc::new(values), origin, public: a.public && b.public })
+        let ((shape, own), (_, others)) = (self.strides_over(axes, &order)?, other.strides_over(axes, &order)?);
+        let values = tensor::zipped_with(&shape, [(&self.values, &own), (&other.values, &others)], |x, y| x * y);
+        let origins = (self.origin_over(&order, &shape, &own), other.origin_over(&order, &shape, &others));
+        let origin = origins.0.zip(origins.1).map(|o| Origin::new((o, "times")));
+        Ok(Self { axes: order, values: Arc::new(values), origin, public: self.public && other.public })
     }
 
     /// The sum over some of its axes.

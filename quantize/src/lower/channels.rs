@@ -140,7 +140,7 @@ impl Lowering<'_> {
     /// The expression times factors per channel.
     pub(super) fn times_channels(&mut self, expr: Expr, shape: &[usize], factors: &[f64]) -> Result<Expr, Blocked> {
         let keep = self.recipe.private_weights;
-        let factors = Expr::constant(&mut self.axes, shape, factors, keep);
+        let factors = Expr::constant(&mut self.axes, shape, factors.to_vec(), keep);
         expr.times(&mut self.axes, factors)
     }
 }

@@ -183,7 +183,11 @@ impl Emitter<'_> {
         inner.extend(&shared);
         let list: Vec<AxisId> = rows.iter().chain(&inner).copied().collect();
         let sorted = dense.over(self.axes, &list)?;
-        let values = sorted.values.iter().map(|v| integer(v * factor)).collect::<Result<Vec<_>, _>>()?;
+        // Weights are many: no more memory than they need.
+        let mut values = Vec::with_capacity(sorted.values.len());
+        for v in sorted.values.iter() {
+            values.push(integer(v * factor)?);
+        }
         if (self.policy.declared.is_none() || sorted.public) && values.iter().all(|v| *v == 0) {
             return Ok(None);
         }

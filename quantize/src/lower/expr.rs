@@ -40,7 +40,7 @@ impl Expr {
     }
 
     /// A constant array. With `keep` it stays an array even if all values are equal.
-    pub(crate) fn constant(axes: &mut Axes, shape: &[usize], values: &[f64], keep: bool) -> Self {
+    pub(crate) fn constant(axes: &mut Axes, shape: &[usize], values: Vec<f64>, keep: bool) -> Self {
         let mut dims = Vec::new();
         for size in shape {
             dims.push(axes.list(u32::try_from(*size).unwrap_or(u32::MAX)));
@@ -50,8 +50,7 @@ impl Expr {
         if values.len() == 1 || (!keep && values.iter().all(|v| *v == first)) {
             atom.coef = first;
         } else {
-            atom.dense =
-                Some(Dense { axes: dims.concat(), values: Arc::new(values.to_vec()), origin: None, public: false });
+            atom.dense = Some(Dense { axes: dims.concat(), values: Arc::new(values), origin: None, public: false });
         }
         let zero = atom.dense.is_none() && atom.coef == 0.0;
         Self { dims, atoms: if zero { vec![] } else { vec![atom] } }

@@ -189,7 +189,7 @@ impl Lowering<'_> {
         let keep = self.recipe.private_weights && inverse.len() > 1;
         let expr = self.with(&[a], |axes, operands| {
             let origin = Origin::new((node.inputs[1], "inverse"));
-            let factor = Expr::constant(axes, &divisor.shape, &inverse, keep).with_origin(origin);
+            let factor = Expr::constant(axes, &divisor.shape, inverse.clone(), keep).with_origin(origin);
             pop(operands)?.times(axes, factor)
         })?;
         Ok(self.lazy(node, expr))
@@ -204,8 +204,8 @@ impl Lowering<'_> {
         let expr = self.with(&node.inputs[..1], |axes, operands| {
             let x = pop(operands)?;
             let origin = |part| Origin::new((&node.inputs[1..], epsilon.to_bits(), part));
-            let factor = Expr::constant(axes, &shape, &factor, keep).with_origin(origin("factor"));
-            let summand = Expr::constant(axes, &shape, &summand, keep).with_origin(origin("summand"));
+            let factor = Expr::constant(axes, &shape, factor.clone(), keep).with_origin(origin("factor"));
+            let summand = Expr::constant(axes, &shape, summand.clone(), keep).with_origin(origin("summand"));
             x.times(axes, factor)?.plus(axes, summand)
         })?;
         Ok(self.lazy(node, expr))

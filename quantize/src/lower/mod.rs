@@ -355,7 +355,7 @@ impl<'a> Lowering<'a> {
             let origin = Origin::new((id, self.infinity.map(f64::to_bits)));
             let finite = |v: &f64| self.infinity.filter(|_| is_infinite(*v)).map_or(*v, |far| far.copysign(*v));
             let data: Vec<f64> = constant.data.iter().map(finite).collect();
-            let expr = Expr::constant(&mut self.axes, &constant.shape, &data, keep).with_origin(origin);
+            let expr = Expr::constant(&mut self.axes, &constant.shape, data, keep).with_origin(origin);
             return Ok(if public { expr.public() } else { expr });
         }
         if self.values[id.0].as_ref().is_some_and(|l| l.pending.is_some()) {

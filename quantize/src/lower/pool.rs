@@ -123,7 +123,7 @@ impl Lowering<'_> {
                 let mut factor_shape = vec![1; output.len() - d];
                 factor_shape.truncate(pool.windows.len() - d);
                 factor_shape[0] = inverse.len();
-                let factor = Expr::constant(axes, &factor_shape, &inverse, false);
+                let factor = Expr::constant(axes, &factor_shape, inverse, false);
                 x = x.times(axes, factor)?;
             }
             Ok(x)

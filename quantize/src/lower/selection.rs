@@ -120,7 +120,7 @@ impl Lowering<'_> {
         let sign = if swap { -1.0 } else { 1.0 };
         let mut sides = Vec::new();
         for bound in [floor, ceil] {
-            let constant = Expr::constant(&mut self.axes, shape, &bound, false);
+            let constant = Expr::constant(&mut self.axes, shape, bound, false);
             let x = expr.freshened(&mut self.axes).scaled(1.0 / unit);
             sides.push(x.plus(&mut self.axes, constant.scaled(-1.0)).map_err(blocked)?.scaled(sign));
         }

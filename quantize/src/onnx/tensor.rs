@@ -133,13 +133,22 @@ fn for_each_line<const N: usize>(
 
 /// `f(a, b)` for all elements of two tensors, broadcast to `shape`.
 pub(crate) fn zipped(a: &Tensor, b: &Tensor, shape: &[usize], f: impl Fn(f64, f64) -> f64) -> Vec<f64> {
-    let mut data = Vec::with_capacity(volume(shape));
     let strides = [broadcast_strides(&a.shape, shape), broadcast_strides(&b.shape, shape)];
-    for_each_line(shape, [&strides[0], &strides[1]], |length, [(i, over_a), (j, over_b)]| match (over_a, over_b) {
-        (1, 1) => data.extend(a.data[i..i + length].iter().zip(&b.data[j..j + length]).map(|(x, y)| f(*x, *y))),
-        (1, 0) => data.extend(a.data[i..i + length].iter().map(|x| f(*x, b.data[j]))),
-        (0, 1) => data.extend(b.data[j..j + length].iter().map(|y| f(a.data[i], *y))),
-        _ => data.extend((0..length).map(|k| f(a.data[i + k * over_a], b.data[j + k * over_b]))),
+    zipped_with(shape, [(&a.data, &strides[0]), (&b.data, &strides[1])], f)
+}
+
+/// `f(a, b)` for every index of `shape` in row-major order, of two arrays with their strides.
+pub(crate) fn zipped_with(
+    shape: &[usize],
+    [(a, over_a), (b, over_b)]: [(&[f64], &[usize]); 2],
+    f: impl Fn(f64, f64) -> f64,
+) -> Vec<f64> {
+    let mut data = Vec::with_capacity(volume(shape));
+    for_each_line(shape, [over_a, over_b], |length, [(i, step_a), (j, step_b)]| match (step_a, step_b) {
+        (1, 1) => data.extend(a[i..i + length].iter().zip(&b[j..j + length]).map(|(x, y)| f(*x, *y))),
+        (1, 0) => data.extend(a[i..i + length].iter().map(|x| f(*x, b[j]))),
+        (0, 1) => data.extend(b[j..j + length].iter().map(|y| f(a[i], *y))),
+        _ => data.extend((0..length).map(|k| f(a[i + k * step_a], b[j + k * step_b]))),
     });
     data
 }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The models are no part of the repository; the document says where they come from. Each runs in a process of its
-//! own, so that its peak memory is its own.
+//! own, so that its peak memory is its own. `--outcomes DIR` keeps what came of each: a run that was interrupted goes on.
 
 mod document;
 mod models;
@@ -46,6 +46,9 @@ pub(crate) struct Arguments {
     /// Write the document here.
     #[arg(long, conflicts_with_all = ["model", "bits", "per_channel", "no_prove"])]
     write: Option<PathBuf>,
+    /// Keep outcomes in this folder; those of models that are there already are taken from it.
+    #[arg(long, conflicts_with_all = ["model", "bits", "per_channel", "no_prove"])]
+    outcomes: Option<PathBuf>,
     /// Write the outcome of the one model here, as JSON.
     #[arg(long, requires = "model", hide = true)]
     json: Option<PathBuf>,
@@ -62,10 +65,13 @@ fn main() -> anyhow::Result<()> {
         }
         return outcome.map(|_| ());
     }
-    let folder = std::env::temp_dir().join(format!("zkonnx-real-models-{}", std::process::id()));
+    let own = std::env::temp_dir().join(format!("zkonnx-real-models-{}", std::process::id()));
+    let folder = arguments.outcomes.clone().unwrap_or_else(|| own.clone());
     std::fs::create_dir_all(&folder)?;
     let outcomes: Vec<_> = MODELS.iter().map(|model| (model, of_own_process(model, &arguments, &folder))).collect();
-    std::fs::remove_dir_all(&folder)?;
+    if folder == own {
+        std::fs::remove_dir_all(&own)?;
+    }
     if let Some(path) = &arguments.write {
         std::fs::write(path, document::document(&outcomes)).with_context(|| path.display().to_string())?;
     }
@@ -96,7 +102,10 @@ fn of_own_process(model: &Model, arguments: &Arguments, folder: &Path) -> anyhow
             command.arg(flag);
         }
     }
-    let status = command.status()?;
-    let said = std::fs::read(&json).with_context(|| status.to_string())?;
+    if !json.exists() {
+        let status = command.status()?;
+        anyhow::ensure!(json.exists(), "{status}");
+    }
+    let said = std::fs::read(&json)?;
     serde_json::from_slice::<Result<Outcome, String>>(&said)?.map_err(anyhow::Error::msg)
 }
