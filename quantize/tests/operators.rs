@@ -8,6 +8,7 @@ use std::{
 use zkonnx_quantize::{
     data::{dequantise_output, quantise_input, read_npz, NamedTensor, Samples},
     eval::evaluate,
+    graph::Op,
     model::QuantizedModel,
     onnx::{inspect::inspect, ImportOptions},
     quantize, OnnxModel, Recipe,
@@ -238,6 +239,18 @@ fn masks_set_no_scale() {
         let scores = model.graph.nodes.iter().find(|n| n.name.ends_with("/scores")).unwrap();
         // Scores lie within ±6, or ±5 and a bias: ten bits of that.
         assert!(scores.scale.to_f64() <= 12.0 / 1023.0, "{}", scores.scale.to_f64());
+    }
+}
+
+#[test]
+fn attention_is_divided_by_lines() {
+    // Two heads of six queries and keys, three values each. A mask that is an input multiplies exponentials: their weights are divided.
+    for (case, lines_only) in [("constant_min", true), ("constant_1e4", true), ("product_min", false)] {
+        let case = load(&root("variants/masks").join(format!("{case}.onnx"))).unwrap();
+        let (model, _) = quantize(&case.model, Some(&case.samples), &Recipe::default()).unwrap();
+        let divisions = model.graph.nodes.iter().filter(|n| matches!(n.op, Op::Div { .. }));
+        let divided: Vec<usize> = divisions.map(|n| n.form.len()).collect();
+        assert_eq!(divided, [if lines_only { 12 } else { 72 }]);
     }
 }
 
