@@ -15,7 +15,9 @@ use pasta_curves::deferred::DeferredField;
 
 /// Parts, or runs, that are collected before they are computed.
 const MOST_COLLECTED: usize = 1 << 16;
-/// Parts are cut into runs in so many threads at most, each of which collects half of that.
+/// Runs that are collected while parts are cut, by one thread.
+const MOST_CUT: usize = MOST_COLLECTED / 2;
+/// Parts are cut into runs by so many threads at most.
 const MOST_THREADS: usize = 8;
 /// Fewer parts are not worth a thread.
 const FEWEST_PARTS: usize = 16;
@@ -61,17 +63,15 @@ impl Rows<'_> {
                     part.first..part.first + part.len,
                     *factor,
                     &mut |run, f| {
-                        all.add(self, run.part(0, run.len, part.row + run.at - part.first), f, MOST_COLLECTED / 2);
+                        all.add(self, run.part(0, run.len, part.row + run.at - part.first), f, MOST_CUT);
                     },
                 );
             }
             return all;
         }
         let (low, high) = parts.split_at(parts.len() / 2);
-        let (mut all, mut high) = parallel::join(|| self.cut(low, most), || self.cut(high, most));
-        all.sum += high.sum;
-        all.runs.append(&mut high.runs);
-        all.bound(self, MOST_COLLECTED / 2);
+        let (mut all, high) = parallel::join(|| self.cut(low, most), || self.cut(high, most));
+        all.append(self, high, MOST_CUT);
         all
     }
 }
@@ -90,6 +90,12 @@ impl Runs {
             return;
         }
         self.runs.push((run, factor));
+        self.bound(rows, most);
+    }
+
+    fn append(&mut self, rows: &Rows<'_>, mut other: Self, most: usize) {
+        self.sum += other.sum;
+        self.runs.append(&mut other.runs);
         self.bound(rows, most);
     }
 
@@ -174,10 +180,8 @@ impl<'a> RowValues<'a> {
 
     fn cut_parts(&mut self) {
         let parts = std::mem::take(&mut self.parts);
-        let mut cut = self.rows.cut(&parts, FEWEST_PARTS.max(parts.len().div_ceil(MOST_THREADS)));
-        self.runs.sum += cut.sum;
-        self.runs.runs.append(&mut cut.runs);
-        self.runs.bound(&self.rows, MOST_COLLECTED);
+        let cut = self.rows.cut(&parts, FEWEST_PARTS.max(parts.len().div_ceil(MOST_THREADS)));
+        self.runs.append(&self.rows, cut, MOST_COLLECTED);
     }
 
     /// The sum.

@@ -4,7 +4,7 @@
 //! what is normalised by lines, that number's reciprocal is the only quotient; the product is a lazy expression that
 //! whatever reads it rounds anyway.
 
-use super::{expr::Expr, requantise::clip_name, selection::number, LowerError, Lowering};
+use super::{expr::Expr, requantise::scale, selection::number, LowerError, Lowering};
 use crate::{
     calibrate::Range,
     graph::TensorId,
@@ -35,9 +35,9 @@ impl Lowering<'_> {
     ) -> Result<TensorId, LowerError> {
         let one = Expr { dims: vec![vec![]; by.dims.len()], atoms: vec![number(1.0)] };
         let target = libm::ldexp(1.0, -i32::from(self.recipe.bits) - SPARE_BITS) / seen.magnitude();
-        super::requantise::scale(target)?;
+        scale(target)?;
         let by = by.freshened(&mut self.axes);
-        let name = clip_name(&format!("{name}/reciprocal"));
+        let name = format!("{name}/reciprocal");
         let tensor = self.quotient_in((one, 1.0), by, target, false, &name, shape)?;
         let info = &self.tensors[tensor.0 as usize];
         #[allow(clippy::cast_precision_loss)] // a magnitude

@@ -130,6 +130,7 @@ impl Lowering<'_> {
         let tensor = self.quotient_in((top, unit), sum, target, false, &node.name, &shape)?;
         Ok(self.lazy_tensor(node, tensor))
     }
+
     /// Whether a mask is a constant that shows something of every line along the axis.
     fn shows_lines(&self, shown: &Expr, axis: usize) -> bool {
         let [atom] = shown.atoms.as_slice() else { return false };
